@@ -1,0 +1,89 @@
+/* A program image in memory, and as an ELF64 file (libelf). Written by the chiplet backend and hecaton-as, read by
+ * hecaton-objdump, the verifier and hecaton-sim. The reader checks every offset, count and code: any bytes give an image or
+ * a diagnostic. */
+#ifndef HCT_ISA_IMAGE_H
+#define HCT_ISA_IMAGE_H
+
+#include "ir/isa/instr.h"
+#include "ir/isa/layout.h"
+
+typedef enum hct_role {
+  HCT_ROLE_INPUT = 1,   /* given at run time */
+  HCT_ROLE_PARAM = 2,   /* a float initializer; trained ones are updated in place */
+  HCT_ROLE_STATE = 3,   /* optimizer state and step counter: starts at zero */
+  HCT_ROLE_SETTING = 4, /* run-time scalars: one f32 tensor "settings" [6]: lr, momentum, beta1, beta2, eps, weight_decay */
+  HCT_ROLE_CONSTANT = 5,
+  HCT_ROLE_LOSS = 6,    /* scalar f32 */
+  HCT_ROLE_OUTPUT = 7,  /* kept model output */
+  HCT_ROLE_GRADIENT = 8,/* named after its initializer; user writes grad:NAME */
+  HCT_ROLE_SPILL = 9,   /* activations between fusion groups */
+} hct_role;
+const char *hct_role_name(hct_role role);
+bool hct_role_parse(const char *name, hct_role *out_role);
+
+typedef struct hct_tensor {
+  const char *name;      /* ONNX name without prefix */
+  hct_role role;
+  hct_dtype dtype;       /* in DRAM */
+  hct_layout layout;     /* how dies hold it; never partial */
+  int64_t dram_offset;   /* byte offset in each die's DRAM region, the same on all dies */
+  int64_t tile_bytes;    /* bytes reserved there, the largest over dies (all micro-batches) */
+  int64_t micro_batch_stride; /* bytes from one micro-batch's tile to the next when layout uses time, else 0 */
+  /* initial contents of PARAM and CONSTANT: inline bytes (row-major, global order), or a range of a file */
+  const uint8_t *data;   /* NULL when external or none */
+  size_t data_bytes;
+  const char *data_file; /* relative to the image's folder; NULL when inline or none */
+  uint64_t data_offset, data_checksum;
+} hct_tensor;
+
+/* Where an instruction comes from, for reports and faults. */
+typedef struct hct_source {
+  const char *location;   /* ONNX node: "gpt2.onnx: node 14 'h.0/attn/MatMul'" */
+  const char *layer;      /* per_layer name, e.g. "layers.0.q" or "" */
+  const char *pass;       /* "forward", "backward", "update" */
+  const char *collective; /* "all_gather", "reduce_scatter", "all_reduce", or "" */
+  const char *axis;       /* "row", "col", "" */
+} hct_source;
+
+typedef struct hct_stream {
+  hct_instr *items;
+  size_t count, capacity;
+} hct_stream;
+
+typedef struct hct_meta { /* key = value, compiler options and figures, in order */
+  const char *key, *value;
+} hct_meta;
+
+typedef struct hct_image {
+  int64_t rows, cols, batch, micro_batch;
+  int64_t sram_bytes_used, dram_bytes_used;  /* a die's scratchpad, and its DRAM region, as allocated */
+  hct_stream *streams;
+  size_t stream_count;
+  uint32_t *die_stream;                      /* [rows*cols], row-major: which stream a die runs */
+  hct_tensor *tensors;
+  size_t tensor_count;
+  hct_source *sources;                       /* [0] is "none" */
+  size_t source_count;
+  hct_meta *meta;
+  size_t meta_count;
+  const char *package_xml;                   /* the package description used, mesh included */
+} hct_image;
+/* meta keys every compiler-made image has: model, strategy, schedule, overlap, objective, recompute, dtype, mode, optimizer,
+ * tokens_per_step, parameters, fallbacks, model_flops, dram_compulsory_bytes, dram_relaxed_bytes, version. */
+const char *hct_image_meta(const hct_image *image, const char *key); /* NULL when absent */
+
+hct_status hct_image_read(hct_diags *diags, hct_arena *arena, const char *path, hct_image *out_image);
+hct_status hct_image_write(hct_diags *diags, const hct_image *image, const char *path); /* atomic: temporary, then rename */
+/* Whether the file is a chiplet image by its sections (a host program is another ELF). */
+bool hct_image_is(const char *path);
+
+/* Text form of a whole image (`--emit=isa`, hecaton-as, hecaton-objdump --text): exact round trip. */
+void hct_image_print(const hct_image *image, hct_text *text);
+hct_status hct_image_parse(hct_diags *diags, hct_arena *arena, const char *file, const char *text, hct_image *out_image);
+
+/* Proves the properties in isa.md on the streams alone. Limits come from the package in the image (package.h is above this
+ * layer, so they are passed in). HCT_REFUSED with one diagnostic a violation. */
+typedef struct hct_verify_limits { int64_t sram_bytes, queue_depth; } hct_verify_limits;
+hct_status hct_image_verify(hct_diags *diags, const hct_image *image, const hct_verify_limits *limits);
+
+#endif

@@ -1,0 +1,39 @@
+/* The package description (system.md): XML checked against package.xsd. All hardware numbers live here. */
+#ifndef HCT_PACKAGE_PACKAGE_H
+#define HCT_PACKAGE_PACKAGE_H
+
+#include "ir/support/support.h"
+
+typedef struct hct_package {
+  char name[64];
+  int64_t rows, cols;
+  double clock_hz;
+  int64_t mxu_arrays, mxu_rows, mxu_cols;
+  double mxu_f32_rate;               /* f32 MACs an array cell does each cycle; bf16/f16: 1 */
+  int64_t vpu_lanes, vpu_transcendental_cycles;
+  int64_t sram_bytes, sram_bytes_per_cycle;
+  int64_t queue_depth;
+  double link_bandwidth_bytes_per_s, link_latency_s, link_bypass_latency_s, link_energy_j_per_bit;
+  char dram_kind[32];
+  int64_t dram_channels;
+  double dram_channel_bandwidth_bytes_per_s, dram_efficiency, dram_latency_s, dram_energy_j_per_bit;
+  int64_t dram_channel_capacity_bytes;
+  double mac_f32_j, mac_bf16_j, vector_op_j, sram_j_per_byte, static_w_per_die;
+} hct_package;
+
+hct_status hct_package_read(hct_diags *diags, const char *path, hct_package *out_package);
+hct_status hct_package_parse(hct_diags *diags, const char *file_name, const char *xml, size_t bytes, hct_package *out_package);
+/* `name_or_file`: a shipped package's name (packages/NAME.xml under hct_share_directory()) or a file. */
+hct_status hct_package_find(hct_diags *diags, const char *name_or_file, hct_package *out_package);
+/* The same package with another mesh; dram_channels becomes 2 (rows + cols). Name becomes NAME@RxC when it changes. */
+hct_status hct_package_remesh(hct_diags *diags, hct_package *package, int64_t rows, int64_t cols);
+void hct_package_print(const hct_package *package, hct_text *text); /* XML; parses back to the same */
+
+/* Channels attach clockwise from the top left: top edge left to right, right edge, bottom edge right to left, left edge
+ * upwards; one to each outer side of an edge die. */
+typedef struct hct_channel_site { int64_t row, col; } hct_channel_site;
+hct_channel_site hct_package_channel_site(const hct_package *package, int64_t channel);
+/* Nearest channel by hops, ties by row, then column of its die, then channel number. */
+int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_t col);
+
+#endif

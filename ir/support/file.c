@@ -1,0 +1,117 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ir/support/support.h"
+
+hct_status hct_file_map(hct_diags *diags, const char *path, hct_file *out_file) {
+  hct_loc loc = {.file = path};
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return hct_error(diags, HCT_E_IO, loc, "cannot open: %s", strerror(errno));
+  struct stat info;
+  hct_status status = HCT_OK;
+  hct_file file = {0};
+  if (fstat(fd, &info) != 0) {
+    status = hct_failure(diags, HCT_E_IO, loc, "cannot read: %s", strerror(errno));
+  } else if (!S_ISREG(info.st_mode)) {
+    status = hct_error(diags, HCT_E_IO, loc, "not a regular file");
+  } else if (info.st_size > 0) {
+    void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED)
+      status = hct_failure(diags, HCT_E_IO, loc, "cannot map %lld bytes: %s", (long long)info.st_size, strerror(errno));
+    else
+      file = (hct_file){data, (size_t)info.st_size};
+  } else {
+    file = (hct_file){(const uint8_t *)"", 0};
+  }
+  close(fd);
+  if (status == HCT_OK) *out_file = file;
+  return status;
+}
+
+void hct_file_unmap(hct_file *file) {
+  if (file->bytes) munmap((void *)(uintptr_t)file->data, file->bytes);
+  *file = (hct_file){0};
+}
+
+struct hct_output {
+  char *path, *temporary;
+  FILE *stream;
+};
+
+hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_output) {
+  hct_loc loc = {.file = path};
+  struct stat info;
+  if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return hct_error(diags, HCT_E_IO, loc, "cannot write: it is a directory");
+  size_t length = strlen(path) + 16;
+  char *temporary = malloc(length);
+  hct_output *output = calloc(1, sizeof *output);
+  HCT_BUG_ON(!temporary || !output, "out of memory");
+  snprintf(temporary, length, "%s.tmp.XXXXXX", path);
+  int fd = mkostemp(temporary, O_CLOEXEC);
+  if (fd < 0) {
+    hct_status status = hct_error(diags, HCT_E_IO, loc, "cannot write: %s", strerror(errno));
+    free(temporary);
+    free(output);
+    return status;
+  }
+  mode_t mask = umask(0);
+  umask(mask);
+  fchmod(fd, 0666 & ~mask);
+  output->path = strdup(path);
+  output->temporary = temporary;
+  output->stream = fdopen(fd, "wb");
+  HCT_BUG_ON(!output->stream || !output->path, "out of memory");
+  *out_output = output;
+  return HCT_OK;
+}
+
+FILE *hct_output_stream(hct_output *output) { return output->stream; }
+const char *hct_output_temporary_path(const hct_output *output) { return output->temporary; }
+
+static void output_release(hct_output *output) {
+  free(output->path);
+  free(output->temporary);
+  free(output);
+}
+
+hct_status hct_output_commit(hct_diags *diags, hct_output *output) {
+  hct_status status = HCT_OK;
+  hct_loc loc = {.file = output->path};
+  bool failed = fflush(output->stream) != 0 || ferror(output->stream);
+  if (fclose(output->stream) != 0) failed = true;
+  if (failed || rename(output->temporary, output->path) != 0) {
+    status = hct_failure(diags, HCT_E_IO, loc, "cannot write: %s", strerror(errno));
+    unlink(output->temporary);
+  }
+  output_release(output);
+  return status;
+}
+
+void hct_output_abandon(hct_output *output) {
+  if (!output) return;
+  fclose(output->stream);
+  unlink(output->temporary);
+  output_release(output);
+}
+
+/* BUILD/bin/TOOL -> BUILD/share/hecaton; unit tests live in BUILD/unit. */
+const char *hct_share_directory(void) {
+  static _Thread_local char directory[PATH_MAX];
+  char executable[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
+  if (length <= 0) return "share/hecaton";
+  executable[length] = '\0';
+  for (int up = 0; up < 2; up++) {
+    char *slash = strrchr(executable, '/');
+    if (slash) *slash = '\0';
+  }
+  int written = snprintf(directory, sizeof directory, "%s/share/hecaton", executable);
+  HCT_BUG_ON(written < 0 || (size_t)written >= sizeof directory, "path of the executable is too long");
+  return directory;
+}

@@ -1,0 +1,65 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "ir/support/support.h"
+
+bool hct_mul_i64(int64_t a, int64_t b, int64_t *out_product) { return !__builtin_mul_overflow(a, b, out_product); }
+bool hct_add_i64(int64_t a, int64_t b, int64_t *out_sum) { return !__builtin_add_overflow(a, b, out_sum); }
+
+bool hct_parse_i64(const char *text, int64_t *out_value) {
+  char *end;
+  if (!text[0] || text[0] == ' ' || text[0] == '\t') return false;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (errno || *end) return false;
+  *out_value = value;
+  return true;
+}
+
+bool hct_parse_f64(const char *text, double *out_value) {
+  char *end;
+  if (!text[0] || text[0] == ' ' || text[0] == '\t') return false;
+  double value = strtod(text, &end); /* tools never call setlocale: this is the C locale */
+  if (*end || !isfinite(value)) return false;
+  *out_value = value;
+  return true;
+}
+
+uint64_t hct_checksum(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
+
+typedef struct dtype_row {
+  hct_dtype dtype;
+  size_t bytes;
+  const char *name;
+} dtype_row;
+
+static const dtype_row dtypes[] = {
+#define HCT_DTYPE(name, code, bytes, mlir) {HCT_##name, bytes, mlir},
+#include "ir/support/dtypes.def"
+#undef HCT_DTYPE
+};
+
+size_t hct_dtype_bytes(hct_dtype dtype) {
+  for (size_t i = 0; i < HCT_COUNT(dtypes); i++)
+    if (dtypes[i].dtype == dtype) return dtypes[i].bytes;
+  return 0;
+}
+
+const char *hct_dtype_name(hct_dtype dtype) {
+  for (size_t i = 0; i < HCT_COUNT(dtypes); i++)
+    if (dtypes[i].dtype == dtype) return dtypes[i].name;
+  return "?";
+}
+
+bool hct_dtype_parse(const char *name, hct_dtype *out_dtype) {
+  for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {
+    if (strcmp(dtypes[i].name, name) != 0) continue;
+    *out_dtype = dtypes[i].dtype;
+    return true;
+  }
+  return false;
+}

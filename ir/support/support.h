@@ -1,0 +1,141 @@
+/* Support library of every layer: status, diagnostics, arenas, checked sizes, text, files.
+ *
+ * Ownership: an object named `hct_X_create` is released by `hct_X_destroy`; memory from an arena lives until the arena is
+ * destroyed and is never freed on its own. Outputs come last and are named `out_...`; on failure they are untouched.
+ *
+ * Three kinds of failure, never mixed (style.md): the user's input is wrong -> a diagnostic was emitted and HCT_REFUSED is
+ * returned; the environment failed (file, memory) -> a diagnostic with the system's reason and HCT_FAILED; a bug of ours ->
+ * HCT_BUG_ON, which prints where and aborts. */
+#ifndef HCT_SUPPORT_SUPPORT_H
+#define HCT_SUPPORT_SUPPORT_H
+
+#include <stdbool.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define HCT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define HCT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- status ---- */
+typedef enum hct_status {
+  HCT_OK = 0,
+  HCT_REFUSED, /* the input was wrong; at least one diagnostic says what */
+  HCT_FAILED,  /* the environment failed; a diagnostic says what */
+} hct_status;
+#define HCT_TRY(expr)                     \
+  do {                                    \
+    hct_status hct_try_status_ = (expr);  \
+    if (hct_try_status_ != HCT_OK) return hct_try_status_; \
+  } while (0)
+
+_Noreturn void hct_bug(const char *file, int line, const char *fmt, ...) HCT_PRINTF(3, 4);
+#define HCT_BUG_ON(cond, ...)                              \
+  do {                                                     \
+    if (cond) hct_bug(__FILE__, __LINE__, __VA_ARGS__);    \
+  } while (0)
+
+/* ---- diagnostics: `FILE: WHERE: error[E0102]: message`, then indented notes and hints ---- */
+typedef enum hct_diag_code {
+#define HCT_DIAG(name, number, summary) HCT_E_##name = number,
+#include "ir/support/diag_codes.def"
+#undef HCT_DIAG
+} hct_diag_code;
+
+typedef struct hct_diags hct_diags; /* collects and prints; one per tool run */
+typedef struct hct_loc {
+  const char *file;  /* file name as the user gave it, or NULL */
+  const char *where; /* "node 14 'h.0/attn/MatMul'", "12:3", or NULL */
+} hct_loc;
+
+/* `out` receives the text as it is emitted (standard error in tools); NULL keeps it only in memory (hct_diags_text). */
+hct_diags *hct_diags_create(FILE *out);
+void hct_diags_destroy(hct_diags *diags);
+size_t hct_diags_error_count(const hct_diags *diags);
+const char *hct_diags_text(const hct_diags *diags);
+/* Each returns the status to return, so that `return hct_error(...)` reads naturally. */
+hct_status hct_error(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) HCT_PRINTF(4, 5);
+hct_status hct_failure(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) HCT_PRINTF(4, 5);
+void hct_remark(hct_diags *diags, hct_loc loc, const char *fmt, ...) HCT_PRINTF(3, 4);
+void hct_warning(hct_diags *diags, hct_loc loc, const char *fmt, ...) HCT_PRINTF(3, 4);
+/* Attach to the diagnostic emitted last: where a demand comes from; an action that exists. */
+void hct_note(hct_diags *diags, const char *fmt, ...) HCT_PRINTF(2, 3);
+void hct_hint(hct_diags *diags, const char *fmt, ...) HCT_PRINTF(2, 3);
+
+/* ---- arena: allocation never returns NULL (out of memory prints and exits through hct_bug); memory is zeroed ---- */
+typedef struct hct_arena hct_arena;
+hct_arena *hct_arena_create(void);
+void hct_arena_destroy(hct_arena *arena);
+void *hct_arena_alloc(hct_arena *arena, size_t bytes);
+void *hct_arena_array(hct_arena *arena, size_t count, size_t element_bytes); /* overflow-checked */
+char *hct_arena_strdup(hct_arena *arena, const char *text);
+char *hct_arena_strndup(hct_arena *arena, const char *text, size_t length);
+char *hct_arena_printf(hct_arena *arena, const char *fmt, ...) HCT_PRINTF(2, 3);
+#define HCT_NEW(arena, type) ((type *)hct_arena_alloc((arena), sizeof(type)))
+#define HCT_NEW_ARRAY(arena, type, count) ((type *)hct_arena_array((arena), (count), sizeof(type)))
+
+/* ---- growing array in an arena: `struct { T *items; size_t count, capacity; } v; HCT_PUSH(arena, &v, item);` ---- */
+void *hct_vec_grow(hct_arena *arena, void *items, size_t count, size_t *capacity, size_t element_bytes);
+#define HCT_PUSH(arena, vec, item)                                                                                      \
+  do {                                                                                                                  \
+    if ((vec)->count == (vec)->capacity)                                                                                \
+      (vec)->items = hct_vec_grow((arena), (vec)->items, (vec)->count, &(vec)->capacity, sizeof(*(vec)->items));         \
+    (vec)->items[(vec)->count++] = (item);                                                                              \
+  } while (0)
+
+/* ---- growing text on the heap ---- */
+typedef struct hct_text {
+  char *data; /* NUL-terminated once anything was appended; NULL before */
+  size_t length, capacity;
+} hct_text;
+void hct_text_append(hct_text *text, const char *bytes, size_t length);
+void hct_text_printf(hct_text *text, const char *fmt, ...) HCT_PRINTF(2, 3);
+void hct_text_vprintf(hct_text *text, const char *fmt, va_list args);
+void hct_text_fini(hct_text *text);
+
+/* ---- string -> pointer map in an arena, insertion-ordered iteration ---- */
+typedef struct hct_map hct_map;
+hct_map *hct_map_create(hct_arena *arena);
+void hct_map_put(hct_map *map, const char *key, void *value); /* replaces */
+void *hct_map_get(const hct_map *map, const char *key);       /* NULL when absent */
+bool hct_map_has(const hct_map *map, const char *key);
+size_t hct_map_count(const hct_map *map);
+const char *hct_map_key_at(const hct_map *map, size_t index);
+void *hct_map_value_at(const hct_map *map, size_t index);
+
+/* ---- checked sizes: false on overflow ---- */
+bool hct_mul_i64(int64_t a, int64_t b, int64_t *out_product);
+bool hct_add_i64(int64_t a, int64_t b, int64_t *out_sum);
+bool hct_parse_i64(const char *text, int64_t *out_value); /* whole string, base 10 */
+bool hct_parse_f64(const char *text, double *out_value);  /* whole string, finite, C locale */
+
+/* ---- element types, shared by all levels ---- */
+typedef enum hct_dtype {
+#define HCT_DTYPE(name, code, bytes, mlir) HCT_##name = code,
+#include "ir/support/dtypes.def"
+#undef HCT_DTYPE
+} hct_dtype;
+size_t hct_dtype_bytes(hct_dtype dtype);     /* 0 for an unknown code */
+const char *hct_dtype_name(hct_dtype dtype); /* "f32" */
+bool hct_dtype_parse(const char *name, hct_dtype *out_dtype);
+
+/* ---- files ---- */
+typedef struct hct_file { /* a file mapped read-only */
+  const uint8_t *data;
+  size_t bytes;
+} hct_file;
+hct_status hct_file_map(hct_diags *diags, const char *path, hct_file *out_file);
+void hct_file_unmap(hct_file *file);
+/* An output that appears under `path` only when committed: a temporary beside the target, renamed. */
+typedef struct hct_output hct_output;
+hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_output);
+FILE *hct_output_stream(hct_output *output);
+const char *hct_output_temporary_path(const hct_output *output);
+hct_status hct_output_commit(hct_diags *diags, hct_output *output); /* releases `output` in any case */
+void hct_output_abandon(hct_output *output);                        /* removes the temporary; NULL is fine */
+/* Directory of this executable's build tree or installation: holds packages and dialect files. */
+const char *hct_share_directory(void);
+uint64_t hct_checksum(const void *data, size_t bytes); /* XXH3-64 */
+
+#endif
