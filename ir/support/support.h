@@ -104,6 +104,12 @@ size_t hct_map_count(const hct_map *map);
 const char *hct_map_key_at(const hct_map *map, size_t index);
 void *hct_map_value_at(const hct_map *map, size_t index);
 
+/* ---- pointer -> index map in an arena (MLIR values and operations by their address); never iterated ---- */
+typedef struct hct_index_map hct_index_map;
+hct_index_map *hct_index_map_create(hct_arena *arena);
+void hct_index_map_put(hct_index_map *map, const void *key, size_t index); /* replaces; key is not NULL */
+bool hct_index_map_get(const hct_index_map *map, const void *key, size_t *out_index);
+
 /* ---- checked sizes: false on overflow ---- */
 bool hct_mul_i64(int64_t a, int64_t b, int64_t *out_product);
 bool hct_add_i64(int64_t a, int64_t b, int64_t *out_sum);
