@@ -13,7 +13,8 @@
 /* A context with builtin, func, arith, scf, tensor, shard and our IRDL dialects. MLIR's own diagnostics go to `diags`. */
 MlirContext hct_context_create(hct_diags *diags);
 void hct_context_destroy(MlirContext context);
-const char *hct_dialect_irdl_text(void); /* the IRDL module, as written to BUILD/share/hecaton/hecaton.irdl.mlir */
+/* The IRDL module of our dialects, as written to BUILD/share/hecaton/hecaton.irdl.mlir. */
+void hct_dialect_irdl_print(hct_text *text);
 
 /* ---- text ---- */
 static inline MlirStringRef hct_ref(const char *text) { return mlirStringRefCreateFromCString(text); }

@@ -1,0 +1,364 @@
+/* hct-lower-to-tile
+ *
+ *   %y = "hct_graph.contract"(%x, %w) {spec = "bk,nk->bn", hct.sharding = ["[4@tr,8] sum(c)"]} : ...
+ * becomes
+ *   %X = "hct_tile.dram"() {name = "x", layout = "[4@tr,16@c]", ...}
+ *   scf.for %t = %c0 to %c2 step %c1 {
+ *     %x = "hct_tile.alloc"() {layout = "[4@tr,16@c]", section = 0}
+ *     "hct_tile.load"(%x, %X, %t)
+ *     "hct_tile.matmul"(%y, %x, %w) {loops = ["4@tr", "8", "16@c"], maps = ...}
+ *   }
+ *
+ * Each stage (fusion group) is: loads of its weights, accumulators, the loop over micro-batches, then what needs the whole batch
+ * (gradient reductions, optimizer). Weights and accumulators stay in SRAM through the loop (method.md, "Schedule"). */
+#include "compiler/convert/dist_to_tile.h"
+
+#include <string.h>
+
+const hct_dist_value *tile_info(const lowering *l, size_t value) { return &l->program->values[value]; }
+
+/* ---- structure ---- */
+static MlirValue index_constant(lowering *l, int64_t value) {
+  for (size_t i = 0; i < l->constants.count; i++)
+    if (l->constants.items[i].number == value) return l->constants.items[i].value;
+  hct_named attributes[] = {{"value", mlirIntegerAttrGet(l->index, value)}};
+  tile_constant made = {value, hct_build_value(&l->top, "arith.constant", 0, NULL, l->index, 1, attributes)};
+  HCT_PUSH(l->arena, &l->constants, made);
+  return made.value;
+}
+
+MlirValue tile_loop_open(lowering *l, int64_t trips, hct_builder *out_body) {
+  MlirLocation location = l->at->location;
+  MlirValue bounds[3] = {index_constant(l, 0), index_constant(l, trips), index_constant(l, 1)};
+  MlirRegion region = mlirRegionCreate();
+  MlirBlock block = mlirBlockCreate(1, &l->index, &location);
+  mlirRegionAppendOwnedBlock(region, block);
+  MlirOperationState state = mlirOperationStateGet(hct_ref("scf.for"), location);
+  mlirOperationStateAddOperands(&state, 3, bounds);
+  mlirOperationStateAddOwnedRegions(&state, 1, &region);
+  MlirOperation loop = mlirOperationCreate(&state);
+  HCT_BUG_ON(mlirOperationIsNull(loop), "scf.for");
+  if (mlirOperationIsNull(l->at->before)) mlirBlockAppendOwnedOperation(l->at->block, loop);
+  else mlirBlockInsertOwnedOperationBefore(l->at->block, l->at->before, loop);
+  *out_body = (hct_builder){.context = l->context, .block = block, .location = location};
+  return mlirBlockGetArgument(block, 0);
+}
+
+void tile_loop_close(lowering *l, hct_builder *body) {
+  (void)l;
+  hct_build(body, "scf.yield", 0, NULL, 0, NULL, 0, NULL);
+}
+
+static MlirValue dram_tensor(lowering *l, const char *name, const char *role, const hct_shape *shape, const hct_layout *layout, MlirAttribute data) {
+  hct_layout stored = tile_layout_stored(layout);
+  hct_text text = {0};
+  hct_layout_print(&stored, &text);
+  hct_named attributes[5] = {
+      {"name", hct_attr_str(l->context, name)},
+      {"role", hct_attr_str(l->context, role)},
+      {"dtype", hct_attr_str(l->context, hct_dtype_name(shape->dtype))},
+      {"layout", hct_attr_str(l->context, text.data)},
+      {"data", data},
+  };
+  hct_text_fini(&text);
+  l->top.location = l->at->location;
+  return hct_build_value(&l->top, "hct_tile.dram", 0, NULL, l->dram, mlirAttributeIsNull(data) ? 4 : 5, attributes);
+}
+
+/* ---- values ---- */
+void tile_value_set(lowering *l, size_t value, const tile_view *view) {
+  const hct_dist_value *info = tile_info(l, value);
+  l->views[value] = *view;
+  if (info->timed) l->scopes[value] = l->scope_body;
+  else if (info->op == SIZE_MAX || hct_dist_is_constant(l->program, value) || l->program->ops[info->op].view)
+    l->scopes[value] = l->section == HCT_SECTION_NONE ? l->scope_stage : l->scope_body;
+  else l->scopes[value] = SCOPE_PROGRAM;
+}
+
+static bool value_is_here(const lowering *l, size_t value) {
+  size_t scope = l->scopes[value];
+  return scope && (scope == SCOPE_PROGRAM || scope == l->scope_stage || scope == l->scope_body);
+}
+
+static const char *arg_text(const lowering *l, size_t arg, const char *name) {
+  MlirAttribute attribute = hct_function_arg_attr(l->program->function, arg, name);
+  const char *text = mlirAttributeIsNull(attribute) ? NULL : hct_attr_text(attribute);
+  HCT_BUG_ON(!text, "argument %zu without %s", arg, name);
+  return text;
+}
+
+static MlirValue value_tensor(lowering *l, size_t value) {
+  const hct_dist_value *info = tile_info(l, value);
+  if (!mlirValueIsNull(l->tensors[value])) return l->tensors[value];
+  MlirAttribute none = {NULL};
+  if (info->op == SIZE_MAX) {
+    MlirAttribute data = hct_function_arg_attr(l->program->function, info->arg, "hct.data");
+    l->tensors[value] = dram_tensor(l, arg_text(l, info->arg, "hct.name"), arg_text(l, info->arg, "hct.role"), &info->shape, &info->layout, data);
+  } else if (hct_dist_is_constant(l->program, value)) {
+    MlirAttribute data = mlirOperationGetAttributeByName(l->program->ops[info->op].op, hct_ref("value"));
+    l->tensors[value] = dram_tensor(l, hct_arena_printf(l->arena, "constant.%zu", value), "constant", &info->shape, &info->layout, data);
+  } else {
+    l->tensors[value] = dram_tensor(l, hct_arena_printf(l->arena, "spill.%zu", value), "spill", &info->shape, &info->layout, none);
+  }
+  return l->tensors[value];
+}
+
+static void emit_move(lowering *l, const char *name, MlirValue first, MlirValue second, bool timed) {
+  MlirValue operands[3] = {first, second, l->micro_batch};
+  tile_emit(l, name, timed ? 3 : 2, operands, NULL);
+}
+
+static bool constant_splat(const lowering *l, size_t value, double *out_scalar) {
+  MlirAttribute data = mlirOperationGetAttributeByName(l->program->ops[tile_info(l, value)->op].op, hct_ref("value"));
+  if (!mlirAttributeIsADenseElements(data) || !mlirDenseElementsAttrIsSplat(data)) return false;
+  switch (tile_info(l, value)->shape.dtype) {
+    case HCT_F32: *out_scalar = (double)mlirDenseElementsAttrGetFloatSplatValue(data); return true;
+    case HCT_I64: *out_scalar = (double)mlirDenseElementsAttrGetInt64SplatValue(data); return true;
+    case HCT_I32: *out_scalar = (double)mlirDenseElementsAttrGetInt32SplatValue(data); return true;
+    case HCT_BOOL: *out_scalar = (double)mlirDenseElementsAttrGetBoolSplatValue(data); return true;
+    default: return false;
+  }
+}
+
+tile_view tile_value(lowering *l, size_t value) {
+  if (value_is_here(l, value)) return l->views[value];
+  const hct_dist_value *info = tile_info(l, value);
+  double scalar;
+  tile_view view;
+  if (info->op != SIZE_MAX && l->program->ops[info->op].view) {
+    tile_view operand = tile_value(l, l->program->ops[info->op].operands[0]);
+    view = tile_view_apply(l, &l->program->ops[info->op], &operand);
+  } else if (hct_dist_is_constant(l->program, value) && constant_splat(l, value, &scalar)) {
+    view = tile_view_fresh(l, &info->layout, info->shape.dtype);
+    tile_fill(l, view.buffer, scalar);
+  } else {
+    bool readable = info->op == SIZE_MAX || hct_dist_is_constant(l->program, value) || info->spilled;
+    HCT_BUG_ON(!readable, "value of %s is read in stage %zu, made in %zu", l->program->ops[info->op].name, l->stage, l->program->ops[info->op].stage);
+    MlirValue tensor = value_tensor(l, value);
+    view = tile_view_fresh(l, &info->layout, info->shape.dtype);
+    emit_move(l, "load", view.buffer, tensor, info->timed);
+  }
+  tile_value_set(l, value, &view);
+  return view;
+}
+
+/* ---- a stage ---- */
+static void place_at(lowering *l, const hct_dist_op *op) {
+  l->op = op->op;
+  l->at->location = mlirOperationGetLocation(op->op);
+}
+
+static bool op_is_here(const lowering *l, size_t index, hct_when when) {
+  const hct_dist_op *op = &l->program->ops[index];
+  return !op->view && !hct_dist_is_constant(l->program, op->results[0]) && op->stage == l->stage && op->when == when;
+}
+
+/* The all_reduce over t that is the only reader of an operation's result, or NULL. */
+static const hct_dist_op *accumulator_of(const lowering *l, const hct_dist_op *op) {
+  if (op->result_count != 1) return NULL;
+  const hct_dist_value *result = tile_info(l, op->results[0]);
+  if (result->uses != 1 || result->only_user == SIZE_MAX) return NULL;
+  const hct_dist_op *user = &l->program->ops[result->only_user];
+  return user->accumulate ? user : NULL;
+}
+
+static bool accumulates_directly(const lowering *l, const hct_dist_op *op) {
+  const hct_dist_op *user = accumulator_of(l, op);
+  return user && tile_can_accumulate(op) && !strcmp(hct_op_str(user->op, "kind"), "sum");
+}
+
+/* What the loop reads but does not change from one micro-batch to the next is made before it. */
+static void stage_prepare(lowering *l) {
+  for (size_t i = 0; i < l->program->op_count; i++) {
+    const hct_dist_op *op = &l->program->ops[i];
+    if (op->accumulate && op->stage == l->stage) {
+      place_at(l, op);
+      const hct_dist_value *result = tile_info(l, op->results[0]);
+      tile_view sum = tile_view_fresh(l, &result->layout, result->shape.dtype);
+      tile_fill(l, sum.buffer, strcmp(hct_op_str(op->op, "kind"), "max") ? 0.0 : -3.4028234663852886e38);
+      tile_value_set(l, op->results[0], &sum);
+    }
+    if (!op_is_here(l, i, HCT_IN_LOOP)) continue;
+    place_at(l, op);
+    double scalar;
+    for (size_t k = 0; k < op->operand_count; k++) {
+      size_t value = op->operands[k];
+      if (tile_info(l, value)->timed || (hct_dist_is_constant(l->program, value) && constant_splat(l, value, &scalar))) continue;
+      tile_value(l, value);
+    }
+  }
+}
+
+static hct_status emit_op(lowering *l, const hct_dist_op *op) {
+  place_at(l, op);
+  if (tile_is_collective(op->name)) return tile_lower_collective(l, op);
+  if (!accumulates_directly(l, op)) return tile_lower_compute(l, op, NULL);
+  tile_view sum = l->views[accumulator_of(l, op)->results[0]];
+  return tile_lower_compute(l, op, &sum);
+}
+
+static void accumulate(lowering *l, const hct_dist_op *op) {
+  size_t operand = op->operands[0], maker = tile_info(l, operand)->op;
+  if (maker != SIZE_MAX && accumulates_directly(l, &l->program->ops[maker])) return;
+  place_at(l, op);
+  const hct_dist_value *info = tile_info(l, operand), *result = tile_info(l, op->results[0]);
+  tile_view value = tile_value(l, operand);
+  value = tile_view_conform(l, &value, &info->layout, &result->layout, info->shape.dtype);
+  tile_add_to(l, &l->views[op->results[0]], &value, &result->layout, strcmp(hct_op_str(op->op, "kind"), "sum") ? "max" : "add");
+}
+
+static void store_value(lowering *l, size_t value, MlirValue tensor, bool timed) {
+  const hct_dist_value *info = tile_info(l, value);
+  tile_view view = tile_value(l, value);
+  view = tile_view_dense(l, &view, &info->layout, info->shape.dtype);
+  emit_move(l, "store", tensor, view.buffer, timed);
+}
+
+static size_t returned_stage(const lowering *l, size_t value) {
+  size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
+  return op == SIZE_MAX || hct_dist_is_constant(l->program, hct_dist_view_root(l->program, value)) ? 0 : l->program->ops[op].stage;
+}
+
+static const char *result_text(const lowering *l, size_t index, const char *name) {
+  MlirAttribute attribute = hct_function_result_attr(l->program->function, index, name);
+  const char *text = mlirAttributeIsNull(attribute) ? NULL : hct_attr_text(attribute);
+  HCT_BUG_ON(!text, "result %zu without %s", index, name);
+  return text;
+}
+
+/* The argument that a returned param or state replaces. */
+static size_t replaced_argument(const lowering *l, size_t index) {
+  const char *role = result_text(l, index, "hct.role"), *name = result_text(l, index, "hct.name");
+  if (strcmp(role, "param") && strcmp(role, "state")) return SIZE_MAX;
+  for (size_t a = 0; a < l->program->arg_count; a++)
+    if (!strcmp(arg_text(l, a, "hct.role"), role) && !strcmp(arg_text(l, a, "hct.name"), name)) return a;
+  hct_bug(__FILE__, __LINE__, "result '%s' replaces no argument", name);
+}
+
+static MlirValue output_tensor(lowering *l, size_t index) {
+  const hct_dist_value *info = tile_info(l, l->program->returned[index]);
+  MlirAttribute none = {NULL};
+  if (mlirValueIsNull(l->outputs[index]))
+    l->outputs[index] = dram_tensor(l, result_text(l, index, "hct.name"), result_text(l, index, "hct.role"), &info->shape, &info->layout, none);
+  return l->outputs[index];
+}
+
+/* Returned values: in the loop when they differ by micro-batch, else once no later stage reads the old contents from DRAM. */
+static void store_returned(lowering *l, bool timed) {
+  for (size_t i = 0; i < l->program->returned_count; i++) {
+    size_t value = l->program->returned[i], replaced = replaced_argument(l, i), stage = returned_stage(l, value);
+    if (tile_info(l, value)->timed != timed) continue;
+    if (replaced != SIZE_MAX && tile_info(l, replaced)->last_stage > stage) stage = tile_info(l, replaced)->last_stage;
+    if (stage != l->stage || value == replaced) continue;
+    size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
+    if (op != SIZE_MAX) place_at(l, &l->program->ops[op]);
+    store_value(l, value, replaced != SIZE_MAX ? value_tensor(l, replaced) : output_tensor(l, i), timed);
+  }
+}
+
+static hct_status stage_body(lowering *l) {
+  for (size_t i = 0; i < l->program->op_count; i++) {
+    const hct_dist_op *op = &l->program->ops[i];
+    if (op->accumulate && op->stage == l->stage) accumulate(l, op);
+    if (!op_is_here(l, i, HCT_IN_LOOP)) continue;
+    HCT_TRY(emit_op(l, op));
+    for (size_t k = 0; k < op->result_count; k++)
+      if (tile_info(l, op->results[k])->spilled) store_value(l, op->results[k], value_tensor(l, op->results[k]), true);
+  }
+  store_returned(l, true);
+  return HCT_OK;
+}
+
+static bool stage_has_loop(const lowering *l) {
+  for (size_t i = 0; i < l->program->op_count; i++)
+    if (op_is_here(l, i, HCT_IN_LOOP)) return true;
+  for (size_t i = 0; i < l->program->returned_count; i++)
+    if (tile_info(l, l->program->returned[i])->timed && returned_stage(l, l->program->returned[i]) == l->stage) return true;
+  return false;
+}
+
+/* The full micro-batches in a loop, then the smaller last one, when there is one. */
+static hct_status stage_loop(lowering *l) {
+  int64_t full = l->program->batch / l->program->micro_batch, rest = l->program->batch % l->program->micro_batch;
+  hct_builder body;
+  l->micro_batch = tile_loop_open(l, full, &body);
+  l->at = &body;
+  l->section = HCT_SECTION_FULL;
+  l->scope_body = ++l->scope_next;
+  hct_status status = stage_body(l);
+  l->at = &l->outer;
+  tile_loop_close(l, &body);
+  if (status == HCT_OK && rest) {
+    l->micro_batch = index_constant(l, full);
+    l->section = HCT_SECTION_REST;
+    l->scope_body = ++l->scope_next;
+    status = stage_body(l);
+  }
+  l->section = HCT_SECTION_NONE;
+  l->scope_body = 0;
+  return status;
+}
+
+static hct_status stage_emit(lowering *l, hct_when when) {
+  for (size_t i = 0; i < l->program->op_count; i++)
+    if (op_is_here(l, i, when) && !l->program->ops[i].accumulate) HCT_TRY(emit_op(l, &l->program->ops[i]));
+  return HCT_OK;
+}
+
+static hct_status stage_lower(lowering *l, size_t stage) {
+  l->stage = stage;
+  l->scope_stage = ++l->scope_next;
+  HCT_TRY(stage_emit(l, HCT_BEFORE_LOOP));
+  stage_prepare(l);
+  if (stage_has_loop(l)) HCT_TRY(stage_loop(l));
+  HCT_TRY(stage_emit(l, HCT_AFTER_LOOP));
+  store_returned(l, false);
+  return HCT_OK;
+}
+
+/* ---- the pass ---- */
+static MlirOperation function_create(lowering *l, MlirBlock module_body, MlirLocation location) {
+  MlirRegion region = mlirRegionCreate();
+  MlirBlock block = mlirBlockCreate(0, NULL, NULL);
+  mlirRegionAppendOwnedBlock(region, block);
+  MlirOperationState state = mlirOperationStateGet(hct_ref("func.func"), location);
+  MlirNamedAttribute attributes[2] = {
+      mlirNamedAttributeGet(mlirIdentifierGet(l->context, hct_ref("sym_name")), hct_attr_str(l->context, "step")),
+      mlirNamedAttributeGet(mlirIdentifierGet(l->context, hct_ref("function_type")), mlirTypeAttrGet(mlirFunctionTypeGet(l->context, 0, NULL, 0, NULL))),
+  };
+  mlirOperationStateAddAttributes(&state, 2, attributes);
+  mlirOperationStateAddOwnedRegions(&state, 1, &region);
+  MlirOperation function = mlirOperationCreate(&state);
+  mlirBlockAppendOwnedOperation(module_body, function);
+  l->outer = (hct_builder){.context = l->context, .block = block, .location = location};
+  MlirOperation end = hct_build(&l->outer, "func.return", 0, NULL, 0, NULL, 0, NULL);
+  /* DRAM tensors and index constants go before a marker that is removed at the end */
+  l->outer.before = end;
+  MlirOperation marker = hct_build(&l->outer, "arith.constant", 0, NULL, 1, &l->index, 1, &(hct_named){"value", mlirIntegerAttrGet(l->index, 0)});
+  l->top = (hct_builder){.context = l->context, .block = block, .before = marker, .location = location};
+  return function;
+}
+
+hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
+  hct_dist_program program;
+  HCT_TRY(hct_dist_program_read(pass->diags, pass->arena, module, &program));
+  hct_schedule_stages(&program);
+  MlirContext context = mlirModuleGetContext(module);
+  lowering l = {
+      .pass = pass, .arena = pass->arena, .context = context, .program = &program,
+      .sram = hct_type_parse(context, "!hct_tile.sram"), .dram = hct_type_parse(context, "!hct_tile.tensor"), .index = mlirIndexTypeGet(context),
+      .section = HCT_SECTION_NONE, .scope_next = SCOPE_PROGRAM,
+      .views = HCT_NEW_ARRAY(pass->arena, tile_view, program.value_count),
+      .scopes = HCT_NEW_ARRAY(pass->arena, size_t, program.value_count),
+      .tensors = HCT_NEW_ARRAY(pass->arena, MlirValue, program.value_count),
+      .outputs = HCT_NEW_ARRAY(pass->arena, MlirValue, program.returned_count),
+  };
+  MlirOperation function = function_create(&l, mlirModuleGetBody(module), mlirOperationGetLocation(program.function));
+  MlirOperation marker = l.top.before;
+  l.at = &l.outer;
+  hct_status status = HCT_OK;
+  for (size_t stage = 0; stage < program.stage_count && status == HCT_OK; stage++) status = stage_lower(&l, stage);
+  mlirOperationDestroy(marker);
+  mlirOperationDestroy(status == HCT_OK ? program.function : function);
+  return status;
+}

@@ -1,0 +1,106 @@
+/* hct-lower-to-tile: dist level to tile level. Inside this lowering only.
+ *
+ * A value is a *view*: a buffer in SRAM and, for each factor of the value's layout, the factor of the buffer that it walks, where
+ * it starts and by which step. Reshapes, transposes, slices and broadcasts only change views. A view that an operator cannot
+ * take (its factors are grouped otherwise) is copied into a dense buffer, which `hct_tile.alias` then reads under the layout
+ * wanted. */
+#ifndef HCT_COMPILER_CONVERT_DIST_TO_TILE_H
+#define HCT_COMPILER_CONVERT_DIST_TO_TILE_H
+
+#include "compiler/pass.h"
+#include "compiler/schedule/program.h"
+
+enum { HCT_ABSENT = -1, HCT_SECTION_NONE = -1, HCT_SECTION_FULL = 0, HCT_SECTION_REST = 1 };
+
+typedef struct tile_step {
+  int factor; /* of the buffer, or HCT_ABSENT: broadcast */
+  int64_t start, step;
+} tile_step;
+typedef struct tile_view {
+  MlirValue buffer;
+  hct_layout buffer_layout; /* never partial */
+  uint8_t step_count;       /* factors of the value's layout */
+  tile_step steps[HCT_MAX_FACTORS];
+  uint8_t fix_count;
+  struct { int factor; int64_t index; } fixes[HCT_MAX_FACTORS];
+} tile_view;
+
+typedef struct tile_loops {
+  uint8_t count;
+  hct_factor factors[HCT_MAX_FACTORS];
+} tile_loops;
+/* One operand of a tile operation: which factor of its buffer each loop walks. */
+typedef struct tile_operand {
+  MlirValue buffer;
+  tile_step steps[HCT_MAX_FACTORS];
+  const tile_view *view; /* for its fixes */
+} tile_operand;
+
+typedef struct tile_constant { int64_t number; MlirValue value; } tile_constant;
+
+typedef struct lowering {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  MlirContext context;
+  hct_dist_program *program;
+  MlirType sram, dram, index;
+  hct_builder top;      /* DRAM tensors and constants of the index type, at the start of the function */
+  hct_builder outer;    /* the function's body: outside of micro-batch loops */
+  hct_builder *at;      /* where operations go now: &outer or a loop body's */
+  int64_t section;      /* of the body being written, or HCT_SECTION_NONE */
+  MlirValue micro_batch;/* index of the micro-batch being run, in a body */
+  tile_view *views;     /* by value */
+  size_t *scopes;       /* scope in which views[value] was made; 0: none */
+  size_t scope_next, scope_stage, scope_body; /* SCOPE_PROGRAM below for values that stay in SRAM until the end */
+  MlirValue *tensors;   /* by value: DRAM tensor of an argument, constant or spill; null otherwise */
+  MlirValue *outputs;   /* by returned value: DRAM tensor of a loss, output or gradient; null before its first store */
+  struct { tile_constant *items; size_t count, capacity; } constants; /* of the index type */
+  MlirOperation op;     /* dist operation being lowered: location, layer, pass */
+  size_t stage;
+} lowering;
+enum { SCOPE_PROGRAM = 1 };
+
+/* ---- views (dist_to_tile_views.c) ---- */
+hct_layout tile_layout_stored(const hct_layout *layout); /* without partial sums */
+MlirValue tile_alloc(lowering *l, const hct_layout *layout, hct_dtype dtype);
+tile_view tile_view_whole(MlirValue buffer, const hct_layout *layout);
+tile_view tile_view_fresh(lowering *l, const hct_layout *layout, hct_dtype dtype);
+bool tile_view_is_whole(const tile_view *view);
+/* A dense copy of `view`, whose value has `layout`. */
+tile_view tile_view_copy(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype);
+tile_view tile_view_dense(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype); /* itself when whole */
+/* `view` with its factors grouped as in `wanted` (same dims; per die as many elements). */
+tile_view tile_view_conform(lowering *l, const tile_view *view, const hct_layout *layout, const hct_layout *wanted, hct_dtype dtype);
+/* The view that a reshape, transpose, slice or broadcast makes. */
+tile_view tile_view_apply(lowering *l, const hct_dist_op *op, const tile_view *operand);
+/* Narrows dimension `dim` of a view to `part`'s factors from element `start` on with `step`; false when it is no box of factors. */
+bool tile_view_narrow(tile_view *view, const hct_layout *whole, unsigned dim, const hct_layout *part, int64_t start, int64_t step);
+
+/* ---- values (dist_to_tile.c) ---- */
+tile_view tile_value(lowering *l, size_t value); /* loads it where needed */
+void tile_value_set(lowering *l, size_t value, const tile_view *view);
+const hct_dist_value *tile_info(const lowering *l, size_t value);
+
+/* `scf.for %i = 0 to trips step 1`: its counter; operations go to the body through `out_body` until tile_loop_close. */
+MlirValue tile_loop_open(lowering *l, int64_t trips, hct_builder *out_body);
+void tile_loop_close(lowering *l, hct_builder *body);
+
+/* ---- operations (dist_to_tile_ops.c) ---- */
+typedef struct tile_attrs { size_t count; hct_named items[16]; } tile_attrs;
+void tile_attr(tile_attrs *attrs, const char *name, MlirAttribute value);
+/* Emits "hct_tile.NAME" with layer, pass and location of the operation being lowered. */
+void tile_emit(lowering *l, const char *name, size_t operand_count, const MlirValue *operands, const tile_attrs *attrs);
+/* The same with loops, maps and fixes of `operands`. */
+void tile_emit_loops(lowering *l, const char *name, const tile_loops *loops, size_t operand_count, const tile_operand *operands, tile_attrs *attrs);
+void tile_fill(lowering *l, MlirValue buffer, double scalar);
+void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, const hct_layout *layout, const char *fn);
+/* Lowers a compute operation. `into`, when not NULL, is an accumulator to add to in place of a fresh result. */
+hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_view *into);
+/* Whether tile_lower_compute can add to an accumulator. */
+bool tile_can_accumulate(const hct_dist_op *op);
+
+/* ---- collectives (dist_to_tile_collectives.c) ---- */
+bool tile_is_collective(const char *name);
+hct_status tile_lower_collective(lowering *l, const hct_dist_op *op);
+
+#endif

@@ -1,0 +1,477 @@
+#include <math.h>
+#include <mlir-c/BuiltinAttributes.h>
+#include <string.h>
+
+#include "compiler/convert/dist_to_tile.h"
+
+/* ---- emission ---- */
+void tile_attr(tile_attrs *attrs, const char *name, MlirAttribute value) {
+  HCT_BUG_ON(attrs->count == HCT_COUNT(attrs->items), "too many attributes");
+  attrs->items[attrs->count++] = (hct_named){name, value};
+}
+
+void tile_emit(lowering *l, const char *name, size_t operand_count, const MlirValue *operands, const tile_attrs *attrs) {
+  tile_attrs all = attrs ? *attrs : (tile_attrs){0};
+  char full[64];
+  snprintf(full, sizeof full, "hct_tile.%s", name);
+  const char *layer = hct_op_str_or(l->op, "hct.layer", ""), *pass = hct_op_str_or(l->op, "hct.pass", "forward");
+  if (layer[0]) tile_attr(&all, "hct.layer", hct_attr_str(l->context, layer));
+  tile_attr(&all, "hct.pass", hct_attr_str(l->context, pass));
+  hct_build(l->at, full, operand_count, operands, 0, NULL, all.count, all.items);
+}
+
+static MlirAttribute loops_attr(lowering *l, const tile_loops *loops) {
+  const char *texts[HCT_MAX_FACTORS];
+  for (int i = 0; i < loops->count; i++) {
+    const hct_factor *factor = &loops->factors[i];
+    char axes[HCT_MAX_AXES + 2] = "";
+    if (factor->axis_count) axes[0] = '@';
+    for (int a = 0; a < factor->axis_count; a++) axes[1 + a] = hct_axis_letter((hct_axis)factor->axes[a]);
+    texts[i] = hct_arena_printf(l->arena, "%lld%s", (long long)factor->size, axes);
+  }
+  return hct_attr_strs(l->context, loops->count, texts);
+}
+
+static MlirAttribute arrays_attr(lowering *l, size_t count, const MlirAttribute *arrays) {
+  return mlirArrayAttrGet(l->context, (intptr_t)count, arrays);
+}
+
+/* Loops of one unit are no loops: where an operand starts inside its factor, that becomes a fixed index. */
+void tile_emit_loops(lowering *l, const char *name, const tile_loops *loops, size_t operand_count, const tile_operand *operands, tile_attrs *attrs) {
+  tile_loops kept = {0};
+  bool keep[HCT_MAX_FACTORS] = {false};
+  for (int i = 0; i < loops->count; i++) {
+    keep[i] = loops->factors[i].size != 1 || loops->factors[i].axis_count;
+    if (keep[i]) kept.factors[kept.count++] = loops->factors[i];
+  }
+  MlirAttribute maps[8], fixes[8];
+  MlirValue buffers[8];
+  HCT_BUG_ON(operand_count > 8, "%s with %zu operands", name, operand_count);
+  for (size_t k = 0; k < operand_count; k++) {
+    int64_t map[3 * HCT_MAX_FACTORS], fix[4 * HCT_MAX_FACTORS];
+    size_t map_count = 0, fix_count = 0;
+    const tile_view *view = operands[k].view;
+    for (int f = 0; f < view->fix_count; f++) {
+      fix[fix_count++] = view->fixes[f].factor;
+      fix[fix_count++] = view->fixes[f].index;
+    }
+    for (int i = 0; i < loops->count; i++) {
+      const tile_step *step = &operands[k].steps[i];
+      if (keep[i]) {
+        map[map_count++] = step->factor;
+        map[map_count++] = step->factor == HCT_ABSENT ? 0 : step->start;
+        map[map_count++] = step->factor == HCT_ABSENT ? 1 : step->step;
+      } else if (step->factor != HCT_ABSENT && step->start != 0) {
+        fix[fix_count++] = step->factor;
+        fix[fix_count++] = step->start;
+      }
+    }
+    maps[k] = hct_attr_i64s(l->context, map_count, map);
+    fixes[k] = hct_attr_i64s(l->context, fix_count, fix);
+    buffers[k] = operands[k].buffer;
+  }
+  tile_attr(attrs, "loops", loops_attr(l, &kept));
+  tile_attr(attrs, "section", hct_attr_i64(l->context, l->section));
+  tile_attr(attrs, "maps", arrays_attr(l, operand_count, maps));
+  tile_attr(attrs, "fixes", arrays_attr(l, operand_count, fixes));
+  tile_emit(l, name, operand_count, buffers, attrs);
+}
+
+void tile_fill(lowering *l, MlirValue buffer, double scalar) {
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "scalar", hct_attr_f64(l->context, scalar));
+  tile_emit(l, "fill", 1, &buffer, &attrs);
+}
+
+/* ---- operands of elementwise operators: `layout`'s value seen under the loops of `result` ---- */
+static tile_operand operand_plain(const tile_view *view) {
+  tile_operand operand = {.buffer = view->buffer, .view = view};
+  memcpy(operand.steps, view->steps, sizeof view->steps);
+  return operand;
+}
+
+static tile_loops loops_of(const hct_layout *layout) {
+  tile_loops loops = {.count = layout->factor_count};
+  memcpy(loops.factors, layout->factors, sizeof loops.factors);
+  return loops;
+}
+
+/* The operand's layout with the factors that `result` has in each dim that is not broadcast. */
+static hct_layout layout_like(const hct_layout *layout, const hct_layout *result) {
+  hct_layout like = {.rank = layout->rank};
+  unsigned lead = result->rank - layout->rank;
+  for (unsigned d = 0; d < layout->rank; d++) {
+    like.dim_first[d] = like.factor_count;
+    const hct_layout *from = hct_layout_dim_size(layout, d) == hct_layout_dim_size(result, d + lead) ? result : layout;
+    unsigned at = from == result ? d + lead : d;
+    for (int f = from->dim_first[at]; f < from->dim_first[at + 1]; f++) like.factors[like.factor_count++] = from->factors[f];
+  }
+  like.dim_first[layout->rank] = like.factor_count;
+  return like;
+}
+
+static tile_view *view_keep(lowering *l, tile_view view) {
+  tile_view *kept = HCT_NEW(l->arena, tile_view);
+  *kept = view;
+  return kept;
+}
+
+static tile_operand operand_broadcast(lowering *l, const tile_view *given, const hct_layout *layout, hct_dtype dtype, const hct_layout *result) {
+  hct_layout like = layout_like(layout, result);
+  tile_view *view = view_keep(l, tile_view_conform(l, given, layout, &like, dtype));
+  tile_operand operand = {.buffer = view->buffer, .view = view};
+  unsigned lead = result->rank - layout->rank;
+  for (unsigned d = 0; d < result->rank; d++)
+    for (int f = result->dim_first[d]; f < result->dim_first[d + 1]; f++) operand.steps[f] = (tile_step){HCT_ABSENT, 0, 1};
+  for (unsigned d = 0; d < layout->rank; d++) {
+    if (hct_layout_dim_size(layout, d) != hct_layout_dim_size(result, d + lead)) {
+      const tile_step *one = &view->steps[like.dim_first[d]];
+      if (one->factor == HCT_ABSENT || one->start == 0) continue;
+      view->fixes[view->fix_count].factor = one->factor;
+      view->fixes[view->fix_count++].index = one->start;
+      continue;
+    }
+    for (int f = 0; f < like.dim_first[d + 1] - like.dim_first[d]; f++) operand.steps[result->dim_first[d + lead] + f] = view->steps[like.dim_first[d] + f];
+  }
+  return operand;
+}
+
+static tile_operand operand_of(lowering *l, size_t value, const hct_layout *result) {
+  tile_view view = tile_value(l, value);
+  const hct_dist_value *info = tile_info(l, value);
+  return operand_broadcast(l, &view, &info->layout, info->shape.dtype, result);
+}
+
+/* ---- elementwise ---- */
+static tile_view result_fresh(lowering *l, const hct_dist_op *op) {
+  const hct_dist_value *result = tile_info(l, op->results[0]);
+  return tile_view_fresh(l, &result->layout, result->shape.dtype);
+}
+
+/* The value of a constant of one repeated f32 number. */
+static bool splat_value(const lowering *l, size_t value, double *out_scalar) {
+  if (!hct_dist_is_constant(l->program, value) || tile_info(l, value)->shape.dtype != HCT_F32) return false;
+  MlirAttribute attribute = mlirOperationGetAttributeByName(l->program->ops[tile_info(l, value)->op].op, hct_ref("value"));
+  if (!mlirAttributeIsADenseElements(attribute) || !mlirDenseElementsAttrIsSplat(attribute)) return false;
+  *out_scalar = (double)mlirDenseElementsAttrGetFloatSplatValue(attribute);
+  return true;
+}
+
+/* a fn scalar as one instruction: adds, muls, pows. */
+static bool scalar_form(const char *fn, double scalar, bool scalar_first, const char **out_fn, double *out_scalar) {
+  *out_scalar = scalar;
+  if (!strcmp(fn, "add")) return (*out_fn = "adds") != NULL;
+  if (!strcmp(fn, "mul")) return (*out_fn = "muls") != NULL;
+  if (scalar_first) return false;
+  if (!strcmp(fn, "sub")) return *out_scalar = -scalar, (*out_fn = "adds") != NULL;
+  if (!strcmp(fn, "pow")) return (*out_fn = "pows") != NULL;
+  int exponent;
+  if (!strcmp(fn, "div") && fabs(frexp(scalar, &exponent)) == 0.5 && exponent > -100 && exponent < 100) /* exact: a power of two */
+    return *out_scalar = 1 / scalar, (*out_fn = "muls") != NULL;
+  return false;
+}
+
+static void emit_map(lowering *l, const hct_dist_op *op, const char *fn, const double *scalar, size_t source_count, const size_t *sources) {
+  const hct_dist_value *result = tile_info(l, op->results[0]);
+  tile_operand operands[4];
+  for (size_t k = 0; k < source_count; k++) operands[k + 1] = operand_of(l, sources[k], &result->layout);
+  tile_view fresh = result_fresh(l, op);
+  operands[0] = operand_plain(&fresh);
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "fn", hct_attr_str(l->context, fn));
+  if (scalar) tile_attr(&attrs, "scalar", hct_attr_f64(l->context, *scalar));
+  tile_loops loops = loops_of(&result->layout);
+  tile_emit_loops(l, "map", &loops, source_count + 1, operands, &attrs);
+  tile_value_set(l, op->results[0], &fresh);
+}
+
+static void lower_map2(lowering *l, const hct_dist_op *op) {
+  const char *fn = hct_op_str(op->op, "fn"), *scalar_fn;
+  double splat, scalar;
+  for (size_t k = 0; k < 2; k++) {
+    size_t other = 1 - k; /* the operand that remains must have the result's shape */
+    if (!splat_value(l, op->operands[k], &splat) || !scalar_form(fn, splat, k == 0, &scalar_fn, &scalar)) continue;
+    if (hct_shape_elements(&tile_info(l, op->operands[other])->shape) != hct_shape_elements(&tile_info(l, op->results[0])->shape)) continue;
+    emit_map(l, op, scalar_fn, &scalar, 1, &op->operands[other]);
+    return;
+  }
+  emit_map(l, op, fn, NULL, 2, op->operands);
+}
+
+static void lower_map1(lowering *l, const hct_dist_op *op) {
+  double scalar = hct_op_f64_or(op->op, "scalar", 0);
+  emit_map(l, op, hct_op_str(op->op, "fn"), hct_op_has(op->op, "scalar") ? &scalar : NULL, 1, op->operands);
+}
+
+void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, const hct_layout *layout, const char *fn) {
+  tile_operand operands[3] = {operand_plain(into), operand_plain(into), operand_plain(value)};
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "fn", hct_attr_str(l->context, fn));
+  tile_loops loops = loops_of(layout);
+  tile_emit_loops(l, "map", &loops, 3, operands, &attrs);
+}
+
+/* ---- reductions and contractions ---- */
+static void lower_reduce(lowering *l, const hct_dist_op *op, const tile_view *into) {
+  const hct_dist_value *from = tile_info(l, op->operands[0]), *to = tile_info(l, op->results[0]);
+  tile_view view = tile_value(l, op->operands[0]);
+  tile_view fresh = into ? *into : result_fresh(l, op);
+  tile_operand operands[2] = {{.buffer = fresh.buffer, .view = &fresh}, operand_plain(&view)};
+  for (unsigned d = 0; d < from->layout.rank; d++) {
+    bool reduced = hct_layout_dim_size(&from->layout, d) != hct_layout_dim_size(&to->layout, d);
+    for (int f = from->layout.dim_first[d]; f < from->layout.dim_first[d + 1]; f++)
+      operands[0].steps[f] = reduced ? (tile_step){HCT_ABSENT, 0, 1} : fresh.steps[to->layout.dim_first[d] + f - from->layout.dim_first[d]];
+  }
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "kind", hct_attr_str(l->context, hct_op_str(op->op, "kind")));
+  tile_attr(&attrs, "accumulate", hct_attr_bool(l->context, into != NULL));
+  tile_loops loops = loops_of(&from->layout);
+  tile_emit_loops(l, "reduce", &loops, 2, operands, &attrs);
+  if (!into) tile_value_set(l, op->results[0], &fresh);
+}
+
+typedef struct contract_spec { const char *operand[2], *result; int length[2], result_length; } contract_spec;
+
+static contract_spec spec_split(const char *text) {
+  const char *comma = strchr(text, ','), *arrow = strstr(text, "->");
+  HCT_BUG_ON(!comma || !arrow, "contract spec '%s'", text);
+  return (contract_spec){{text, comma + 1}, arrow + 2, {(int)(comma - text), (int)(arrow - comma - 1)}, (int)strlen(arrow + 2)};
+}
+
+static int spec_find(const char *letters, int count, char letter) {
+  for (int i = 0; i < count; i++)
+    if (letters[i] == letter) return i;
+  return -1;
+}
+
+/* Factors of a letter: the result's where it has it, else those of the first operand. */
+static void letter_factors(lowering *l, const hct_dist_op *op, const contract_spec *spec, char letter, const hct_layout **out_layout, unsigned *out_dim) {
+  int at = spec_find(spec->result, spec->result_length, letter);
+  if (at >= 0) {
+    *out_layout = &tile_info(l, op->results[0])->layout;
+  } else {
+    at = spec_find(spec->operand[0], spec->length[0], letter);
+    size_t from = at >= 0 ? 0 : 1;
+    if (at < 0) at = spec_find(spec->operand[1], spec->length[1], letter);
+    *out_layout = &tile_info(l, op->operands[from])->layout;
+  }
+  *out_dim = (unsigned)at;
+}
+
+static tile_view contract_operand(lowering *l, const hct_dist_op *op, const contract_spec *spec, size_t k, hct_layout *out_layout) {
+  const hct_dist_value *info = tile_info(l, op->operands[k]);
+  hct_layout wanted = {.rank = info->layout.rank};
+  for (int d = 0; d < spec->length[k]; d++) {
+    const hct_layout *from;
+    unsigned dim;
+    letter_factors(l, op, spec, spec->operand[k][d], &from, &dim);
+    wanted.dim_first[d] = wanted.factor_count;
+    for (int f = from->dim_first[dim]; f < from->dim_first[dim + 1]; f++) wanted.factors[wanted.factor_count++] = from->factors[f];
+  }
+  wanted.dim_first[wanted.rank] = wanted.factor_count;
+  tile_view view = tile_value(l, op->operands[k]);
+  *out_layout = wanted;
+  return tile_view_conform(l, &view, &info->layout, &wanted, info->shape.dtype);
+}
+
+static void contract_steps(const tile_view *view, const hct_layout *layout, const char *letters, int count, char letter, tile_step *steps, int factor_count) {
+  int dim = spec_find(letters, count, letter);
+  for (int f = 0; f < factor_count; f++) steps[f] = dim < 0 ? (tile_step){HCT_ABSENT, 0, 1} : view->steps[layout->dim_first[dim] + f];
+}
+
+/* Loops: the result's letters in its order, then the summed ones in the first operand's order. */
+static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *into) {
+  contract_spec spec = spec_split(hct_op_str(op->op, "spec"));
+  hct_layout layouts[2];
+  tile_view views[2];
+  for (size_t k = 0; k < 2; k++) views[k] = contract_operand(l, op, &spec, k, &layouts[k]);
+  const hct_layout *result = &tile_info(l, op->results[0])->layout;
+  tile_view fresh = into ? *into : result_fresh(l, op);
+  tile_operand operands[3] = {{.buffer = fresh.buffer, .view = &fresh}, {.buffer = views[0].buffer, .view = &views[0]}, {.buffer = views[1].buffer, .view = &views[1]}};
+
+  char letters[2 * HCT_MAX_RANK + 1];
+  int letter_count = 0;
+  for (int d = 0; d < spec.result_length; d++) letters[letter_count++] = spec.result[d];
+  for (size_t k = 0; k < 2; k++)
+    for (int d = 0; d < spec.length[k]; d++)
+      if (spec_find(letters, letter_count, spec.operand[k][d]) < 0) letters[letter_count++] = spec.operand[k][d];
+  tile_loops loops = {0};
+  for (int i = 0; i < letter_count; i++) {
+    const hct_layout *from;
+    unsigned dim;
+    letter_factors(l, op, &spec, letters[i], &from, &dim);
+    int first = from->dim_first[dim], count = from->dim_first[dim + 1] - first;
+    contract_steps(&fresh, result, spec.result, spec.result_length, letters[i], &operands[0].steps[loops.count], count);
+    for (size_t k = 0; k < 2; k++) contract_steps(&views[k], &layouts[k], spec.operand[k], spec.length[k], letters[i], &operands[k + 1].steps[loops.count], count);
+    for (int f = 0; f < count; f++) loops.factors[loops.count++] = from->factors[first + f];
+  }
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "accumulate", hct_attr_bool(l->context, into != NULL));
+  tile_emit_loops(l, "matmul", &loops, 3, operands, &attrs);
+  if (!into) tile_value_set(l, op->results[0], &fresh);
+}
+
+/* ---- row-wise operators ---- */
+static void emit_rows(lowering *l, const char *fn, const tile_loops *loops, int row_loops, size_t operand_count, const tile_operand *operands, const hct_factor *table, int64_t classes) {
+  int kept_rows = 0; /* as tile_emit_loops drops loops of one unit */
+  for (int i = 0; i < row_loops; i++) kept_rows += loops->factors[i].size != 1 || loops->factors[i].axis_count;
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "fn", hct_attr_str(l->context, fn));
+  tile_attr(&attrs, "row_loops", hct_attr_i64(l->context, kept_rows));
+  if (table) {
+    char axes[HCT_MAX_AXES + 1] = "";
+    for (int a = 0; a < table->axis_count; a++) axes[a] = hct_axis_letter((hct_axis)table->axes[a]);
+    tile_attr(&attrs, "table_axes", hct_attr_str(l->context, axes));
+    tile_attr(&attrs, "classes", hct_attr_i64(l->context, classes));
+  }
+  tile_emit_loops(l, "rows", loops, operand_count, operands, &attrs);
+}
+
+/* Loops of `layout` with dimension `axis` last, and an operand's steps in that order. */
+static void axis_last(const hct_layout *layout, unsigned axis, tile_loops *loops, int *out_rows, int order[HCT_MAX_FACTORS]) {
+  loops->count = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (unsigned d = 0; d < layout->rank; d++) {
+      if ((d == axis) != (pass == 1)) continue;
+      for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) {
+        order[loops->count] = f;
+        loops->factors[loops->count++] = layout->factors[f];
+      }
+    }
+  *out_rows = loops->count - (layout->dim_first[axis + 1] - layout->dim_first[axis]);
+}
+
+static void lower_softmax(lowering *l, const hct_dist_op *op, const char *fn) {
+  const hct_layout *layout = &tile_info(l, op->results[0])->layout;
+  tile_loops loops;
+  int rows, order[HCT_MAX_FACTORS];
+  axis_last(layout, (unsigned)hct_op_i64(op->op, "axis"), &loops, &rows, order);
+  tile_operand operands[3], plain[3];
+  tile_view fresh;
+  for (size_t k = 0; k < op->operand_count; k++) plain[k + 1] = operand_of(l, op->operands[k], layout);
+  fresh = result_fresh(l, op);
+  plain[0] = operand_plain(&fresh);
+  for (size_t k = 0; k <= op->operand_count; k++) {
+    operands[k] = plain[k];
+    for (int i = 0; i < loops.count; i++) operands[k].steps[i] = plain[k].steps[order[i]];
+  }
+  emit_rows(l, fn, &loops, rows, op->operand_count + 1, operands, NULL, 0);
+  tile_value_set(l, op->results[0], &fresh);
+}
+
+/* gather_rows (table, ids) -> d and scatter_rows (dy, ids) -> table: `dense` is d or dy, whose first dims are those of ids. */
+static void lower_table(lowering *l, const hct_dist_op *op, const tile_view *into) {
+  bool gather = !strcmp(op->name, "hct_graph.gather_rows");
+  const hct_dist_value *ids = tile_info(l, op->operands[1]);
+  const hct_dist_value *table = tile_info(l, gather ? op->operands[0] : op->results[0]);
+  const hct_dist_value *dense = tile_info(l, gather ? op->results[0] : op->operands[0]);
+  tile_view ids_view = tile_value(l, op->operands[1]), operand = tile_value(l, op->operands[0]);
+  tile_view fresh = into ? *into : result_fresh(l, op);
+  if (!gather && !into) tile_fill(l, fresh.buffer, 0);
+  const tile_view *table_view = gather ? &operand : &fresh, *dense_view = gather ? &fresh : &operand;
+  tile_loops loops = loops_of(&dense->layout);
+  int tokens = ids->layout.factor_count;
+  tile_operand in_dense = operand_plain(dense_view), in_table = {.buffer = table_view->buffer, .view = table_view}, in_ids = {.buffer = ids_view.buffer, .view = &ids_view};
+  HCT_BUG_ON(table->layout.dim_first[1] != 1, "a table's rows in several factors");
+  for (int i = 0; i < loops.count; i++) {
+    in_ids.steps[i] = i < tokens ? ids_view.steps[i] : (tile_step){HCT_ABSENT, 0, 1};
+    in_table.steps[i] = i < tokens ? (tile_step){HCT_ABSENT, 0, 1} : table_view->steps[1 + i - tokens];
+  }
+  tile_operand gather_operands[3] = {in_dense, in_table, in_ids}, scatter_operands[3] = {in_table, in_dense, in_ids};
+  emit_rows(l, gather ? "gather" : "scatter", &loops, tokens, 3, gather ? gather_operands : scatter_operands, &table->layout.factors[0], table->layout.factors[0].size);
+  if (!into) tile_value_set(l, op->results[0], &fresh);
+}
+
+/* pick (z, ids) -> d[tokens] and place (g, ids) -> d[tokens, classes]. */
+static void lower_classes(lowering *l, const hct_dist_op *op) {
+  bool pick = !strcmp(op->name, "hct_graph.pick");
+  const hct_dist_value *wide = tile_info(l, pick ? op->operands[0] : op->results[0]);
+  tile_view first = tile_value(l, op->operands[0]), ids = tile_value(l, op->operands[1]);
+  tile_view fresh = result_fresh(l, op);
+  tile_loops loops = loops_of(&wide->layout);
+  unsigned last = wide->layout.rank - 1u;
+  int tokens = wide->layout.dim_first[last];
+  HCT_BUG_ON(wide->layout.factor_count - tokens != 1, "classes in several factors");
+  tile_operand operands[3] = {operand_plain(&fresh), operand_plain(&first), operand_plain(&ids)};
+  for (size_t k = 0; k < 3; k++) {
+    bool is_wide = k == (pick ? 1u : 0u);
+    if (!is_wide) operands[k].steps[tokens] = (tile_step){HCT_ABSENT, 0, 1};
+  }
+  emit_rows(l, pick ? "pick" : "place", &loops, tokens, 3, operands, &wide->layout.factors[tokens], wide->layout.factors[tokens].size);
+  tile_value_set(l, op->results[0], &fresh);
+}
+
+/* ---- concat and pad: parts written into a fresh result ---- */
+static void write_part(lowering *l, size_t value, const tile_view *whole, const hct_layout *whole_layout, const int64_t *starts) {
+  const hct_dist_value *info = tile_info(l, value);
+  tile_view view = tile_value(l, value), *place = view_keep(l, *whole);
+  for (unsigned d = 0; d < whole_layout->rank; d++)
+    HCT_BUG_ON(!tile_view_narrow(place, whole_layout, d, &info->layout, starts[d], 1), "a part that is no box of the whole's factors");
+  tile_operand operands[2] = {operand_plain(place), operand_plain(&view)};
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "fn", hct_attr_str(l->context, "mov"));
+  tile_loops loops = loops_of(&info->layout);
+  tile_emit_loops(l, "map", &loops, 2, operands, &attrs);
+}
+
+static void lower_concat(lowering *l, const hct_dist_op *op) {
+  const hct_layout *layout = &tile_info(l, op->results[0])->layout;
+  size_t axis = (size_t)hct_op_i64(op->op, "axis");
+  tile_view fresh = result_fresh(l, op);
+  int64_t starts[HCT_MAX_RANK] = {0};
+  for (size_t k = 0; k < op->operand_count; k++) {
+    write_part(l, op->operands[k], &fresh, layout, starts);
+    starts[axis] += tile_info(l, op->operands[k])->shape.dims[axis];
+  }
+  tile_value_set(l, op->results[0], &fresh);
+}
+
+static void lower_pad(lowering *l, const hct_dist_op *op) {
+  int64_t starts[HCT_MAX_RANK] = {0};
+  hct_op_i64s(op->op, "low", starts, HCT_MAX_RANK);
+  tile_view fresh = result_fresh(l, op);
+  tile_fill(l, fresh.buffer, hct_op_f64_or(op->op, "value", 0));
+  write_part(l, op->operands[0], &fresh, &tile_info(l, op->results[0])->layout, starts);
+  tile_value_set(l, op->results[0], &fresh);
+}
+
+/* (p, g, states..., settings, step) -> (p', states'...), in place. */
+static void lower_update(lowering *l, const hct_dist_op *op) {
+  MlirValue buffers[8];
+  HCT_BUG_ON(op->operand_count > HCT_COUNT(buffers), "update with %zu operands", op->operand_count);
+  tile_view views[8];
+  const hct_layout *layout = &tile_info(l, op->operands[0])->layout;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    const hct_dist_value *info = tile_info(l, op->operands[k]);
+    views[k] = tile_value(l, op->operands[k]);
+    if (k + 2 < op->operand_count) views[k] = tile_view_conform(l, &views[k], &info->layout, layout, info->shape.dtype);
+    views[k] = tile_view_dense(l, &views[k], k + 2 < op->operand_count ? layout : &info->layout, info->shape.dtype);
+    buffers[k] = views[k].buffer;
+  }
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "kind", hct_attr_str(l->context, hct_op_str(op->op, "kind")));
+  tile_emit(l, "update", op->operand_count, buffers, &attrs);
+  for (size_t k = 0; k < op->result_count; k++) tile_value_set(l, op->results[k], &views[k == 0 ? 0 : k + 1]);
+}
+
+bool tile_can_accumulate(const hct_dist_op *op) {
+  if (!strcmp(op->name, "hct_graph.reduce")) return !strcmp(hct_op_str(op->op, "kind"), "sum");
+  return !strcmp(op->name, "hct_graph.contract") || !strcmp(op->name, "hct_graph.scatter_rows");
+}
+
+hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_view *into) {
+  const char *name = op->name + strlen("hct_graph.");
+  if (!strcmp(name, "map1")) lower_map1(l, op);
+  else if (!strcmp(name, "map2")) lower_map2(l, op);
+  else if (!strcmp(name, "select")) emit_map(l, op, "select", NULL, 3, op->operands);
+  else if (!strcmp(name, "reduce")) lower_reduce(l, op, into);
+  else if (!strcmp(name, "contract")) lower_contract(l, op, into);
+  else if (!strcmp(name, "softmax") || !strcmp(name, "softmax_grad")) lower_softmax(l, op, name);
+  else if (!strcmp(name, "gather_rows") || !strcmp(name, "scatter_rows")) lower_table(l, op, into);
+  else if (!strcmp(name, "pick") || !strcmp(name, "place")) lower_classes(l, op);
+  else if (!strcmp(name, "concat")) lower_concat(l, op);
+  else if (!strcmp(name, "pad")) lower_pad(l, op);
+  else if (!strcmp(name, "update")) lower_update(l, op);
+  else return hct_error(l->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(l->arena, op->op), "operator %s has no tile form", op->name);
+  return HCT_OK;
+}

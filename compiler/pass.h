@@ -1,0 +1,26 @@
+/* What every pass gets, and the passes by name. A pass is `hct_status hct_pass_NAME(hct_pass_context *, MlirModule)`; its flag is
+ * `hct-NAME` with dashes (passes.def). It changes the module in place; on failure a diagnostic says why. */
+#ifndef HCT_COMPILER_PASS_H
+#define HCT_COMPILER_PASS_H
+
+#include "ir/dialect/ir.h"
+#include "ir/package/package.h"
+
+typedef struct hct_pass_context {
+  hct_diags *diags;
+  hct_arena *arena;           /* lives as long as the compilation */
+  MlirContext context;
+  const char *directory;      /* that data file names ("FILE|OFFSET|BYTES|XXH3HEX") are relative to */
+  hct_map *options;           /* option name without dashes -> text; also the module's attribute hct.options, from which hecaton-opt
+                                 restores them. Repeated options are joined by newlines; --trainable and --frozen are one list,
+                                 "trainable", of "+GLOB" and "-GLOB" in command-line order. */
+  hct_package package;        /* from the module's attribute hct.package; mesh included */
+} hct_pass_context;
+
+const char *hct_pass_option(const hct_pass_context *pass, const char *name, const char *fallback);
+
+#define HCT_PASS(flag, function, level, doc) hct_status function(hct_pass_context *pass, MlirModule module);
+#include "compiler/passes.def"
+#undef HCT_PASS
+
+#endif

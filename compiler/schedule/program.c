@@ -1,0 +1,142 @@
+#include "compiler/schedule/program.h"
+
+#include <string.h>
+
+static bool op_is_view(const char *name) {
+  return !strcmp(name, "hct_graph.reshape") || !strcmp(name, "hct_graph.transpose") || !strcmp(name, "hct_graph.slice") ||
+         !strcmp(name, "hct_graph.broadcast");
+}
+
+static bool layout_is_timed(const hct_layout *layout) {
+  return hct_layout_uses_axis(layout, HCT_AXIS_TIME) || (layout->partial_axes & (1u << HCT_AXIS_TIME));
+}
+
+static hct_status value_add(hct_diags *diags, hct_dist_program *program, hct_loc loc, MlirValue value, const char *sharding, hct_dist_value *out_value) {
+  *out_value = (hct_dist_value){.value = value, .op = SIZE_MAX, .only_user = SIZE_MAX};
+  if (!hct_value_shape(value, &out_value->shape)) return hct_error(diags, HCT_E_PARTITION, loc, "value is not a static tensor of a supported type");
+  if (!sharding || !hct_layout_parse(sharding, &out_value->layout)) {
+    hct_error(diags, HCT_E_PARTITION, loc, "value has no sharding ('%s')", sharding ? sharding : "absent");
+    hct_hint(diags, "run --hct-partition first");
+    return HCT_REFUSED;
+  }
+  if (out_value->layout.rank != out_value->shape.rank)
+    return hct_error(diags, HCT_E_PARTITION, loc, "sharding '%s' has %u dimensions, the tensor %zu", sharding, out_value->layout.rank, out_value->shape.rank);
+  out_value->timed = layout_is_timed(&out_value->layout);
+  (void)program;
+  return HCT_OK;
+}
+
+static hct_status read_arguments(hct_diags *diags, hct_dist_program *program, MlirBlock body, hct_index_map *indices) {
+  for (size_t i = 0; i < program->arg_count; i++) {
+    MlirValue value = mlirBlockGetArgument(body, (intptr_t)i);
+    MlirAttribute name = hct_function_arg_attr(program->function, i, "hct.name");
+    MlirAttribute sharding = hct_function_arg_attr(program->function, i, "hct.sharding");
+    hct_loc loc = {.file = "argument", .where = mlirAttributeIsNull(name) ? "?" : hct_attr_text(name)};
+    HCT_TRY(value_add(diags, program, loc, value, mlirAttributeIsNull(sharding) ? NULL : hct_attr_text(sharding), &program->values[i]));
+    program->values[i].arg = i;
+    hct_index_map_put(indices, hct_value_key(value), i);
+  }
+  program->value_count = program->arg_count;
+  return HCT_OK;
+}
+
+static void read_operands(hct_dist_program *program, size_t index, hct_index_map *indices) {
+  hct_dist_op *op = &program->ops[index];
+  op->operands = HCT_NEW_ARRAY(program->arena, size_t, op->operand_count);
+  for (size_t k = 0; k < op->operand_count; k++) {
+    HCT_BUG_ON(!hct_index_map_get(indices, hct_value_key(hct_op_operand(op->op, k)), &op->operands[k]), "%s uses a value from elsewhere", op->name);
+    hct_dist_value *value = &program->values[op->operands[k]];
+    value->uses++;
+    value->only_user = index;
+    if (value->timed) op->timed = true;
+  }
+}
+
+static hct_status read_results(hct_diags *diags, hct_dist_program *program, size_t index, hct_index_map *indices) {
+  hct_dist_op *op = &program->ops[index];
+  const char *shardings[8] = {0};
+  op->results = HCT_NEW_ARRAY(program->arena, size_t, op->result_count);
+  size_t given = hct_op_has(op->op, "hct.sharding") ? hct_op_strs(op->op, "hct.sharding", shardings, HCT_COUNT(shardings)) : 0;
+  for (size_t k = 0; k < op->result_count; k++) {
+    size_t value = program->value_count++;
+    hct_loc loc = hct_loc_of(program->arena, op->op);
+    HCT_TRY(value_add(diags, program, loc, hct_op_result(op->op, k), k < given && k < HCT_COUNT(shardings) ? shardings[k] : NULL, &program->values[value]));
+    program->values[value].op = index;
+    op->results[k] = value;
+    if (program->values[value].timed) op->timed = true;
+    hct_index_map_put(indices, hct_value_key(hct_op_result(op->op, k)), value);
+  }
+  return HCT_OK;
+}
+
+static hct_status read_operations(hct_diags *diags, hct_dist_program *program, MlirOperation *operations, size_t count, hct_index_map *indices) {
+  for (size_t i = 0; i < count; i++) {
+    hct_dist_op *op = &program->ops[i];
+    op->op = operations[i];
+    op->name = hct_op_name(operations[i]);
+    op->operand_count = (size_t)mlirOperationGetNumOperands(operations[i]);
+    op->result_count = (size_t)mlirOperationGetNumResults(operations[i]);
+    op->view = op_is_view(op->name);
+    op->accumulate = !strcmp(op->name, "hct_graph.all_reduce") && !strcmp(hct_op_str(operations[i], "axis"), "t");
+    read_operands(program, i, indices);
+    HCT_TRY(read_results(diags, program, i, indices));
+    if (op->accumulate) op->timed = false;
+  }
+  return HCT_OK;
+}
+
+static void read_return(hct_dist_program *program, MlirOperation terminator, hct_index_map *indices) {
+  program->returned_count = (size_t)mlirOperationGetNumOperands(terminator);
+  program->returned = HCT_NEW_ARRAY(program->arena, size_t, program->returned_count);
+  for (size_t k = 0; k < program->returned_count; k++) {
+    HCT_BUG_ON(!hct_index_map_get(indices, hct_value_key(hct_op_operand(terminator, k)), &program->returned[k]), "return of a value from elsewhere");
+    hct_dist_value *value = &program->values[program->returned[k]];
+    value->uses++;
+    value->only_user = SIZE_MAX;
+  }
+}
+
+static int64_t module_i64(hct_diags *diags, MlirModule module, const char *name, hct_status *status) {
+  MlirOperation op = mlirModuleGetOperation(module);
+  if (hct_op_has(op, name)) return hct_op_i64(op, name);
+  *status = hct_error(diags, HCT_E_PARTITION, (hct_loc){0}, "the module has no attribute %s", name);
+  hct_hint(diags, "run --hct-partition first");
+  return 1;
+}
+
+hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule module, hct_dist_program *out_program) {
+  hct_dist_program program = {.arena = arena, .function = hct_module_function(module)};
+  hct_status status = HCT_OK;
+  program.batch = module_i64(diags, module, "hct.batch", &status);
+  program.micro_batch = module_i64(diags, module, "hct.micro_batch", &status);
+  HCT_TRY(status);
+  if (program.batch < 1 || program.micro_batch < 1 || program.micro_batch > program.batch)
+    return hct_error(diags, HCT_E_PARTITION, (hct_loc){0}, "hct.micro_batch = %lld does not fit hct.batch = %lld", (long long)program.micro_batch, (long long)program.batch);
+
+  MlirBlock body = hct_function_body(program.function);
+  MlirOperation *operations, terminator = hct_block_terminator(body);
+  size_t count = hct_block_operations(arena, body, &operations);
+  if (count && mlirOperationEqual(operations[count - 1], terminator)) count--;
+  program.arg_count = (size_t)mlirBlockGetNumArguments(body);
+  size_t value_count = program.arg_count;
+  for (size_t i = 0; i < count; i++) value_count += (size_t)mlirOperationGetNumResults(operations[i]);
+  program.values = HCT_NEW_ARRAY(arena, hct_dist_value, value_count);
+  program.ops = HCT_NEW_ARRAY(arena, hct_dist_op, count);
+  program.op_count = count;
+  hct_index_map *indices = hct_index_map_create(arena);
+  HCT_TRY(read_arguments(diags, &program, body, indices));
+  HCT_TRY(read_operations(diags, &program, operations, count, indices));
+  read_return(&program, terminator, indices);
+  *out_program = program;
+  return HCT_OK;
+}
+
+size_t hct_dist_view_root(const hct_dist_program *program, size_t value) {
+  while (program->values[value].op != SIZE_MAX && program->ops[program->values[value].op].view) value = program->ops[program->values[value].op].operands[0];
+  return value;
+}
+
+bool hct_dist_is_constant(const hct_dist_program *program, size_t value) {
+  size_t op = program->values[value].op;
+  return op != SIZE_MAX && !strcmp(program->ops[op].name, "hct_graph.constant");
+}

@@ -1,0 +1,61 @@
+/* The dist-level function as plain tables, and the schedule over it: which fusion group ("stage") each operation runs in, and
+ * whether before, inside or after that stage's loop over micro-batches. Read once by hct-lower-to-tile. */
+#ifndef HCT_COMPILER_SCHEDULE_PROGRAM_H
+#define HCT_COMPILER_SCHEDULE_PROGRAM_H
+
+#include "ir/dialect/ir.h"
+
+typedef enum hct_when { HCT_BEFORE_LOOP = 0, HCT_IN_LOOP = 1, HCT_AFTER_LOOP = 2 } hct_when;
+
+typedef struct hct_dist_value {
+  MlirValue value;
+  size_t op;          /* defining operation, or SIZE_MAX for a function argument */
+  size_t arg;         /* its index when op is SIZE_MAX */
+  hct_shape shape;
+  hct_layout layout;
+  size_t uses;        /* operand slots, the function's results included */
+  size_t only_user;   /* when uses is 1: the operation, or SIZE_MAX for the function's return */
+  bool timed;         /* differs from micro-batch to micro-batch: split over t, or partial over it */
+  bool spilled;       /* written to DRAM by its stage, read back by later ones */
+  size_t last_stage;  /* last stage that reads it (arguments: from DRAM) */
+} hct_dist_value;
+
+typedef struct hct_dist_op {
+  MlirOperation op;
+  const char *name;
+  size_t operand_count, result_count;
+  size_t *operands, *results; /* value indices */
+  bool timed;        /* runs inside the loop */
+  bool view;         /* reshape, transpose, slice, broadcast: made anew wherever it is needed */
+  bool accumulate;   /* all_reduce over t */
+  size_t stage;
+  hct_when when;
+} hct_dist_op;
+
+typedef struct hct_dist_program {
+  hct_arena *arena;
+  MlirOperation function;
+  hct_dist_op *ops;
+  size_t op_count;
+  hct_dist_value *values;
+  size_t value_count;
+  size_t arg_count;     /* values [0, arg_count) are the arguments */
+  size_t *returned;     /* value indices */
+  size_t returned_count;
+  size_t stage_count;
+  int64_t batch, micro_batch;
+} hct_dist_program;
+
+/* Reads a verified dist-level module. A value without sharding is refused (HCT_E_PARTITION). */
+hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule module, hct_dist_program *out_program);
+
+/* Fusion groups: forward group g of hct-assign-layers is stage g, its backward stage 2 G - 1 - g, moved later where a value
+ * accumulated over the whole batch is needed inside a loop (method.md: "the denominator of a mean loss is computed first").
+ * Also decides which values cross stages through DRAM. Every operation but views and constants gets stage and when. */
+void hct_schedule_stages(hct_dist_program *program);
+
+/* The value that `value` is a view of, through reshape, transpose, slice and broadcast; itself when it is none. */
+size_t hct_dist_view_root(const hct_dist_program *program, size_t value);
+bool hct_dist_is_constant(const hct_dist_program *program, size_t value);
+
+#endif

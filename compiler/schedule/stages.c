@@ -1,0 +1,86 @@
+#include <string.h>
+
+#include "compiler/schedule/program.h"
+
+/* A point in the schedule: stage * 3 + when; 0 is before everything. */
+typedef size_t position;
+static size_t position_stage(position at) { return at / 3; }
+static hct_when position_when(position at) { return (hct_when)(at % 3); }
+static position position_at(size_t stage, hct_when when) { return stage * 3 + when; }
+
+static size_t stage_wanted(const hct_dist_op *op, size_t groups) {
+  size_t group = (size_t)hct_op_i64_or(op->op, "hct.group", 0);
+  const char *pass = hct_op_str_or(op->op, "hct.pass", "forward");
+  if (!strcmp(pass, "backward")) return 2 * groups - 1 - group;
+  return strcmp(pass, "update") ? group : 0;
+}
+
+static size_t group_count(const hct_dist_program *program) {
+  size_t groups = 1;
+  for (size_t i = 0; i < program->op_count; i++) {
+    int64_t group = hct_op_i64_or(program->ops[i].op, "hct.group", 0);
+    if (group >= 0 && (size_t)group + 1 > groups) groups = (size_t)group + 1;
+  }
+  return groups;
+}
+
+/* The earliest place where `op` can run, given where its operands are made. */
+static position place(const hct_dist_program *program, const hct_dist_op *op, const position *made, size_t groups) {
+  bool has_made_operand = false;
+  position latest = 0;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    position at = made[op->operands[k]];
+    if (at > latest) latest = at;
+    if (program->values[hct_dist_view_root(program, op->operands[k])].op != SIZE_MAX) has_made_operand = true;
+  }
+  size_t stage = position_stage(latest);
+  if (op->accumulate) return position_at(stage, HCT_AFTER_LOOP);
+  size_t wanted = stage_wanted(op, groups);
+  if (op->timed) {
+    if (position_when(latest) == HCT_AFTER_LOOP) stage++; /* waits for the whole batch */
+    return position_at(wanted > stage ? wanted : stage, HCT_IN_LOOP);
+  }
+  if (has_made_operand || wanted <= stage) return latest;
+  return position_at(wanted, HCT_BEFORE_LOOP);
+}
+
+/* Views and constants are made wherever they are needed: they belong to no stage. */
+static bool is_placed(const hct_dist_program *program, size_t op) {
+  return !program->ops[op].view && !hct_dist_is_constant(program, program->ops[op].results[0]);
+}
+
+static void renumber(hct_dist_program *program, size_t highest) {
+  size_t *number = HCT_NEW_ARRAY(program->arena, size_t, highest + 1);
+  for (size_t i = 0; i < program->op_count; i++)
+    if (is_placed(program, i)) number[program->ops[i].stage] = 1;
+  size_t next = 0;
+  for (size_t s = 0; s <= highest; s++)
+    if (number[s]) number[s] = next++;
+  for (size_t i = 0; i < program->op_count; i++)
+    if (is_placed(program, i)) program->ops[i].stage = number[program->ops[i].stage];
+  program->stage_count = next ? next : 1;
+}
+
+static void note_read(hct_dist_program *program, size_t value, size_t stage) {
+  size_t root = hct_dist_view_root(program, value);
+  hct_dist_value *read = &program->values[root];
+  if (stage > read->last_stage) read->last_stage = stage;
+  if (read->op == SIZE_MAX || !read->timed || hct_dist_is_constant(program, root)) return;
+  if (program->ops[read->op].stage < stage) read->spilled = true;
+}
+
+void hct_schedule_stages(hct_dist_program *program) {
+  size_t groups = group_count(program), highest = 0;
+  position *made = HCT_NEW_ARRAY(program->arena, position, program->value_count);
+  for (size_t i = 0; i < program->op_count; i++) {
+    hct_dist_op *op = &program->ops[i];
+    position at = op->view ? made[op->operands[0]] : hct_dist_is_constant(program, op->results[0]) ? 0 : place(program, op, made, groups);
+    for (size_t k = 0; k < op->result_count; k++) made[op->results[k]] = at;
+    op->stage = position_stage(at);
+    op->when = position_when(at);
+    if (is_placed(program, i) && op->stage > highest) highest = op->stage;
+  }
+  renumber(program, highest);
+  for (size_t i = 0; i < program->op_count; i++)
+    for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage);
+}

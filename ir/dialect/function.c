@@ -1,0 +1,172 @@
+#include <string.h>
+
+#include "ir/dialect/ir.h"
+
+MlirOperation hct_module_function(MlirModule module) {
+  MlirOperation op = mlirBlockGetFirstOperation(mlirModuleGetBody(module));
+  while (!mlirOperationIsNull(op) && !hct_op_is(op, "func.func")) op = mlirOperationGetNextInBlock(op);
+  HCT_BUG_ON(mlirOperationIsNull(op), "a module without a function");
+  return op;
+}
+
+MlirBlock hct_function_body(MlirOperation function) { return mlirRegionGetFirstBlock(mlirOperationGetRegion(function, 0)); }
+
+MlirOperation hct_block_terminator(MlirBlock block) { return mlirBlockGetTerminator(block); }
+
+size_t hct_block_operations(hct_arena *arena, MlirBlock block, MlirOperation **out_operations) {
+  struct { MlirOperation *items; size_t count, capacity; } operations = {0};
+  for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) HCT_PUSH(arena, &operations, op);
+  *out_operations = operations.items;
+  return operations.count;
+}
+
+/* ---- attributes of arguments and results: func.func keeps an array of dictionaries ---- */
+static MlirAttribute entry_get(MlirOperation function, const char *array, size_t index, const char *name) {
+  MlirAttribute all = mlirOperationGetAttributeByName(function, hct_ref(array));
+  if (mlirAttributeIsNull(all) || (intptr_t)index >= mlirArrayAttrGetNumElements(all)) return mlirAttributeGetNull();
+  return mlirDictionaryAttrGetElementByName(mlirArrayAttrGetElement(all, (intptr_t)index), hct_ref(name));
+}
+
+static MlirAttribute dictionary_with(MlirContext context, MlirAttribute dictionary, const char *name, MlirAttribute value) {
+  MlirNamedAttribute named[32];
+  intptr_t count = 0, old = mlirAttributeIsNull(dictionary) ? 0 : mlirDictionaryAttrGetNumElements(dictionary);
+  HCT_BUG_ON(old + 1 > (intptr_t)HCT_COUNT(named), "too many attributes on one argument");
+  for (intptr_t i = 0; i < old; i++) {
+    MlirNamedAttribute entry = mlirDictionaryAttrGetElement(dictionary, i);
+    if (strcmp(mlirIdentifierStr(entry.name).data, name) != 0) named[count++] = entry;
+  }
+  named[count++] = mlirNamedAttributeGet(mlirIdentifierGet(context, hct_ref(name)), value);
+  return mlirDictionaryAttrGet(context, count, named);
+}
+
+static void entry_set(MlirOperation function, const char *array, size_t total, size_t index, const char *name, MlirAttribute value) {
+  MlirContext context = mlirOperationGetContext(function);
+  MlirAttribute all = mlirOperationGetAttributeByName(function, hct_ref(array));
+  intptr_t old = mlirAttributeIsNull(all) ? 0 : mlirArrayAttrGetNumElements(all);
+  hct_arena *arena = hct_arena_create();
+  MlirAttribute *entries = HCT_NEW_ARRAY(arena, MlirAttribute, total);
+  for (size_t i = 0; i < total; i++) {
+    entries[i] = (intptr_t)i < old ? mlirArrayAttrGetElement(all, (intptr_t)i) : mlirDictionaryAttrGet(context, 0, NULL);
+    if (i == index) entries[i] = dictionary_with(context, entries[i], name, value);
+  }
+  mlirOperationSetAttributeByName(function, hct_ref(array), mlirArrayAttrGet(context, (intptr_t)total, entries));
+  hct_arena_destroy(arena);
+}
+
+MlirAttribute hct_function_arg_attr(MlirOperation function, size_t index, const char *name) { return entry_get(function, "arg_attrs", index, name); }
+MlirAttribute hct_function_result_attr(MlirOperation function, size_t index, const char *name) { return entry_get(function, "res_attrs", index, name); }
+
+void hct_function_set_arg_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value) {
+  size_t total = (size_t)mlirBlockGetNumArguments(hct_function_body(function));
+  HCT_BUG_ON(index >= total, "argument %zu of %zu", index, total);
+  entry_set(function, "arg_attrs", total, index, name, value);
+}
+
+void hct_function_set_result_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value) {
+  size_t total = (size_t)mlirOperationGetNumOperands(hct_block_terminator(hct_function_body(function)));
+  HCT_BUG_ON(index >= total, "result %zu of %zu", index, total);
+  entry_set(function, "res_attrs", total, index, name, value);
+}
+
+/* Drops entries of arguments or results that no longer exist, adds empty ones for new ones. */
+static void entries_resize(MlirOperation function, const char *array, size_t total) {
+  MlirContext context = mlirOperationGetContext(function);
+  MlirAttribute all = mlirOperationGetAttributeByName(function, hct_ref(array));
+  if (mlirAttributeIsNull(all) || (size_t)mlirArrayAttrGetNumElements(all) == total) return;
+  hct_arena *arena = hct_arena_create();
+  MlirAttribute *entries = HCT_NEW_ARRAY(arena, MlirAttribute, total);
+  for (size_t i = 0; i < total; i++)
+    entries[i] = (intptr_t)i < mlirArrayAttrGetNumElements(all) ? mlirArrayAttrGetElement(all, (intptr_t)i) : mlirDictionaryAttrGet(context, 0, NULL);
+  mlirOperationSetAttributeByName(function, hct_ref(array), mlirArrayAttrGet(context, (intptr_t)total, entries));
+  hct_arena_destroy(arena);
+}
+
+void hct_function_update_type(MlirOperation function) {
+  MlirBlock body = hct_function_body(function);
+  MlirOperation end = hct_block_terminator(body);
+  size_t argument_count = (size_t)mlirBlockGetNumArguments(body), result_count = (size_t)mlirOperationGetNumOperands(end);
+  hct_arena *arena = hct_arena_create();
+  MlirType *inputs = HCT_NEW_ARRAY(arena, MlirType, argument_count), *results = HCT_NEW_ARRAY(arena, MlirType, result_count);
+  for (size_t i = 0; i < argument_count; i++) inputs[i] = mlirValueGetType(mlirBlockGetArgument(body, (intptr_t)i));
+  for (size_t i = 0; i < result_count; i++) results[i] = mlirValueGetType(hct_op_operand(end, i));
+  MlirType type = mlirFunctionTypeGet(mlirOperationGetContext(function), (intptr_t)argument_count, inputs, (intptr_t)result_count, results);
+  hct_op_set(function, "function_type", mlirTypeAttrGet(type));
+  entries_resize(function, "arg_attrs", argument_count);
+  entries_resize(function, "res_attrs", result_count);
+  hct_arena_destroy(arena);
+}
+
+/* ---- dead code ---- */
+typedef struct op_effect {
+  const char *name;
+  bool pure;
+} op_effect;
+
+#define PURE true
+#define EFFECT false
+static const op_effect effects[] = {
+#define HCT_DIALECT_OP(dialect, name, operands, results, effects, attributes, doc) {#dialect "." #name, effects},
+#include "ir/dialect/ops.def"
+#undef HCT_DIALECT_OP
+    {"arith.constant", true},
+};
+#undef PURE
+#undef EFFECT
+
+static bool op_is_pure(const char *name) {
+  if (!strncmp(name, "onnx.", 5)) return true;
+  for (size_t i = 0; i < HCT_COUNT(effects); i++)
+    if (!strcmp(effects[i].name, name)) return effects[i].pure;
+  return false;
+}
+
+static bool op_is_dead(MlirOperation op) {
+  if (!op_is_pure(hct_op_name(op))) return false;
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); i++)
+    if (!hct_value_unused(mlirOperationGetResult(op, i))) return false;
+  return true;
+}
+
+/* Last to first: an operation's users are erased before it is looked at. */
+size_t hct_function_eliminate_dead(MlirOperation function) {
+  hct_arena *arena = hct_arena_create();
+  MlirOperation *operations;
+  size_t count = hct_block_operations(arena, hct_function_body(function), &operations), erased = 0;
+  for (size_t i = count; i-- > 0;) {
+    if (!op_is_dead(operations[i])) continue;
+    mlirOperationDestroy(operations[i]);
+    erased++;
+  }
+  hct_arena_destroy(arena);
+  return erased;
+}
+
+/* ---- locations ---- */
+MlirLocation hct_location_node(MlirContext context, const char *file, int64_t index, const char *node_name) {
+  char name[512];
+  snprintf(name, sizeof name, "node %lld '%s'", (long long)index, node_name);
+  return mlirLocationNameGet(context, hct_ref(name), mlirLocationFileLineColGet(context, hct_ref(file), (unsigned)index, 0));
+}
+
+hct_loc hct_loc_of_location(hct_arena *arena, MlirLocation location) {
+  if (mlirLocationIsAFused(location) && mlirLocationFusedGetNumLocations(location) > 0) {
+    unsigned count = mlirLocationFusedGetNumLocations(location);
+    MlirLocation *parts = HCT_NEW_ARRAY(arena, MlirLocation, count);
+    mlirLocationFusedGetLocations(location, parts);
+    return hct_loc_of_location(arena, parts[0]);
+  }
+  hct_loc loc = {0};
+  if (mlirLocationIsAName(location)) {
+    MlirStringRef name = mlirIdentifierStr(mlirLocationNameGetName(location));
+    loc.where = hct_arena_strndup(arena, name.data, name.length);
+    location = mlirLocationNameGetChildLoc(location);
+  }
+  if (mlirLocationIsAFileLineColRange(location)) {
+    MlirStringRef file = mlirIdentifierStr(mlirLocationFileLineColRangeGetFilename(location));
+    loc.file = hct_arena_strndup(arena, file.data, file.length);
+    if (!loc.where) loc.where = hct_arena_printf(arena, "%d:%d", mlirLocationFileLineColRangeGetStartLine(location), mlirLocationFileLineColRangeGetStartColumn(location));
+  }
+  return loc;
+}
+
+hct_loc hct_loc_of(hct_arena *arena, MlirOperation op) { return hct_loc_of_location(arena, mlirOperationGetLocation(op)); }

@@ -1,0 +1,77 @@
+#include <string.h>
+
+#include "ir/dialect/ir.h"
+
+typedef struct dialect_op {
+  const char *dialect, *name;
+  int operands, results;
+  const char *attributes;
+} dialect_op;
+
+static const dialect_op dialect_ops[] = {
+#define HCT_DIALECT_OP(dialect, name, operands, results, effects, attributes, doc) {#dialect, #name, operands, results, attributes},
+#include "ir/dialect/ops.def"
+#undef HCT_DIALECT_OP
+};
+
+static void group_print(hct_text *text, const char *group, const char *letter, int count) {
+  if (count == 0) return;
+  hct_text_printf(text, "    irdl.%s(", group);
+  if (count < 0) hct_text_printf(text, "%ss: variadic %%%s0", letter, letter);
+  for (int i = 0; i < count; i++) hct_text_printf(text, "%s%s%d: %%%s%d", i ? ", " : "", letter, i, letter, i);
+  hct_text_printf(text, ")\n");
+}
+
+/* IRDL requires the attributes that it names, and one constraint value means one attribute value: a fresh one each. Kinds are
+ * checked in C (verify.c), whose messages are for people. */
+static void attributes_print(hct_text *text, const char *attributes) {
+  hct_text names = {0};
+  int count = 0;
+  for (const char *at = attributes; *at;) {
+    size_t length = strcspn(at, " "), name = strcspn(at, ":");
+    if (at[length - 1] != '?') {
+      hct_text_printf(text, "    %%a%d = irdl.any\n", count);
+      hct_text_printf(&names, "%s\"%.*s\" = %%a%d", count ? ", " : "", (int)name, at, count);
+      count++;
+    }
+    at += length;
+    while (*at == ' ') at++;
+  }
+  if (count) hct_text_printf(text, "    irdl.attributes {%s}\n", names.data);
+  hct_text_fini(&names);
+}
+
+static void op_print(hct_text *text, const dialect_op *op) {
+  hct_text_printf(text, "  irdl.operation @%s {\n", op->name);
+  int operands = op->operands < 0 ? 1 : op->operands, results = op->results < 0 ? 1 : op->results;
+  for (int i = 0; i < operands; i++) hct_text_printf(text, "    %%o%d = irdl.any\n", i);
+  for (int i = 0; i < results; i++) hct_text_printf(text, "    %%r%d = irdl.any\n", i);
+  attributes_print(text, op->attributes);
+  group_print(text, "operands", "o", op->operands);
+  group_print(text, "results", "r", op->results);
+  hct_text_printf(text, "  }\n");
+}
+
+/* Operators of the importer's dialect take anything: ONNX's own rules are checked on import. */
+static const char *const onnx_ops[] = {
+#if __has_include("compiler/import/onnx_ops.def")
+#define HCT_ONNX_OP(name, ...) #name,
+#include "compiler/import/onnx_ops.def"
+#undef HCT_ONNX_OP
+#endif
+    NULL};
+
+void hct_dialect_irdl_print(hct_text *text) {
+  static const char *const dialects[] = {"hct_graph", "hct_tile"};
+  for (size_t d = 0; d < HCT_COUNT(dialects); d++) {
+    hct_text_printf(text, "irdl.dialect @%s {\n", dialects[d]);
+    if (!strcmp(dialects[d], "hct_tile")) hct_text_printf(text, "  irdl.type @sram\n  irdl.type @tensor\n");
+    for (size_t i = 0; i < HCT_COUNT(dialect_ops); i++)
+      if (!strcmp(dialect_ops[i].dialect, dialects[d])) op_print(text, &dialect_ops[i]);
+    hct_text_printf(text, "}\n");
+  }
+  hct_text_printf(text, "irdl.dialect @onnx {\n");
+  for (size_t i = 0; onnx_ops[i]; i++)
+    hct_text_printf(text, "  irdl.operation @%s {\n    %%o = irdl.any\n    %%r = irdl.any\n    irdl.operands(os: variadic %%o)\n    irdl.results(rs: variadic %%r)\n  }\n", onnx_ops[i]);
+  hct_text_printf(text, "}\n");
+}

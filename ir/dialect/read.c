@@ -1,0 +1,104 @@
+#include <string.h>
+
+#include "ir/dialect/ir.h"
+
+const char *hct_op_name(MlirOperation op) { return mlirIdentifierStr(mlirOperationGetName(op)).data; }
+bool hct_op_is(MlirOperation op, const char *name) { return strcmp(hct_op_name(op), name) == 0; }
+
+static MlirAttribute attribute_of(MlirOperation op, const char *name) { return mlirOperationGetAttributeByName(op, hct_ref(name)); }
+
+static MlirAttribute attribute_needed(MlirOperation op, const char *name) {
+  MlirAttribute attribute = attribute_of(op, name);
+  HCT_BUG_ON(mlirAttributeIsNull(attribute), "%s without attribute %s", hct_op_name(op), name);
+  return attribute;
+}
+
+const char *hct_attr_text(MlirAttribute attribute) {
+  if (mlirAttributeIsNull(attribute) || !mlirAttributeIsAString(attribute)) return NULL;
+  return mlirStringAttrGetValue(attribute).data; /* string attributes are NUL-terminated in MLIR's storage */
+}
+
+const char *hct_op_str_or(MlirOperation op, const char *name, const char *fallback) {
+  const char *text = hct_attr_text(attribute_of(op, name));
+  return text ? text : fallback;
+}
+
+const char *hct_op_str(MlirOperation op, const char *name) {
+  const char *text = hct_attr_text(attribute_needed(op, name));
+  HCT_BUG_ON(!text, "%s: attribute %s is no string", hct_op_name(op), name);
+  return text;
+}
+
+int64_t hct_op_i64_or(MlirOperation op, const char *name, int64_t fallback) {
+  MlirAttribute attribute = attribute_of(op, name);
+  return mlirAttributeIsNull(attribute) || !mlirAttributeIsAInteger(attribute) ? fallback : mlirIntegerAttrGetValueInt(attribute);
+}
+
+int64_t hct_op_i64(MlirOperation op, const char *name) {
+  HCT_BUG_ON(!mlirAttributeIsAInteger(attribute_needed(op, name)), "%s: attribute %s is no integer", hct_op_name(op), name);
+  return mlirIntegerAttrGetValueInt(attribute_of(op, name));
+}
+
+double hct_op_f64_or(MlirOperation op, const char *name, double fallback) {
+  MlirAttribute attribute = attribute_of(op, name);
+  return mlirAttributeIsNull(attribute) || !mlirAttributeIsAFloat(attribute) ? fallback : mlirFloatAttrGetValueDouble(attribute);
+}
+
+bool hct_op_bool_or(MlirOperation op, const char *name, bool fallback) {
+  MlirAttribute attribute = attribute_of(op, name);
+  return mlirAttributeIsNull(attribute) || !mlirAttributeIsABool(attribute) ? fallback : mlirBoolAttrGetValue(attribute);
+}
+
+size_t hct_op_i64s(MlirOperation op, const char *name, int64_t *out_values, size_t capacity) {
+  MlirAttribute attribute = attribute_needed(op, name);
+  HCT_BUG_ON(!mlirAttributeIsADenseI64Array(attribute), "%s: attribute %s is no array<i64>", hct_op_name(op), name);
+  size_t count = (size_t)mlirDenseArrayGetNumElements(attribute);
+  for (size_t i = 0; i < count && i < capacity; i++) out_values[i] = mlirDenseI64ArrayGetElement(attribute, (intptr_t)i);
+  return count;
+}
+
+size_t hct_op_strs(MlirOperation op, const char *name, const char **out_values, size_t capacity) {
+  MlirAttribute attribute = attribute_needed(op, name);
+  HCT_BUG_ON(!mlirAttributeIsAArray(attribute), "%s: attribute %s is no array", hct_op_name(op), name);
+  size_t count = (size_t)mlirArrayAttrGetNumElements(attribute);
+  for (size_t i = 0; i < count && i < capacity; i++) out_values[i] = hct_attr_text(mlirArrayAttrGetElement(attribute, (intptr_t)i));
+  return count;
+}
+
+bool hct_op_has(MlirOperation op, const char *name) { return !mlirAttributeIsNull(attribute_of(op, name)); }
+void hct_op_set(MlirOperation op, const char *name, MlirAttribute value) { mlirOperationSetAttributeByName(op, hct_ref(name), value); }
+MlirValue hct_op_result(MlirOperation op, size_t index) { return mlirOperationGetResult(op, (intptr_t)index); }
+MlirValue hct_op_operand(MlirOperation op, size_t index) { return mlirOperationGetOperand(op, (intptr_t)index); }
+
+static bool dtype_of(MlirType type, hct_dtype *out_dtype) {
+  if (mlirTypeIsAF32(type)) *out_dtype = HCT_F32;
+  else if (mlirTypeIsABF16(type)) *out_dtype = HCT_BF16;
+  else if (mlirTypeIsAF16(type)) *out_dtype = HCT_F16;
+  else if (mlirTypeIsAF64(type)) *out_dtype = HCT_F64;
+  else if (!mlirTypeIsAInteger(type)) return false;
+  else if (mlirIntegerTypeGetWidth(type) == 64) *out_dtype = HCT_I64;
+  else if (mlirIntegerTypeGetWidth(type) == 32) *out_dtype = HCT_I32;
+  else if (mlirIntegerTypeGetWidth(type) == 1) *out_dtype = HCT_BOOL;
+  else return false;
+  return true;
+}
+
+bool hct_value_shape(MlirValue value, hct_shape *out_shape) {
+  MlirType type = mlirValueGetType(value);
+  hct_shape shape = {0};
+  if (!mlirTypeIsARankedTensor(type) || !mlirShapedTypeHasStaticShape(type)) return false;
+  shape.rank = (size_t)mlirShapedTypeGetRank(type);
+  if (shape.rank > HCT_MAX_RANK || !dtype_of(mlirShapedTypeGetElementType(type), &shape.dtype)) return false;
+  for (size_t d = 0; d < shape.rank; d++) shape.dims[d] = mlirShapedTypeGetDimSize(type, (intptr_t)d);
+  *out_shape = shape;
+  return true;
+}
+
+int64_t hct_shape_elements(const hct_shape *shape) {
+  int64_t elements = 1;
+  for (size_t d = 0; d < shape->rank; d++) elements *= shape->dims[d];
+  return elements;
+}
+
+bool hct_value_unused(MlirValue value) { return mlirOpOperandIsNull(mlirValueGetFirstUse(value)); }
+void hct_value_replace(MlirValue old_value, MlirValue new_value) { mlirValueReplaceAllUsesOfWith(old_value, new_value); }
