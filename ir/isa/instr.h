@@ -114,7 +114,7 @@ int64_t hct_addr_evaluate(const hct_addr *addr, const hct_die_state *state);
 
 /* Streams: 64-bit little-endian words, variable number of words an instruction; format drawn in encode.c and the manual. */
 size_t hct_instr_encode(const hct_instr *instr, uint64_t *out_words, size_t capacity); /* words written; 0 if over capacity */
-enum { HCT_MAX_INSTR_WORDS = 160 };
+enum { HCT_MAX_INSTR_WORDS = 272 };
 /* Reads one instruction at words[*position]; refuses bad codes, reserved bits, lengths, with a diagnostic at `loc`. */
 hct_status hct_instr_decode(hct_diags *diags, hct_loc loc, const uint64_t *words, size_t count, size_t *position, hct_instr *out_instr);
 void hct_instr_print(const hct_instr *instr, hct_text *text);                    /* one line of assembly, no newline */

@@ -1,0 +1,53 @@
+#include "ir/isa/sequencer.h"
+
+void hct_sequencer_init(hct_sequencer *sequencer, const hct_image *image, int64_t row, int64_t col) {
+  *sequencer = (hct_sequencer){
+      .stream = &image->streams[image->die_stream[row * image->cols + col]],
+      .state = {.row = row, .col = col, .rows = image->rows, .cols = image->cols},
+  };
+}
+
+/* Position after the END that closes the loop whose body starts at `body`. */
+static size_t loop_skip(const hct_stream *stream, size_t body) {
+  unsigned depth = 1;
+  while (body < stream->count && depth) {
+    uint8_t opcode = stream->items[body++].opcode;
+    if (opcode == HCT_OP_LOOP) depth++;
+    if (opcode == HCT_OP_END) depth--;
+  }
+  return body;
+}
+
+static void loop_open(hct_sequencer *s, const hct_instr *instr) {
+  int64_t trips = hct_addr_evaluate(&instr->values[0], &s->state);
+  if (trips <= 0 || s->depth == HCT_MAX_LOOPS) {
+    s->position = loop_skip(s->stream, s->position);
+    return;
+  }
+  s->loops[s->depth].body = s->position;
+  s->loops[s->depth].trips = trips;
+  s->state.counter[s->depth++] = 0;
+}
+
+static void loop_close(hct_sequencer *s) {
+  if (s->depth == 0) return;
+  unsigned level = s->depth - 1;
+  if (++s->state.counter[level] < s->loops[level].trips) {
+    s->position = s->loops[level].body;
+  } else {
+    s->state.counter[level] = 0;
+    s->depth--;
+  }
+}
+
+const hct_instr *hct_sequencer_next(hct_sequencer *sequencer) {
+  while (sequencer->position < sequencer->stream->count) {
+    const hct_instr *instr = &sequencer->stream->items[sequencer->position];
+    if (instr->opcode == HCT_OP_HALT) return NULL;
+    sequencer->position++;
+    if (instr->opcode == HCT_OP_LOOP) loop_open(sequencer, instr);
+    else if (instr->opcode == HCT_OP_END) loop_close(sequencer);
+    else return instr;
+  }
+  return NULL;
+}

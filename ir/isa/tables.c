@@ -1,0 +1,102 @@
+#include <string.h>
+
+#include "ir/isa/instr.h"
+
+/* ---- instructions, from isa.def ---- */
+#define HCT_ENGINE_ANY HCT_ENGINE_COUNT
+#define HCT_ENGINE_SEND HCT_ENGINE_COUNT
+#define HCT_ENGINE_RECV HCT_ENGINE_COUNT
+#define HCT_SPACE_S HCT_SPACE_SRAM
+#define HCT_SPACE_D HCT_SPACE_DRAM
+#define HCT_ACCESS_R HCT_ACCESS_READ
+#define HCT_ACCESS_W HCT_ACCESS_WRITE
+#define HCT_ACCESS_M HCT_ACCESS_MODIFY
+#define HCT_ACCESS_I HCT_ACCESS_IF_ACCUMULATE
+#define HCT_VIEW(name, space, access) {#name, HCT_SPACE_##space, HCT_ACCESS_##access}
+#define HCT_VIEWS_0 .view_count = 0
+#define HCT_VIEWS_1(a) .view_count = 1, .views = {a}
+#define HCT_VIEWS_2(a, b) .view_count = 2, .views = {a, b}
+#define HCT_VIEWS_3(a, b, c) .view_count = 3, .views = {a, b, c}
+#define HCT_VIEWS_4(a, b, c, d) .view_count = 4, .views = {a, b, c, d}
+#define HCT_VIEWS_6(a, b, c, d, e, f) .view_count = 6, .views = {a, b, c, d, e, f}
+#define HCT_INSTR(name_, code_, mnemonic_, engine_, dims_, views_, values_, functions_, text_)                                      \
+  {.code = code_, .name = #name_, .mnemonic = mnemonic_, .text = text_, .function_table = #functions_, .engine = HCT_ENGINE_##engine_, \
+   .dims = dims_, .value_count = values_, views_},
+
+static const hct_opcode_info opcodes[] = {
+#include "ir/isa/isa.def"
+};
+#undef HCT_INSTR
+#undef HCT_VIEW
+
+size_t hct_opcode_count(void) { return HCT_COUNT(opcodes); }
+const hct_opcode_info *hct_opcode_at(size_t index) { return &opcodes[index]; }
+
+const hct_opcode_info *hct_opcode_lookup(uint8_t code) {
+  for (size_t i = 0; i < HCT_COUNT(opcodes); i++)
+    if (opcodes[i].code == code) return &opcodes[i];
+  return NULL;
+}
+
+const hct_opcode_info *hct_opcode_by_mnemonic(const char *mnemonic) {
+  for (size_t i = 0; i < HCT_COUNT(opcodes); i++)
+    if (!strcmp(opcodes[i].mnemonic, mnemonic)) return &opcodes[i];
+  return NULL;
+}
+
+/* ---- sub-operations ---- */
+static const hct_function_info functions[] = {
+#define HCT_FN(table, name, code, text, cost, meaning) {#table, text, meaning, code, HCT_COST_##cost},
+#include "ir/isa/isa_functions.def"
+#undef HCT_FN
+};
+
+const hct_function_info *hct_function_lookup(const char *table, uint8_t code) {
+  for (size_t i = 0; i < HCT_COUNT(functions); i++)
+    if (functions[i].code == code && !strcmp(functions[i].table, table)) return &functions[i];
+  return NULL;
+}
+
+const hct_function_info *hct_function_by_name(const char *table, const char *name) {
+  for (size_t i = 0; i < HCT_COUNT(functions); i++)
+    if (!strcmp(functions[i].table, table) && !strcmp(functions[i].name, name)) return &functions[i];
+  return NULL;
+}
+
+/* ---- engines ---- */
+const char *hct_engine_name(hct_engine engine) {
+  static const char *const names[HCT_ENGINE_COUNT] = {"seq", "mxu", "vpu", "load", "store", "send.row", "recv.row", "send.col", "recv.col"};
+  return engine < HCT_ENGINE_COUNT ? names[engine] : "?";
+}
+
+/* ---- rings ---- */
+int64_t hct_ring_index_at(int64_t size, int64_t position) {
+  int64_t even = (size + 1) / 2; /* indices 0, 2, 4, ... come first, then the odd ones downwards */
+  return position < even ? 2 * position : 2 * (size - 1 - position) + 1;
+}
+
+int64_t hct_ring_position_of(int64_t size, int64_t index) { return index % 2 == 0 ? index / 2 : size - 1 - (index - 1) / 2; }
+
+/* ---- addresses ---- */
+static int64_t modulo(int64_t value, int64_t size) {
+  int64_t rest = value % size;
+  return rest < 0 ? rest + size : rest;
+}
+
+static int64_t term_evaluate(const hct_term *term, const hct_die_state *state) {
+  bool row = term->ring == HCT_RING_ROW;
+  int64_t index = row ? state->row : state->col, size = row ? state->rows : state->cols;
+  int64_t counted = term->level == HCT_NO_LEVEL ? term->offset : term->sign * state->counter[term->level] + term->offset;
+  switch (term->kind) {
+    case HCT_TERM_LOOP: return term->size ? modulo(counted, term->size) : counted;
+    case HCT_TERM_RING: return hct_ring_index_at(size, modulo(hct_ring_position_of(size, index) + counted, size));
+    case HCT_TERM_INDEX: return index;
+    default: hct_bug(__FILE__, __LINE__, "term kind %d", term->kind);
+  }
+}
+
+int64_t hct_addr_evaluate(const hct_addr *addr, const hct_die_state *state) {
+  int64_t value = addr->base;
+  for (int i = 0; i < addr->term_count; i++) value += term_evaluate(&addr->terms[i], state) * addr->terms[i].stride;
+  return value;
+}
