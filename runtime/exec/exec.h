@@ -1,0 +1,53 @@
+/* What instructions do: one function each, on the bytes of one die. */
+#ifndef HCT_RUNTIME_EXEC_EXEC_H
+#define HCT_RUNTIME_EXEC_EXEC_H
+
+#include "ir/isa/instr.h"
+
+/* An instruction as the sequencer handed it out: addresses and values are those of that moment. */
+typedef struct hct_issued {
+  const hct_instr *instr;
+  int64_t addr[HCT_MAX_VIEWS];   /* bytes */
+  int64_t value[HCT_MAX_VALUES];
+} hct_issued;
+void hct_issue(const hct_instr *instr, const hct_die_state *state, hct_issued *out_issued);
+
+typedef struct hct_memory {
+  uint8_t *sram, *dram;
+  int64_t sram_bytes, dram_bytes;
+} hct_memory;
+
+/* Checks every access, then runs the instruction (not SEND, RECV, RECVR: see hct_exec_transfer). False: a fault, with its text in `out_fault`. */
+bool hct_exec(const hct_issued *issued, const hct_memory *memory, char out_fault[256]);
+/* Moves a message: `send` on the sender's memory, `receive` on the receiver's. */
+bool hct_exec_transfer(const hct_issued *send, const hct_memory *from, const hct_issued *receive, const hct_memory *to, char out_fault[256]);
+
+/* ---- inside runtime/exec ---- */
+typedef struct exec_operand {
+  uint8_t *data;               /* element (0, 0, ...) */
+  hct_dtype dtype;
+  int64_t stride[HCT_MAX_DIMS]; /* bytes */
+} exec_operand;
+typedef struct exec_frame {
+  const hct_instr *instr;
+  const int64_t *shape, *value;
+  exec_operand view[HCT_MAX_VIEWS];
+  char *fault;
+} exec_frame;
+double exec_load(hct_dtype dtype, const uint8_t *at);
+void exec_store(hct_dtype dtype, uint8_t *at, double value);
+bool exec_map(exec_frame *frame);
+bool exec_fill(exec_frame *frame);
+bool exec_reduce(exec_frame *frame);
+bool exec_copy(exec_frame *frame);   /* view 1 to view 0, converting */
+bool exec_reduce_into(exec_frame *frame, uint8_t fn); /* view 0 = fn(view 0, view 1) */
+bool exec_matmul(exec_frame *frame);
+bool exec_softmax(exec_frame *frame);
+bool exec_softmax_grad(exec_frame *frame);
+bool exec_gather(exec_frame *frame);
+bool exec_scatter(exec_frame *frame);
+bool exec_pick(exec_frame *frame);
+bool exec_place(exec_frame *frame);
+bool exec_update(exec_frame *frame);
+
+#endif

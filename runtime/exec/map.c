@@ -1,0 +1,209 @@
+/* Elementwise instructions, fills, reductions and copies: rows of the innermost loop. f32 operands compute in f32; others
+ * through double, which holds every f32, bf16, f16, i32 and bool exactly, and i64 up to 2^53. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/exec/exec.h"
+
+typedef void (*row_function)(exec_frame *frame, uint8_t *const at[HCT_MAX_VIEWS], int64_t count);
+
+/* Calls `row` for every row of the outer three loops. */
+static void for_rows(exec_frame *frame, int views, row_function row) {
+  const int64_t *n = frame->shape;
+  for (int64_t i = 0; i < n[0]; i++)
+    for (int64_t j = 0; j < n[1]; j++)
+      for (int64_t k = 0; k < n[2]; k++) {
+        uint8_t *at[HCT_MAX_VIEWS];
+        for (int v = 0; v < views; v++) at[v] = frame->view[v].data + i * frame->view[v].stride[0] + j * frame->view[v].stride[1] + k * frame->view[v].stride[2];
+        row(frame, at, n[3]);
+      }
+}
+
+static float scalar_of(const exec_frame *frame) {
+  double scalar;
+  memcpy(&scalar, &frame->value[0], sizeof scalar);
+  return (float)scalar;
+}
+
+static float max_nan(float a, float b) { return isnan(a) || isnan(b) ? NAN : a > b ? a : b; }
+static float min_nan(float a, float b) { return isnan(a) || isnan(b) ? NAN : a < b ? a : b; }
+
+static float map1_f32(uint8_t fn, float a, float scalar) {
+  switch (fn) {
+    case HCT_FN_MAP1_MOV: return a;
+    case HCT_FN_MAP1_NEG: return -a;
+    case HCT_FN_MAP1_ABS: return fabsf(a);
+    case HCT_FN_MAP1_EXP: return expf(a);
+    case HCT_FN_MAP1_LOG: return logf(a);
+    case HCT_FN_MAP1_SQRT: return sqrtf(a);
+    case HCT_FN_MAP1_RSQRT: return 1.0f / sqrtf(a);
+    case HCT_FN_MAP1_RECIPROCAL: return 1.0f / a;
+    case HCT_FN_MAP1_TANH: return tanhf(a);
+    case HCT_FN_MAP1_ERF: return erff(a);
+    case HCT_FN_MAP1_SIGMOID: return 1.0f / (1.0f + expf(-a));
+    case HCT_FN_MAP1_RELU: return isnan(a) || a > 0 ? a : 0.0f;
+    case HCT_FN_MAP1_SIN: return sinf(a);
+    case HCT_FN_MAP1_COS: return cosf(a);
+    case HCT_FN_MAP1_NOT: return a == 0;
+    case HCT_FN_MAP1_ADDS: return a + scalar;
+    case HCT_FN_MAP1_MULS: return a * scalar;
+    case HCT_FN_MAP1_POWS: return scalar == 2.0f ? a * a : scalar == 3.0f ? a * a * a : powf(a, scalar);
+    case HCT_FN_MAP1_FLOOR: return floorf(a);
+    default: hct_bug(__FILE__, __LINE__, "map1 function %d", fn);
+  }
+}
+
+static double map2_any(uint8_t fn, double a, double b) {
+  switch (fn) {
+    case HCT_FN_MAP2_ADD: return a + b;
+    case HCT_FN_MAP2_SUB: return a - b;
+    case HCT_FN_MAP2_MUL: return a * b;
+    case HCT_FN_MAP2_DIV: return a / b;
+    case HCT_FN_MAP2_MAX: return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+    case HCT_FN_MAP2_MIN: return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+    case HCT_FN_MAP2_POW: return (double)powf((float)a, (float)b);
+    case HCT_FN_MAP2_EQ: return a == b;
+    case HCT_FN_MAP2_LT: return a < b;
+    case HCT_FN_MAP2_LE: return a <= b;
+    case HCT_FN_MAP2_AND: return a != 0 && b != 0;
+    case HCT_FN_MAP2_OR: return a != 0 || b != 0;
+    default: hct_bug(__FILE__, __LINE__, "map2 function %d", fn);
+  }
+}
+
+#define F32(at) (*(float *)(void *)(at))
+
+static bool all_f32(const exec_frame *frame, int views) {
+  for (int v = 0; v < views; v++) {
+    if (frame->view[v].dtype != HCT_F32 || ((uintptr_t)frame->view[v].data & 3)) return false;
+  }
+  return true;
+}
+
+static void row_map1(exec_frame *frame, uint8_t *const at[], int64_t count) {
+  int64_t d = frame->view[0].stride[3], a = frame->view[1].stride[3];
+  uint8_t fn = frame->instr->fn;
+  float scalar = scalar_of(frame);
+  if (all_f32(frame, 2)) {
+    if (fn == HCT_FN_MAP1_MOV && d == 4 && a == 4) memmove(at[0], at[1], (size_t)count * 4);
+    else if (fn == HCT_FN_MAP1_MULS) for (int64_t i = 0; i < count; i++) F32(at[0] + i * d) = F32(at[1] + i * a) * scalar;
+    else for (int64_t i = 0; i < count; i++) F32(at[0] + i * d) = map1_f32(fn, F32(at[1] + i * a), scalar);
+    return;
+  }
+  for (int64_t i = 0; i < count; i++) {
+    double value = exec_load(frame->view[1].dtype, at[1] + i * a);
+    if (fn != HCT_FN_MAP1_MOV) value = (double)map1_f32(fn, (float)value, scalar);
+    exec_store(frame->view[0].dtype, at[0] + i * d, value);
+  }
+}
+
+static void row_map2(exec_frame *frame, uint8_t *const at[], int64_t count) {
+  int64_t d = frame->view[0].stride[3], a = frame->view[1].stride[3], b = frame->view[2].stride[3];
+  uint8_t fn = frame->instr->fn;
+  if (all_f32(frame, 3)) {
+    switch (fn) {
+      case HCT_FN_MAP2_ADD: for (int64_t i = 0; i < count; i++) F32(at[0] + i * d) = F32(at[1] + i * a) + F32(at[2] + i * b); return;
+      case HCT_FN_MAP2_SUB: for (int64_t i = 0; i < count; i++) F32(at[0] + i * d) = F32(at[1] + i * a) - F32(at[2] + i * b); return;
+      case HCT_FN_MAP2_MUL: for (int64_t i = 0; i < count; i++) F32(at[0] + i * d) = F32(at[1] + i * a) * F32(at[2] + i * b); return;
+      case HCT_FN_MAP2_DIV: for (int64_t i = 0; i < count; i++) F32(at[0] + i * d) = F32(at[1] + i * a) / F32(at[2] + i * b); return;
+      default: break;
+    }
+  }
+  for (int64_t i = 0; i < count; i++)
+    exec_store(frame->view[0].dtype, at[0] + i * d, map2_any(fn, exec_load(frame->view[1].dtype, at[1] + i * a), exec_load(frame->view[2].dtype, at[2] + i * b)));
+}
+
+static void row_select(exec_frame *frame, uint8_t *const at[], int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    int chosen = exec_load(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]) != 0 ? 2 : 3;
+    exec_store(frame->view[0].dtype, at[0] + i * frame->view[0].stride[3], exec_load(frame->view[chosen].dtype, at[chosen] + i * frame->view[chosen].stride[3]));
+  }
+}
+
+bool exec_map(exec_frame *frame) {
+  if (frame->instr->opcode == HCT_OP_MAP1) for_rows(frame, 2, row_map1);
+  else if (frame->instr->opcode == HCT_OP_MAP2) for_rows(frame, 3, row_map2);
+  else for_rows(frame, 4, row_select);
+  return true;
+}
+
+static void row_fill(exec_frame *frame, uint8_t *const at[], int64_t count) {
+  double scalar;
+  memcpy(&scalar, &frame->value[0], sizeof scalar);
+  for (int64_t i = 0; i < count; i++) exec_store(frame->view[0].dtype, at[0] + i * frame->view[0].stride[3], scalar);
+}
+
+bool exec_fill(exec_frame *frame) {
+  for_rows(frame, 1, row_fill);
+  return true;
+}
+
+static void row_copy(exec_frame *frame, uint8_t *const at[], int64_t count) {
+  int64_t size = (int64_t)hct_dtype_bytes(frame->view[0].dtype), d = frame->view[0].stride[3], a = frame->view[1].stride[3];
+  if (frame->view[0].dtype == frame->view[1].dtype && d == size && a == size) {
+    memmove(at[0], at[1], (size_t)(count * size));
+  } else if (frame->view[0].dtype == frame->view[1].dtype) {
+    for (int64_t i = 0; i < count; i++) memmove(at[0] + i * d, at[1] + i * a, (size_t)size);
+  } else {
+    for (int64_t i = 0; i < count; i++) exec_store(frame->view[0].dtype, at[0] + i * d, exec_load(frame->view[1].dtype, at[1] + i * a));
+  }
+}
+
+bool exec_copy(exec_frame *frame) {
+  for_rows(frame, 2, row_copy);
+  return true;
+}
+
+static float reduce_f32(uint8_t fn, float a, float b) { return fn == HCT_FN_RED_SUM ? a + b : fn == HCT_FN_RED_RMAX ? max_nan(a, b) : min_nan(a, b); }
+
+static void row_reduce_into(exec_frame *frame, uint8_t *const at[], int64_t count) {
+  uint8_t fn = (uint8_t)frame->value[0];
+  for (int64_t i = 0; i < count; i++) {
+    uint8_t *d = at[0] + i * frame->view[0].stride[3];
+    float sum = reduce_f32(fn, (float)exec_load(frame->view[0].dtype, d), (float)exec_load(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]));
+    exec_store(frame->view[0].dtype, d, (double)sum);
+  }
+}
+
+bool exec_reduce_into(exec_frame *frame, uint8_t fn) {
+  int64_t value = fn;
+  frame->value = &value;
+  for_rows(frame, 2, row_reduce_into);
+  return true;
+}
+
+/* One result element at a time, its summands in loop order, in double: the rounding of a long sum is that of its result. */
+bool exec_reduce(exec_frame *frame) {
+  const int64_t *n = frame->shape;
+  const exec_operand *d = &frame->view[0], *a = &frame->view[1];
+  int64_t outer[4], inner[4];
+  for (int k = 0; k < 4; k++) {
+    bool reduced = d->stride[k] == 0;
+    outer[k] = reduced ? 1 : n[k];
+    inner[k] = reduced ? n[k] : 1;
+  }
+  uint8_t fn = frame->instr->fn;
+  for (int64_t i = 0; i < outer[0] * outer[1] * outer[2] * outer[3]; i++) {
+    int64_t index[4] = {i / (outer[3] * outer[2] * outer[1]), i / (outer[3] * outer[2]) % outer[1], i / outer[3] % outer[2], i % outer[3]};
+    uint8_t *to = d->data;
+    const uint8_t *from = a->data;
+    for (int k = 0; k < 4; k++) {
+      to += index[k] * d->stride[k];
+      from += index[k] * a->stride[k];
+    }
+    bool first = !frame->instr->accumulate;
+    double sum = first ? 0 : exec_load(d->dtype, to);
+    for (int64_t p = 0; p < inner[0]; p++)
+      for (int64_t q = 0; q < inner[1]; q++)
+        for (int64_t r = 0; r < inner[2]; r++)
+          for (int64_t s = 0; s < inner[3]; s++) {
+            double value = exec_load(a->dtype, from + p * a->stride[0] + q * a->stride[1] + r * a->stride[2] + s * a->stride[3]);
+            if (first) sum = value;
+            else if (fn == HCT_FN_RED_SUM) sum += value;
+            else sum = (double)reduce_f32(fn, (float)sum, (float)value);
+            first = false;
+          }
+    exec_store(d->dtype, to, sum);
+  }
+  return true;
+}

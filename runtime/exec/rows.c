@@ -1,0 +1,83 @@
+/* Row-wise instructions: softmax, table lookups, class picks. */
+#include <math.h>
+
+#include "runtime/exec/exec.h"
+
+static double at2(const exec_operand *o, int64_t row, int64_t col) { return exec_load(o->dtype, o->data + row * o->stride[0] + col * o->stride[1]); }
+static void put2(const exec_operand *o, int64_t row, int64_t col, double value) { exec_store(o->dtype, o->data + row * o->stride[0] + col * o->stride[1], value); }
+
+bool exec_softmax(exec_frame *frame) {
+  const exec_operand *d = &frame->view[0], *a = &frame->view[1];
+  for (int64_t r = 0; r < frame->shape[0]; r++) {
+    double highest = -INFINITY, sum = 0;
+    for (int64_t c = 0; c < frame->shape[1]; c++) highest = fmax(highest, at2(a, r, c));
+    for (int64_t c = 0; c < frame->shape[1]; c++) {
+      double e = (double)expf((float)(at2(a, r, c) - highest));
+      sum += e;
+      put2(d, r, c, e);
+    }
+    for (int64_t c = 0; c < frame->shape[1]; c++) put2(d, r, c, at2(d, r, c) / sum);
+  }
+  return true;
+}
+
+bool exec_softmax_grad(exec_frame *frame) {
+  const exec_operand *d = &frame->view[0], *y = &frame->view[1], *g = &frame->view[2];
+  for (int64_t r = 0; r < frame->shape[0]; r++) {
+    double dot = 0;
+    for (int64_t c = 0; c < frame->shape[1]; c++) dot += at2(y, r, c) * at2(g, r, c);
+    for (int64_t c = 0; c < frame->shape[1]; c++) put2(d, r, c, at2(y, r, c) * (at2(g, r, c) - dot));
+  }
+  return true;
+}
+
+/* The row of the die's part of a table that id `token` names, or -1 when another die holds it; false: no row of the whole table. */
+static bool table_row(exec_frame *frame, const exec_operand *ids, int64_t token, int64_t *out_row) {
+  int64_t id = (int64_t)exec_load(ids->dtype, ids->data + token * ids->stride[0]);
+  int64_t first = frame->value[0], held = frame->value[1], rows = frame->value[2];
+  if (id < -rows || id >= rows) {
+    snprintf(frame->fault, 256, "index %lld of token %lld is outside of a table of %lld rows", (long long)id, (long long)token, (long long)rows);
+    return false;
+  }
+  if (id < 0) id += rows;
+  *out_row = id >= first && id < first + held ? id - first : -1;
+  return true;
+}
+
+bool exec_gather(exec_frame *frame) {
+  const exec_operand *d = &frame->view[0], *table = &frame->view[1], *ids = &frame->view[2];
+  for (int64_t t = 0; t < frame->shape[0]; t++) {
+    int64_t row;
+    if (!table_row(frame, ids, t, &row)) return false;
+    for (int64_t f = 0; f < frame->shape[1]; f++) put2(d, t, f, row < 0 ? 0 : at2(table, row, f));
+  }
+  return true;
+}
+
+bool exec_scatter(exec_frame *frame) {
+  const exec_operand *table = &frame->view[0], *g = &frame->view[1], *ids = &frame->view[2];
+  for (int64_t t = 0; t < frame->shape[0]; t++) {
+    int64_t row;
+    if (!table_row(frame, ids, t, &row)) return false;
+    for (int64_t f = 0; row >= 0 && f < frame->shape[1]; f++) put2(table, row, f, (double)((float)at2(table, row, f) + (float)at2(g, t, f)));
+  }
+  return true;
+}
+
+bool exec_pick(exec_frame *frame) {
+  const exec_operand *d = &frame->view[0], *z = &frame->view[1], *ids = &frame->view[2];
+  for (int64_t t = 0; t < frame->shape[0]; t++) {
+    int64_t at = (int64_t)exec_load(ids->dtype, ids->data + t * ids->stride[0]) - frame->value[0];
+    put2(d, t, 0, at >= 0 && at < frame->shape[1] ? at2(z, t, at) : 0);
+  }
+  return true;
+}
+
+bool exec_place(exec_frame *frame) {
+  const exec_operand *d = &frame->view[0], *g = &frame->view[1], *ids = &frame->view[2];
+  for (int64_t t = 0; t < frame->shape[0]; t++) {
+    int64_t at = (int64_t)exec_load(ids->dtype, ids->data + t * ids->stride[0]) - frame->value[0];
+    for (int64_t v = 0; v < frame->shape[1]; v++) put2(d, t, v, v == at ? at2(g, t, 0) : 0);
+  }
+  return true;
+}

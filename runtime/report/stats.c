@@ -1,0 +1,98 @@
+#include "runtime/report/stats.h"
+
+#include <string.h>
+
+void hct_stats_init(hct_stats *stats, hct_arena *arena, const hct_image *image) {
+  stats->die_count = (size_t)(image->rows * image->cols);
+  stats->source_count = image->source_count ? image->source_count : 1;
+  stats->dies = HCT_NEW_ARRAY(arena, hct_die_stats, stats->die_count);
+  stats->sources = HCT_NEW_ARRAY(arena, hct_source_stats, stats->die_count * stats->source_count);
+}
+
+void hct_stats_clear(hct_stats *stats) {
+  memset(stats->dies, 0, stats->die_count * sizeof *stats->dies);
+  memset(stats->sources, 0, stats->die_count * stats->source_count * sizeof *stats->sources);
+}
+
+int64_t hct_instr_elements(const hct_instr *instr) {
+  int dims = hct_opcode_lookup(instr->opcode)->dims;
+  int64_t elements = dims ? 1 : 0;
+  for (int d = 0; d < dims; d++) elements *= instr->shape[d];
+  return elements;
+}
+
+int64_t hct_view_bytes(const hct_instr *instr, unsigned view) {
+  int dims = hct_opcode_lookup(instr->opcode)->dims;
+  int64_t elements = 1;
+  for (int d = 0; d < dims; d++)
+    if (instr->shape[d] == 0) return 0;
+    else if (instr->views[view].stride[d]) elements *= instr->shape[d];
+  return elements * (int64_t)hct_dtype_bytes(instr->views[view].dtype);
+}
+
+int64_t hct_instr_sram_bytes(const hct_instr *instr) {
+  const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
+  int64_t bytes = 0;
+  for (unsigned v = 0; v < info->view_count; v++) {
+    if (info->views[v].space != HCT_SPACE_SRAM) continue;
+    hct_access access = info->views[v].access;
+    bool twice = access == HCT_ACCESS_MODIFY || (access == HCT_ACCESS_IF_ACCUMULATE && instr->accumulate);
+    bytes += hct_view_bytes(instr, v) * (twice ? 2 : 1);
+  }
+  return bytes;
+}
+
+void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr) {
+  hct_die_stats *d = &stats->dies[die];
+  hct_source_stats *s = &stats->sources[die * stats->source_count + (instr->source < stats->source_count ? instr->source : 0)];
+  uint64_t elements = (uint64_t)hct_instr_elements(instr);
+  d->instructions++;
+  d->sram_bytes += (uint64_t)hct_instr_sram_bytes(instr);
+  switch (instr->opcode) {
+    case HCT_OP_MM:
+      d->macs += elements;
+      s->macs += elements;
+      if (instr->views[1].dtype == HCT_F32) d->macs_f32 += elements;
+      break;
+    case HCT_OP_LD: {
+      uint64_t bytes = (uint64_t)hct_view_bytes(instr, 1);
+      d->dram_read_bytes += bytes;
+      s->dram_bytes += bytes;
+      break;
+    }
+    case HCT_OP_ST: {
+      uint64_t bytes = (uint64_t)hct_view_bytes(instr, 0);
+      d->dram_write_bytes += bytes;
+      s->dram_bytes += bytes;
+      break;
+    }
+    case HCT_OP_SEND: d->sent_bytes += (uint64_t)hct_view_bytes(instr, 0); break;
+    case HCT_OP_RECV:
+    case HCT_OP_RECVR: {
+      uint64_t bytes = (uint64_t)hct_view_bytes(instr, 0);
+      d->received_bytes += bytes;
+      s->received_bytes += bytes;
+      d->messages++;
+      s->messages++;
+      break;
+    }
+    default:
+      if (instr->engine == HCT_ENGINE_VPU) d->vector_ops += elements;
+  }
+}
+
+bool hct_stats_agree(const hct_stats *a, const hct_stats *b, hct_text *out_difference) {
+  for (size_t die = 0; die < a->die_count; die++) {
+#define HCT_STAT(field, text)                                                                                                       \
+  if (a->dies[die].field != b->dies[die].field) {                                                                                   \
+    hct_text_printf(out_difference, "die %zu: %llu and %llu %s", die, (unsigned long long)a->dies[die].field, (unsigned long long)b->dies[die].field, text); \
+    return false;                                                                                                                   \
+  }
+#include "runtime/report/stats.def"
+#undef HCT_STAT
+  }
+  size_t rows = a->die_count * a->source_count;
+  if (memcmp(a->sources, b->sources, rows * sizeof *a->sources) == 0) return true;
+  hct_text_printf(out_difference, "counts by layer and collective differ");
+  return false;
+}

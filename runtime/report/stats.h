@@ -1,0 +1,35 @@
+/* Counters of a run. One function counts for both simulators, each for the instructions that it retires itself, so that their
+ * agreement, die by die, says that they ran the same instructions. */
+#ifndef HCT_RUNTIME_REPORT_STATS_H
+#define HCT_RUNTIME_REPORT_STATS_H
+
+#include "ir/isa/image.h"
+
+typedef struct hct_die_stats {
+#define HCT_STAT(field, text) uint64_t field;
+#include "runtime/report/stats.def"
+#undef HCT_STAT
+} hct_die_stats;
+
+/* Of the instructions of one source (layer, collective) on one die. */
+typedef struct hct_source_stats {
+  uint64_t received_bytes, messages, macs, dram_bytes;
+} hct_source_stats;
+
+typedef struct hct_stats {
+  size_t die_count, source_count;
+  hct_die_stats *dies;
+  hct_source_stats *sources; /* [die * source_count + source] */
+} hct_stats;
+
+void hct_stats_init(hct_stats *stats, hct_arena *arena, const hct_image *image);
+void hct_stats_clear(hct_stats *stats);
+void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr);
+/* False, and a text that names the first difference, when two runs did not count the same. */
+bool hct_stats_agree(const hct_stats *a, const hct_stats *b, hct_text *out_difference);
+int64_t hct_instr_elements(const hct_instr *instr); /* product of the shape */
+/* Bytes that an instruction reads and writes in SRAM: each view's distinct elements once. */
+int64_t hct_instr_sram_bytes(const hct_instr *instr);
+int64_t hct_view_bytes(const hct_instr *instr, unsigned view); /* distinct elements (stride 0 repeats none) */
+
+#endif
