@@ -1,0 +1,348 @@
+#include "runtime/timing/machine.h"
+
+#include <string.h>
+
+#include "runtime/timing/noc.h"
+#include "runtime/timing/rules.h"
+
+typedef struct engine {
+  hct_issued *queue; /* ring of package->queue_depth */
+  int64_t head, count;
+  bool running;      /* the head has started: its completion event is on its way */
+} engine;
+
+typedef struct die {
+  hct_sequencer sequencer;
+  const hct_instr *held;   /* taken from the sequencer, but not issued yet */
+  hct_issued held_issued;
+  bool halted, issue_pending;
+  engine engines[HCT_ENGINE_COUNT];
+  int32_t semaphores[HCT_SEMAPHORES];
+  int64_t accounted_ps;
+  uint32_t source; /* of the instruction started last */
+} die;
+
+typedef enum event_kind { EVENT_COMPLETE, EVENT_ISSUE } event_kind;
+typedef struct event {
+  int64_t time_ps;
+  uint32_t die;
+  uint8_t engine, kind;
+} event;
+
+typedef struct machine {
+  hct_diags *diags;
+  hct_arena *arena;
+  const hct_image *image;
+  const hct_package *package;
+  const hct_machine_options *options;
+  hct_stats *stats;
+  hct_machine_result result;
+  hct_noc noc;
+  die *dies;
+  size_t die_count;
+  int64_t now_ps, cycle_ps;
+  event *heap;
+  size_t heap_count, heap_capacity;
+  uint64_t random;
+  hct_status status;
+} machine;
+
+/* ---- events ---- */
+static bool event_before(const event *a, const event *b) {
+  if (a->time_ps != b->time_ps) return a->time_ps < b->time_ps;
+  if (a->die != b->die) return a->die < b->die;
+  return a->engine < b->engine;
+}
+
+static void event_push(machine *m, event e) {
+  if (m->heap_count == m->heap_capacity) m->heap = hct_vec_grow(m->arena, m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap);
+  size_t at = m->heap_count++;
+  for (; at && event_before(&e, &m->heap[(at - 1) / 2]); at = (at - 1) / 2) m->heap[at] = m->heap[(at - 1) / 2];
+  m->heap[at] = e;
+}
+
+static event event_pop(machine *m) {
+  event top = m->heap[0], last = m->heap[--m->heap_count];
+  size_t at = 0;
+  for (size_t child; (child = 2 * at + 1) < m->heap_count; at = child) {
+    if (child + 1 < m->heap_count && event_before(&m->heap[child + 1], &m->heap[child])) child++;
+    if (!event_before(&m->heap[child], &last)) break;
+    m->heap[at] = m->heap[child];
+  }
+  m->heap[at] = last;
+  return top;
+}
+
+/* 1, or with --jitter a factor from 1 to 2 (xorshift64*). */
+static double stretch(machine *m) {
+  if (!m->options->jitter) return 1;
+  m->random ^= m->random >> 12;
+  m->random ^= m->random << 25;
+  m->random ^= m->random >> 27;
+  return 1 + (double)((m->random * UINT64_C(2685821657736338717)) >> 40) / (double)(1 << 24);
+}
+
+/* ---- what a die is doing ---- */
+static hct_die_activity activity(const die *d) {
+  if (d->engines[HCT_ENGINE_MXU].running) return HCT_BUSY_MXU;
+  if (d->engines[HCT_ENGINE_VPU].running) return HCT_BUSY_VPU;
+  for (int e = HCT_ENGINE_SEND0; e < HCT_ENGINE_COUNT; e++)
+    if (d->engines[e].count) return HCT_BUSY_NOP;
+  if (d->engines[HCT_ENGINE_LOAD].count || d->engines[HCT_ENGINE_STORE].count) return HCT_BUSY_DRAM;
+  return HCT_IDLE;
+}
+
+/* Books the time since the last change under what the die was doing; called before each change. */
+static void account(machine *m, size_t index) {
+  die *d = &m->dies[index];
+  int64_t passed = m->now_ps - d->accounted_ps;
+  m->result.activity_ps[index][activity(d)] += passed;
+  m->result.source_ps[d->source] += passed;
+  d->accounted_ps = m->now_ps;
+}
+
+/* ---- rings ---- */
+static size_t ring_next(const machine *m, size_t index, hct_ring ring) {
+  int64_t cols = m->image->cols, row = (int64_t)index / cols, col = (int64_t)index % cols;
+  if (ring == HCT_RING_ROW) {
+    int64_t size = m->image->rows;
+    return (size_t)(hct_ring_index_at(size, (hct_ring_position_of(size, row) + 1) % size) * cols + col);
+  }
+  return (size_t)(row * cols + hct_ring_index_at(cols, (hct_ring_position_of(cols, col) + 1) % cols));
+}
+
+static size_t ring_previous(const machine *m, size_t index, hct_ring ring) {
+  int64_t cols = m->image->cols, row = (int64_t)index / cols, col = (int64_t)index % cols;
+  int64_t size = ring == HCT_RING_ROW ? m->image->rows : cols, own = ring == HCT_RING_ROW ? row : col;
+  int64_t other = hct_ring_index_at(size, (hct_ring_position_of(size, own) + size - 1) % size);
+  return (size_t)(ring == HCT_RING_ROW ? other * cols + col : row * cols + other);
+}
+
+/* ---- faults ---- */
+static void fault(machine *m, size_t index, const hct_instr *instr, const char *text) {
+  if (m->status != HCT_OK) return;
+  const hct_source *source = instr->source < m->image->source_count ? &m->image->sources[instr->source] : NULL;
+  hct_text line = {0};
+  hct_instr_print(instr, &line);
+  m->status = hct_error(m->diags, HCT_E_FAULT, (hct_loc){.file = source && source->location[0] ? source->location : NULL}, "die %zu,%zu: %s", index / (size_t)m->image->cols,
+                        index % (size_t)m->image->cols, text);
+  hct_note(m->diags, "while running '%s'", line.data);
+  hct_text_fini(&line);
+}
+
+/* ---- starting ---- */
+static hct_issued *engine_head(engine *e) { return &e->queue[e->head]; }
+
+static bool waits_hold(const die *d, const hct_instr *instr) {
+  for (int i = 0; i < instr->wait_count; i++)
+    if (d->semaphores[instr->waits[i].semaphore] < instr->waits[i].count) return false;
+  return true;
+}
+
+static bool engine_ready(const die *d, const engine *e) { return e->count && !e->running && waits_hold(d, e->queue[e->head].instr); }
+
+static void begin(machine *m, size_t index, int engine_index) {
+  die *d = &m->dies[index];
+  account(m, index);
+  engine *e = &d->engines[engine_index];
+  const hct_instr *instr = engine_head(e)->instr;
+  for (int i = 0; i < instr->wait_count; i++) d->semaphores[instr->waits[i].semaphore] -= instr->waits[i].count;
+  e->running = true;
+  d->source = instr->source;
+}
+
+static void complete_at(machine *m, size_t index, int engine_index, int64_t time_ps) {
+  event_push(m, (event){time_ps, (uint32_t)index, (uint8_t)engine_index, EVENT_COMPLETE});
+}
+
+static bool is_transfer(const hct_instr *instr) { return instr->opcode == HCT_OP_SEND || instr->opcode == HCT_OP_RECV || instr->opcode == HCT_OP_RECVR; }
+
+/* A message leaves when its send and its receive are both at the head of their queues. */
+static void transfer_try(machine *m, size_t sender, hct_ring ring) {
+  size_t receiver = ring_next(m, sender, ring);
+  engine *send = &m->dies[sender].engines[HCT_ENGINE_SEND0 + 2 * ring], *receive = &m->dies[receiver].engines[HCT_ENGINE_RECV0 + 2 * ring];
+  if (!engine_ready(&m->dies[sender], send) || !engine_ready(&m->dies[receiver], receive)) return;
+  if (!is_transfer(engine_head(send)->instr) || !is_transfer(engine_head(receive)->instr)) return;
+  int64_t bytes = hct_view_bytes(engine_head(send)->instr, 0);
+  int64_t done = hct_noc_send(&m->noc, (int64_t)sender, (int64_t)receiver, bytes, m->now_ps, stretch(m));
+  begin(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring);
+  begin(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
+  complete_at(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring, done); /* one event for both */
+}
+
+static void start_try(machine *m, size_t index, int engine_index) {
+  die *d = &m->dies[index];
+  engine *e = &d->engines[engine_index];
+  if (!engine_ready(d, e)) return;
+  const hct_instr *instr = engine_head(e)->instr;
+  if (is_transfer(instr)) {
+    hct_ring ring = (hct_ring)((engine_index - HCT_ENGINE_SEND0) / 2);
+    transfer_try(m, instr->opcode == HCT_OP_SEND ? index : ring_previous(m, index, ring), ring);
+    return;
+  }
+  int64_t done;
+  if (instr->opcode == HCT_OP_LD || instr->opcode == HCT_OP_ST) {
+    int64_t bytes = hct_view_bytes(instr, instr->opcode == HCT_OP_LD ? 1 : 0);
+    done = hct_noc_dram(&m->noc, (int64_t)index, bytes, instr->opcode == HCT_OP_LD, m->now_ps, stretch(m));
+  } else {
+    done = m->now_ps + (int64_t)((double)hct_instr_ps(m->package, instr) * stretch(m));
+  }
+  begin(m, index, engine_index);
+  complete_at(m, index, engine_index, done);
+}
+
+/* ---- the sequencer: one instruction a cycle, while queues have room ---- */
+static bool engines_empty(const die *d) {
+  for (int e = 0; e < HCT_ENGINE_COUNT; e++)
+    if (d->engines[e].count) return false;
+  return true;
+}
+
+static void issue_schedule(machine *m, size_t index) {
+  die *d = &m->dies[index];
+  if (d->issue_pending || d->halted) return;
+  d->issue_pending = true;
+  event_push(m, (event){m->now_ps + m->cycle_ps, (uint32_t)index, HCT_ENGINE_COUNT, EVENT_ISSUE});
+}
+
+static void issue(machine *m, size_t index) {
+  die *d = &m->dies[index];
+  d->issue_pending = false;
+  if (!d->held) {
+    d->held = hct_sequencer_next(&d->sequencer);
+    if (!d->held) {
+      d->halted = true;
+      return;
+    }
+    if (d->held->opcode != HCT_OP_FENCE) hct_issue(d->held, &d->sequencer.state, &d->held_issued);
+  }
+  if (d->held->opcode == HCT_OP_FENCE) {
+    if (!engines_empty(d)) return; /* tried again when something completes */
+    d->held = NULL;
+    issue_schedule(m, index);
+    return;
+  }
+  int target = d->held->engine;
+  engine *e = &d->engines[target];
+  if (e->count == m->package->queue_depth) return;
+  account(m, index);
+  e->queue[(e->head + e->count++) % m->package->queue_depth] = d->held_issued;
+  d->held = NULL;
+  issue_schedule(m, index);
+  if (e->count == 1) start_try(m, index, target);
+}
+
+/* ---- completing ---- */
+static void retire(machine *m, size_t index, int engine_index) {
+  die *d = &m->dies[index];
+  engine *e = &d->engines[engine_index];
+  account(m, index);
+  const hct_instr *instr = engine_head(e)->instr;
+  hct_stats_count(m->stats, index, instr);
+  for (int i = 0; i < instr->signal_count; i++) d->semaphores[instr->signals[i].semaphore] += instr->signals[i].count;
+  e->head = (e->head + 1) % m->package->queue_depth;
+  e->count--;
+  e->running = false;
+  for (int other = 0; other < HCT_ENGINE_COUNT; other++) start_try(m, index, other);
+  issue_schedule(m, index);
+}
+
+/* Sender and receiver complete at the same moment: the data moves once, before either signals. */
+static void transfer_complete(machine *m, size_t sender, hct_ring ring) {
+  size_t receiver = ring_next(m, sender, ring);
+  engine *send = &m->dies[sender].engines[HCT_ENGINE_SEND0 + 2 * ring], *receive = &m->dies[receiver].engines[HCT_ENGINE_RECV0 + 2 * ring];
+  char text[256];
+  if (m->options->memories &&
+      !hct_exec_transfer(engine_head(send), &m->options->memories[sender], engine_head(receive), &m->options->memories[receiver], text))
+    fault(m, receiver, engine_head(receive)->instr, text);
+  retire(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring);
+  retire(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
+}
+
+static void complete(machine *m, const event *e) {
+  const hct_instr *instr = engine_head(&m->dies[e->die].engines[e->engine])->instr;
+  char text[256];
+  if (instr->opcode == HCT_OP_SEND) {
+    transfer_complete(m, e->die, (hct_ring)((e->engine - HCT_ENGINE_SEND0) / 2));
+    return;
+  }
+  if (m->options->memories && !hct_exec(engine_head(&m->dies[e->die].engines[e->engine]), &m->options->memories[e->die], text)) fault(m, e->die, instr, text);
+  retire(m, e->die, e->engine);
+}
+
+/* ---- the run ---- */
+static void deadlock(machine *m) {
+  m->status = hct_error(m->diags, HCT_E_DEADLOCK, (hct_loc){0}, "the program cannot go on: every die waits");
+  size_t notes = 0;
+  for (size_t i = 0; i < m->die_count; i++)
+    for (int e = 0; e < HCT_ENGINE_COUNT && notes < 16; e++) {
+      if (!m->dies[i].engines[e].count) continue;
+      hct_text line = {0};
+      hct_instr_print(engine_head(&m->dies[i].engines[e])->instr, &line);
+      hct_note(m->diags, "die %zu,%zu, %s waits with '%s'", i / (size_t)m->image->cols, i % (size_t)m->image->cols, hct_engine_name((hct_engine)e), line.data);
+      hct_text_fini(&line);
+      notes++;
+    }
+}
+
+static void machine_init(machine *m) {
+  m->die_count = (size_t)(m->image->rows * m->image->cols);
+  m->cycle_ps = hct_ps_of_cycles(m->package, 1);
+  m->random = m->options->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+  m->dies = HCT_NEW_ARRAY(m->arena, die, m->die_count);
+  m->result.activity_ps = (int64_t(*)[HCT_ACTIVITY_COUNT])hct_arena_array(m->arena, m->die_count, sizeof *m->result.activity_ps);
+  m->result.source_ps = HCT_NEW_ARRAY(m->arena, int64_t, m->image->source_count + 1);
+  hct_noc_init(&m->noc, m->arena, m->package);
+  for (size_t i = 0; i < m->die_count; i++) {
+    hct_sequencer_init(&m->dies[i].sequencer, m->image, (int64_t)i / m->image->cols, (int64_t)i % m->image->cols);
+    for (int e = 0; e < HCT_ENGINE_COUNT; e++) m->dies[i].engines[e].queue = HCT_NEW_ARRAY(m->arena, hct_issued, (size_t)m->package->queue_depth);
+    issue_schedule(m, i);
+  }
+}
+
+static int64_t largest(const int64_t *values, size_t count) {
+  int64_t most = 0;
+  for (size_t i = 0; i < count; i++)
+    if (values[i] > most) most = values[i];
+  return most;
+}
+
+static void finish(machine *m) {
+  for (size_t i = 0; i < m->die_count; i++) {
+    account(m, i);
+    if (!m->dies[i].halted || !engines_empty(&m->dies[i])) {
+      deadlock(m);
+      return;
+    }
+  }
+  m->result.step_ps = m->now_ps;
+  m->result.busiest_link_ps = largest(m->noc.link_busy_ps, m->die_count * 4);
+  m->result.busiest_channel_ps = largest(m->noc.channel_busy_ps, (size_t)m->package->dram_channels);
+  m->result.link_bytes = m->noc.link_bytes;
+  m->result.dram_transit_bytes = m->noc.dram_transit_bytes;
+}
+
+hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *image, const hct_package *package, const hct_machine_options *options,
+                           hct_stats *stats, hct_machine_result *out_result) {
+  if (package->rows != image->rows || package->cols != image->cols)
+    return hct_error(diags, HCT_E_IMAGE, (hct_loc){0}, "the image is for %lldx%lld dies, its package has %lldx%lld", (long long)image->rows, (long long)image->cols, (long long)package->rows, (long long)package->cols);
+  machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
+  machine_init(&m);
+  while (m.heap_count && m.status == HCT_OK) {
+    event e = event_pop(&m);
+    m.now_ps = e.time_ps;
+    m.result.events++;
+    if (e.kind == EVENT_ISSUE) issue(&m, e.die);
+    else complete(&m, &e);
+  }
+  if (m.status == HCT_OK) finish(&m);
+  if (m.status == HCT_OK) {
+    *out_result = m.result;
+    out_result->activity_ps = (int64_t(*)[HCT_ACTIVITY_COUNT])hct_arena_array(arena, m.die_count, sizeof *m.result.activity_ps);
+    memcpy(out_result->activity_ps, m.result.activity_ps, m.die_count * sizeof *m.result.activity_ps);
+    out_result->source_ps = HCT_NEW_ARRAY(arena, int64_t, image->source_count + 1);
+    memcpy(out_result->source_ps, m.result.source_ps, image->source_count * sizeof(int64_t));
+  }
+  hct_arena_destroy(m.arena);
+  return m.status;
+}

@@ -1,0 +1,73 @@
+#include "runtime/timing/noc.h"
+
+#include <math.h>
+
+#include "runtime/timing/rules.h"
+
+enum { NORTH, EAST, SOUTH, WEST, MAX_PATH = 4096 };
+
+void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package) {
+  size_t dies = (size_t)(package->rows * package->cols), channels = (size_t)package->dram_channels;
+  *noc = (hct_noc){
+      .package = package,
+      .link_free_ps = HCT_NEW_ARRAY(arena, int64_t, dies * 4),
+      .link_busy_ps = HCT_NEW_ARRAY(arena, int64_t, dies * 4),
+      .channel_free_ps = HCT_NEW_ARRAY(arena, int64_t, channels),
+      .channel_busy_ps = HCT_NEW_ARRAY(arena, int64_t, channels),
+      .home = HCT_NEW_ARRAY(arena, int64_t, dies),
+  };
+  for (int64_t d = 0; d < package->rows * package->cols; d++) noc->home[d] = hct_package_home_channel(package, d / package->cols, d % package->cols);
+}
+
+static size_t path_find(const hct_noc *noc, int64_t from, int64_t to, int64_t *out_links) {
+  int64_t cols = noc->package->cols, row = from / cols, col = from % cols, to_row = to / cols, to_col = to % cols;
+  size_t count = 0;
+  while (col != to_col) {
+    out_links[count++] = (row * cols + col) * 4 + (col < to_col ? EAST : WEST);
+    col += col < to_col ? 1 : -1;
+  }
+  while (row != to_row) {
+    out_links[count++] = (row * cols + col) * 4 + (row < to_row ? SOUTH : NORTH);
+    row += row < to_row ? 1 : -1;
+  }
+  return count;
+}
+
+/* Holds all links of the path from when the last of them is free; returns when the message's tail has arrived. */
+static int64_t path_hold(hct_noc *noc, const int64_t *links, size_t count, int64_t bytes, int64_t now, double stretch) {
+  const hct_package *p = noc->package;
+  int64_t start = now, hold = (int64_t)llround((double)hct_ps_of_seconds((double)bytes / p->link_bandwidth_bytes_per_s) * stretch);
+  for (size_t i = 0; i < count; i++)
+    if (noc->link_free_ps[links[i]] > start) start = noc->link_free_ps[links[i]];
+  for (size_t i = 0; i < count; i++) {
+    noc->link_free_ps[links[i]] = start + hold;
+    noc->link_busy_ps[links[i]] += hold;
+  }
+  double latency = p->link_latency_s + p->link_bypass_latency_s * (double)(count - 1);
+  return start + hold + (int64_t)llround((double)hct_ps_of_seconds(latency) * stretch);
+}
+
+int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch) {
+  int64_t links[MAX_PATH];
+  if (from == to) return now;
+  size_t count = path_find(noc, from, to, links);
+  noc->link_bytes += (uint64_t)bytes * count;
+  return path_hold(noc, links, count, bytes, now, stretch);
+}
+
+int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch) {
+  const hct_package *p = noc->package;
+  int64_t channel = noc->home[die], links[MAX_PATH];
+  hct_channel_site site = hct_package_channel_site(p, channel);
+  int64_t hold = (int64_t)llround((double)hct_ps_of_seconds((double)bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency)) * stretch);
+  int64_t start = noc->channel_free_ps[channel] > now ? noc->channel_free_ps[channel] : now;
+  noc->channel_free_ps[channel] = start + hold;
+  noc->channel_busy_ps[channel] += hold;
+  int64_t latency = (int64_t)llround((double)hct_ps_of_seconds(p->dram_latency_s) * stretch), done = start + hold + latency;
+  int64_t at = site.row * p->cols + site.col;
+  if (at == die) return done;
+  size_t count = load ? path_find(noc, at, die, links) : path_find(noc, die, at, links);
+  noc->dram_transit_bytes += (uint64_t)bytes * count;
+  int64_t arrived = path_hold(noc, links, count, bytes, start + latency, stretch);
+  return arrived > done ? arrived : done;
+}
