@@ -1,0 +1,126 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/chiplet/chiplet.h"
+
+enum { ALIGNMENT = 64 };
+
+static int64_t aligned(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
+hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t row, int64_t col) {
+  int64_t full = program->batch / program->micro_batch;
+  hct_place place = {.rows = program->rows, .cols = program->cols, .row = row, .col = col};
+  if (section == 0) place.micro_batch_size = program->micro_batch;
+  if (section == 1) place.micro_batch_start = full * program->micro_batch, place.micro_batch_size = program->batch - place.micro_batch_start;
+  return place;
+}
+
+/* Buffers made outside of a loop and used inside it live until its end. */
+static void extend_over_loops(chiplet_program *program, const chiplet_op *ops, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (ops[i].kind != CHIPLET_LOOP) continue;
+    extend_over_loops(program, ops[i].body, ops[i].body_count);
+    for (size_t b = 0; b < program->buffers.count; b++) {
+      chiplet_buffer *buffer = &program->buffers.items[b];
+      if (buffer->first < ops[i].order && buffer->last > ops[i].order && buffer->last < ops[i].body_end) buffer->last = ops[i].body_end;
+    }
+  }
+}
+
+static int by_start(const void *a, const void *b) {
+  const chiplet_buffer *x = *(chiplet_buffer *const *)a, *y = *(chiplet_buffer *const *)b;
+  if (x->first != y->first) return x->first < y->first ? -1 : 1;
+  if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+  return x < y ? -1 : 1; /* both in one array: the order of their making */
+}
+
+static int by_address(const void *a, const void *b) {
+  const chiplet_buffer *x = *(chiplet_buffer *const *)a, *y = *(chiplet_buffer *const *)b;
+  return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* The lowest gap between live buffers that is large enough. */
+static int64_t first_fit(chiplet_buffer **live, size_t count, int64_t bytes) {
+  int64_t at = 0;
+  qsort(live, count, sizeof *live, by_address);
+  for (size_t i = 0; i < count; i++) {
+    if (live[i]->addr - at >= bytes) return at;
+    int64_t end = live[i]->addr + aligned(live[i]->bytes);
+    if (end > at) at = end;
+  }
+  return at;
+}
+
+static int by_size(const void *a, const void *b) {
+  const chiplet_buffer *x = *(chiplet_buffer *const *)a, *y = *(chiplet_buffer *const *)b;
+  return x->bytes > y->bytes ? -1 : x->bytes < y->bytes;
+}
+
+static hct_status refuse_full(chiplet_program *program, chiplet_buffer **live, size_t count, int64_t needed) {
+  hct_diags *diags = program->pass->diags;
+  hct_error(diags, HCT_E_SRAM_FULL, (hct_loc){0}, "the plan needs %lld bytes of SRAM on a die that has %lld", (long long)needed, (long long)program->pass->package.sram_bytes);
+  qsort(live, count, sizeof *live, by_size);
+  hct_note(diags, "the worst moment: %zu buffers", count);
+  for (size_t i = 0; i < count && i < 12; i++) {
+    hct_text layout = {0};
+    hct_layout_print(&live[i]->layout, &layout);
+    hct_note(diags, "%12lld bytes  %s %s  %s", (long long)live[i]->bytes, hct_dtype_name(live[i]->dtype), layout.data, live[i]->made_for);
+    hct_text_fini(&layout);
+  }
+  hct_hint(diags, "a smaller --micro-batch, a larger --mesh, or a package with more SRAM");
+  return HCT_REFUSED;
+}
+
+static hct_status allocate_sram(chiplet_program *program) {
+  size_t count = 0, live_count = 0;
+  chiplet_buffer **order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count), **live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count);
+  for (size_t b = 0; b < program->buffers.count; b++) {
+    chiplet_buffer *buffer = &program->buffers.items[b];
+    hct_place place = chiplet_place(program, buffer->section, 0, 0); /* die (0, 0) holds most */
+    buffer->bytes = hct_layout_tile_elements(&buffer->layout, &place) * (int64_t)hct_dtype_bytes(buffer->dtype);
+    if (buffer->storage == b && buffer->first != SIZE_MAX) order[count++] = buffer;
+  }
+  qsort(order, count, sizeof *order, by_start);
+  for (size_t i = 0; i < count; i++) {
+    size_t kept = 0;
+    for (size_t k = 0; k < live_count; k++)
+      if (live[k]->last >= order[i]->first) live[kept++] = live[k];
+    live_count = kept;
+    order[i]->addr = first_fit(live, live_count, aligned(order[i]->bytes));
+    live[live_count++] = order[i];
+    int64_t end = order[i]->addr + aligned(order[i]->bytes);
+    if (end > program->sram_bytes) program->sram_bytes = end;
+    if (end > program->pass->package.sram_bytes) return refuse_full(program, live, live_count, end);
+  }
+  for (size_t b = 0; b < program->buffers.count; b++) program->buffers.items[b].addr = program->buffers.items[program->buffers.items[b].storage].addr;
+  return HCT_OK;
+}
+
+static hct_status allocate_dram(chiplet_program *program) {
+  const hct_package *package = &program->pass->package;
+  int64_t parts = (program->batch + program->micro_batch - 1) / program->micro_batch;
+  for (size_t i = 0; i < program->tensors.count; i++) {
+    hct_tensor *tensor = &program->tensors.items[i];
+    bool timed = hct_layout_uses_axis(&tensor->layout, HCT_AXIS_TIME);
+    hct_place place = chiplet_place(program, timed ? 0 : -1, 0, 0);
+    int64_t bytes = hct_layout_tile_elements(&tensor->layout, &place) * (int64_t)hct_dtype_bytes(tensor->dtype);
+    tensor->dram_offset = program->dram_bytes;
+    tensor->micro_batch_stride = timed ? aligned(bytes) : 0;
+    tensor->tile_bytes = timed ? parts * tensor->micro_batch_stride : bytes;
+    program->dram_bytes += aligned(tensor->tile_bytes);
+  }
+  int64_t dies = program->rows * program->cols, each = (dies + package->dram_channels - 1) / package->dram_channels;
+  if (program->dram_bytes > package->dram_channel_capacity_bytes / each) {
+    hct_error(program->pass->diags, HCT_E_DRAM_FULL, (hct_loc){0}, "the plan needs %lld bytes of DRAM a die; a channel of %lld bytes serves up to %lld dies", (long long)program->dram_bytes,
+              (long long)package->dram_channel_capacity_bytes, (long long)each);
+    hct_hint(program->pass->diags, "a larger --mesh, or a package with more DRAM");
+    return HCT_REFUSED;
+  }
+  return HCT_OK;
+}
+
+hct_status chiplet_allocate(chiplet_program *program) {
+  extend_over_loops(program, program->ops, program->op_count);
+  HCT_TRY(allocate_sram(program));
+  return allocate_dram(program);
+}

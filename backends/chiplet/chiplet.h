@@ -1,0 +1,126 @@
+/* Chiplet backend: tile level to a program image.
+ *   read.c      the tile module as a tree of plain structs
+ *   allocate.c  SRAM by liveness, DRAM regions
+ *   nest.c      one structured operation: extents and strides on one die, as few and as large instructions as they allow
+ *   emit.c      the stream of one die
+ *   sync.c      who waits for whom: semaphores between engines, fences around loops
+ *   image.c     all dies, equal streams shared; tensors, locations, options */
+#ifndef HCT_BACKENDS_CHIPLET_CHIPLET_H
+#define HCT_BACKENDS_CHIPLET_CHIPLET_H
+
+#include "compiler/pass.h"
+#include "ir/isa/image.h"
+
+typedef struct chiplet_buffer { /* in SRAM */
+  hct_layout layout;
+  hct_dtype dtype;
+  int64_t section;       /* -1, 0 full micro-batches, 1 the last one */
+  int64_t bytes, addr;   /* the largest tile; the same address on all dies */
+  size_t first, last;    /* operations between which it is live */
+  size_t storage;        /* the buffer whose bytes it is: itself unless an alias */
+  const char *made_for;  /* location of the operation that allocates it */
+} chiplet_buffer;
+
+typedef enum chiplet_kind {
+  CHIPLET_LOOP, CHIPLET_LOAD, CHIPLET_STORE, CHIPLET_MATMUL, CHIPLET_MAP, CHIPLET_FILL, CHIPLET_REDUCE, CHIPLET_ROWS, CHIPLET_UPDATE,
+  CHIPLET_GATHER_STEP, CHIPLET_SCATTER_STEP, CHIPLET_COPY_PART,
+} chiplet_kind;
+
+typedef struct chiplet_walk { int factor; int64_t start, step; } chiplet_walk; /* factor -1: the operand does not vary */
+typedef struct chiplet_operand {
+  size_t buffer;
+  chiplet_walk walks[HCT_MAX_FACTORS]; /* by loop */
+  int fix_count;
+  struct { int factor; int64_t index; } fixes[HCT_MAX_FACTORS];
+} chiplet_operand;
+
+typedef struct chiplet_op {
+  chiplet_kind kind;
+  size_t order;               /* position in the linearised program */
+  uint32_t source;
+  int64_t section;
+  const char *fn;             /* of map, reduce, rows, update, steps */
+  bool accumulate, has_scalar, in;
+  double scalar;
+  size_t operand_count;
+  chiplet_operand operands[8];
+  size_t tensor;              /* load, store */
+  bool timed;                 /* a micro-batch index is given: constant_index, or a loop's counter when that is -1 */
+  int64_t constant_index;
+  int loop_count, row_loops;
+  hct_factor loops[HCT_MAX_FACTORS];
+  int factor;                 /* steps, copy_part */
+  hct_axis axis;
+  const char *table_axes;
+  int64_t classes;
+  /* loops */
+  int64_t trips;
+  struct chiplet_op *body;
+  size_t body_count, body_end; /* order of the last operation inside */
+} chiplet_op;
+
+typedef struct chiplet_program {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  int64_t rows, cols, batch, micro_batch;
+  chiplet_op *ops;
+  size_t op_count;
+  struct { chiplet_buffer *items; size_t count, capacity; } buffers;
+  struct { hct_tensor *items; size_t count, capacity; } tensors;
+  struct { hct_source *items; size_t count, capacity; } sources;
+  hct_map *source_index;
+  int64_t sram_bytes, dram_bytes;
+} chiplet_program;
+
+hct_status chiplet_read(chiplet_program *program, MlirModule module);
+hct_status chiplet_allocate(chiplet_program *program);
+hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t row, int64_t col);
+
+/* ---- one die's stream, while it is written (sync.c) ---- */
+typedef struct chiplet_access { /* bytes that an item touches, all its loops included */
+  hct_space space;
+  int64_t start, end;
+  bool write;
+} chiplet_access;
+typedef struct chiplet_item { /* instructions of one engine that wait and signal as one */
+  hct_engine engine;          /* HCT_ENGINE_SEQ: a loop's begin or end, or a fence; carries no syncs */
+  struct { hct_instr *items; size_t count, capacity; } code;
+  struct { uint8_t *items; size_t count, capacity; } waits, signals; /* semaphores, one token each */
+} chiplet_item;
+typedef struct chiplet_record {
+  hct_engine engine;
+  size_t number; /* of the item among its engine's since the last fence */
+  size_t item;
+  chiplet_access access;
+} chiplet_record;
+typedef struct chiplet_stream {
+  const chiplet_program *program;
+  hct_arena *arena;
+  int64_t row, col;
+  unsigned depth;          /* sequencer loops open */
+  int batch_level;         /* level of the micro-batch loop, -1 outside */
+  struct { chiplet_item *items; size_t count, capacity; } items;
+  struct { chiplet_record *items; size_t count, capacity; } records; /* since the last fence */
+  size_t counts[HCT_ENGINE_COUNT];
+  size_t synced[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* [producer][consumer]: items of the producer that the consumer knows to be complete */
+} chiplet_stream;
+/* Adds an item that must run after what `needs` conflicts with, and touches `needs` itself. Returns its code to fill. */
+chiplet_item *chiplet_item_add(chiplet_stream *stream, hct_engine engine, size_t access_count, const chiplet_access *accesses);
+void chiplet_sequencer_add(chiplet_stream *stream, hct_instr instr);
+void chiplet_fence(chiplet_stream *stream); /* nothing when nothing was issued since the last */
+void chiplet_item_push(chiplet_stream *stream, chiplet_item *item, hct_instr instr);
+hct_stream chiplet_stream_finish(chiplet_stream *stream); /* flattens: waits and signals beyond four by `sync` */
+
+/* ---- emission ---- */
+void chiplet_emit(chiplet_stream *stream);
+void chiplet_nest(chiplet_stream *stream, const chiplet_op *op); /* matmul, map, reduce, rows, fill, update, copy_part (nest.c) */
+void chiplet_update(chiplet_stream *stream, const chiplet_op *op);
+hct_instr chiplet_instr(const chiplet_op *op, uint8_t opcode);
+int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, int64_t section);
+/* Elements from one unit of `factor` of the buffer to the next, on this die. */
+int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);
+int64_t chiplet_elements(const chiplet_stream *stream, const chiplet_buffer *buffer);
+
+hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image);
+
+#endif

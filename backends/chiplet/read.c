@@ -1,0 +1,255 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/chiplet/chiplet.h"
+
+typedef struct tile_reader {
+  chiplet_program *program;
+  hct_index_map *buffers, *tensors, *numbers, *counters; /* by value: buffer, tensor, index constant, loop counter */
+  size_t order;
+  hct_status status;
+} tile_reader;
+
+typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
+
+static size_t value_index(hct_index_map *map, MlirValue value, const char *what) {
+  size_t index;
+  HCT_BUG_ON(!hct_index_map_get(map, hct_value_key(value), &index), "a tile operand is no %s", what);
+  return index;
+}
+
+/* ---- locations ---- */
+static uint32_t source_of(tile_reader *r, MlirOperation op) {
+  chiplet_program *p = r->program;
+  hct_loc loc = hct_loc_of(p->arena, op);
+  const char *collective = hct_op_str_or(op, "hct.collective", "");
+  hct_source source = {
+      .location = hct_arena_printf(p->arena, "%s%s%s", loc.file ? loc.file : "", loc.file && loc.where ? ": " : "", loc.where ? loc.where : ""),
+      .layer = hct_op_str_or(op, "hct.layer", ""), .pass = hct_op_str_or(op, "hct.pass", ""), .collective = collective,
+      .axis = !collective[0] ? "" : !strcmp(hct_op_str(op, "axis"), "r") ? "row" : "col",
+  };
+  const char *key = hct_arena_printf(p->arena, "%s\n%s\n%s\n%s\n%s", source.location, source.layer, source.pass, source.collective, source.axis);
+  if (!hct_map_has(p->source_index, key)) {
+    hct_map_put(p->source_index, key, (void *)(uintptr_t)p->sources.count);
+    HCT_PUSH(p->arena, &p->sources, source);
+  }
+  return (uint32_t)(uintptr_t)hct_map_get(p->source_index, key);
+}
+
+/* ---- buffers and tensors ---- */
+static hct_layout layout_of(MlirOperation op) {
+  hct_layout layout;
+  HCT_BUG_ON(!hct_layout_parse(hct_op_str(op, "layout"), &layout), "layout '%s'", hct_op_str(op, "layout"));
+  return layout;
+}
+
+static void read_buffer(tile_reader *r, MlirOperation op, bool alias) {
+  chiplet_program *p = r->program;
+  hct_loc loc = hct_loc_of(p->arena, op);
+  chiplet_buffer buffer = {.layout = layout_of(op), .section = hct_op_i64(op, "section"), .first = SIZE_MAX, .storage = p->buffers.count,
+                           .made_for = loc.where ? loc.where : "?"};
+  if (alias) {
+    size_t of = value_index(r->buffers, hct_op_operand(op, 0), "buffer");
+    buffer.dtype = p->buffers.items[of].dtype;
+    buffer.storage = p->buffers.items[of].storage;
+  } else {
+    HCT_BUG_ON(!hct_dtype_parse(hct_op_str(op, "dtype"), &buffer.dtype), "dtype");
+  }
+  hct_index_map_put(r->buffers, hct_value_key(hct_op_result(op, 0)), p->buffers.count);
+  HCT_PUSH(p->arena, &p->buffers, buffer);
+}
+
+/* "FILE|OFFSET|BYTES|XXH3HEX" */
+static hct_status data_reference(tile_reader *r, const char *text, hct_tensor *tensor) {
+  chiplet_program *p = r->program;
+  hct_loc loc = {.file = tensor->name};
+  char *copy = hct_arena_strdup(p->arena, text), *parts[4] = {copy, NULL, NULL, NULL};
+  for (int i = 3; i > 0; i--) {
+    char *bar = strrchr(copy, '|');
+    if (!bar) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s' is not FILE|OFFSET|BYTES|CHECKSUM", text);
+    *bar = '\0';
+    parts[i] = bar + 1;
+  }
+  int64_t offset, bytes;
+  if (!hct_parse_i64(parts[1], &offset) || !hct_parse_i64(parts[2], &bytes) || offset < 0 || bytes < 0) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s'", text);
+  const char *directory = p->pass->directory ? p->pass->directory : ".";
+  const char *path = parts[0][0] == '/' ? parts[0] : hct_arena_printf(p->arena, "%s/%s", directory, parts[0]);
+  hct_file file;
+  HCT_TRY(hct_file_map(p->pass->diags, path, &file));
+  hct_status status = HCT_OK;
+  if ((uint64_t)offset > file.bytes || (uint64_t)bytes > file.bytes - (uint64_t)offset) {
+    status = hct_error(p->pass->diags, HCT_E_ONNX_DATA, (hct_loc){.file = path}, "it has no %lld bytes at %lld for '%s'", (long long)bytes, (long long)offset, tensor->name);
+  } else if (hct_checksum(file.data + offset, (size_t)bytes) != strtoull(parts[3], NULL, 16)) {
+    status = hct_error(p->pass->diags, HCT_E_ONNX_DATA, (hct_loc){.file = path}, "the data of '%s' has changed since it was imported", tensor->name);
+  } else {
+    uint8_t *data = hct_arena_alloc(p->arena, (size_t)bytes + 1);
+    if (bytes) memcpy(data, file.data + offset, (size_t)bytes);
+    tensor->data = data;
+    tensor->data_bytes = (size_t)bytes;
+  }
+  hct_file_unmap(&file);
+  return status;
+}
+
+static void data_dense(tile_reader *r, MlirAttribute attribute, hct_tensor *tensor) {
+  size_t size = hct_dtype_bytes(tensor->dtype), count = (size_t)hct_layout_elements(&tensor->layout);
+  uint8_t *data = hct_arena_alloc(r->program->arena, count * size + 1);
+  bool splat = mlirDenseElementsAttrIsSplat(attribute);
+  const uint8_t *raw = mlirDenseElementsAttrGetRawData(attribute);
+  for (size_t i = 0; i < count; i++) {
+    if (tensor->dtype == HCT_BOOL) data[i] = (splat ? mlirDenseElementsAttrGetBoolSplatValue(attribute) : mlirDenseElementsAttrGetBoolValue(attribute, (intptr_t)i)) ? 1 : 0;
+    else memcpy(data + i * size, raw + (splat ? 0 : i) * size, size);
+  }
+  tensor->data = data;
+  tensor->data_bytes = count * size;
+}
+
+static void read_tensor(tile_reader *r, MlirOperation op) {
+  chiplet_program *p = r->program;
+  hct_tensor tensor = {.name = hct_op_str(op, "name"), .layout = layout_of(op)};
+  HCT_BUG_ON(!hct_dtype_parse(hct_op_str(op, "dtype"), &tensor.dtype) || !hct_role_parse(hct_op_str(op, "role"), &tensor.role), "tensor '%s'", tensor.name);
+  MlirAttribute data = mlirOperationGetAttributeByName(op, hct_ref("data"));
+  hct_status status = HCT_OK;
+  if (!mlirAttributeIsNull(data)) {
+    if (hct_attr_text(data)) status = data_reference(r, hct_attr_text(data), &tensor);
+    else if (mlirAttributeIsADenseElements(data)) data_dense(r, data, &tensor);
+  }
+  if (r->status == HCT_OK) r->status = status;
+  hct_index_map_put(r->tensors, hct_value_key(hct_op_result(op, 0)), p->tensors.count);
+  HCT_PUSH(p->arena, &p->tensors, tensor);
+}
+
+/* ---- operations ---- */
+static void use_buffer(tile_reader *r, chiplet_op *op, MlirValue value) {
+  size_t buffer = value_index(r->buffers, value, "buffer");
+  chiplet_buffer *storage = &r->program->buffers.items[r->program->buffers.items[buffer].storage];
+  if (storage->first == SIZE_MAX) storage->first = op->order;
+  storage->last = op->order;
+  op->operands[op->operand_count++].buffer = buffer;
+}
+
+static int64_t array_at(MlirAttribute arrays, size_t operand, size_t index) { return mlirDenseI64ArrayGetElement(mlirArrayAttrGetElement(arrays, (intptr_t)operand), (intptr_t)index); }
+
+static void read_loops(chiplet_op *op, MlirOperation operation) {
+  const char *texts[HCT_MAX_FACTORS];
+  op->loop_count = (int)hct_op_strs(operation, "loops", texts, HCT_MAX_FACTORS);
+  for (int i = 0; i < op->loop_count; i++) {
+    char text[64];
+    hct_layout layout;
+    snprintf(text, sizeof text, "[%s]", texts[i]);
+    HCT_BUG_ON(!hct_layout_parse(text, &layout), "loop '%s'", texts[i]);
+    op->loops[i] = layout.factors[0];
+  }
+  MlirAttribute maps = mlirOperationGetAttributeByName(operation, hct_ref("maps")), fixes = mlirOperationGetAttributeByName(operation, hct_ref("fixes"));
+  for (size_t k = 0; k < op->operand_count; k++) {
+    chiplet_operand *operand = &op->operands[k];
+    for (int i = 0; i < op->loop_count; i++)
+      operand->walks[i] = (chiplet_walk){(int)array_at(maps, k, 3 * (size_t)i), array_at(maps, k, 3 * (size_t)i + 1), array_at(maps, k, 3 * (size_t)i + 2)};
+    operand->fix_count = (int)(mlirDenseArrayGetNumElements(mlirArrayAttrGetElement(fixes, (intptr_t)k)) / 2);
+    for (int f = 0; f < operand->fix_count; f++) {
+      operand->fixes[f].factor = (int)array_at(fixes, k, 2 * (size_t)f);
+      operand->fixes[f].index = array_at(fixes, k, 2 * (size_t)f + 1);
+    }
+  }
+}
+
+static void read_index(tile_reader *r, chiplet_op *op, MlirOperation operation, intptr_t at) {
+  if (mlirOperationGetNumOperands(operation) <= at) return;
+  MlirValue index = mlirOperationGetOperand(operation, at);
+  size_t number;
+  op->timed = true;
+  op->constant_index = hct_index_map_get(r->numbers, hct_value_key(index), &number) ? (int64_t)number : -1;
+}
+
+static const struct { const char *name; chiplet_kind kind; } kinds[] = {
+    {"hct_tile.load", CHIPLET_LOAD}, {"hct_tile.store", CHIPLET_STORE}, {"hct_tile.matmul", CHIPLET_MATMUL}, {"hct_tile.map", CHIPLET_MAP},
+    {"hct_tile.fill", CHIPLET_FILL}, {"hct_tile.reduce", CHIPLET_REDUCE}, {"hct_tile.rows", CHIPLET_ROWS}, {"hct_tile.update", CHIPLET_UPDATE},
+    {"hct_tile.gather_step", CHIPLET_GATHER_STEP}, {"hct_tile.scatter_step", CHIPLET_SCATTER_STEP}, {"hct_tile.copy_part", CHIPLET_COPY_PART},
+};
+
+static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, op_list *list) {
+  chiplet_op op = {.kind = kind, .order = r->order++, .source = source_of(r, operation), .section = hct_op_i64_or(operation, "section", -1),
+                   .accumulate = hct_op_bool_or(operation, "accumulate", false), .has_scalar = hct_op_has(operation, "scalar"),
+                   .scalar = hct_op_f64_or(operation, "scalar", 0), .factor = (int)hct_op_i64_or(operation, "factor", -1),
+                   .table_axes = hct_op_str_or(operation, "table_axes", ""), .classes = hct_op_i64_or(operation, "classes", 0),
+                   .row_loops = (int)hct_op_i64_or(operation, "row_loops", 0), .in = !strcmp(hct_op_str_or(operation, "direction", ""), "in")};
+  op.fn = hct_op_str_or(operation, "fn", hct_op_str_or(operation, "kind", ""));
+  const char *axis = hct_op_str_or(operation, "axis", "t");
+  op.axis = axis[0] == 'r' ? HCT_AXIS_ROW : axis[0] == 'c' ? HCT_AXIS_COL : HCT_AXIS_TIME;
+  switch (kind) {
+    case CHIPLET_LOAD:
+    case CHIPLET_STORE: {
+      bool load = kind == CHIPLET_LOAD;
+      use_buffer(r, &op, hct_op_operand(operation, load ? 0 : 1));
+      op.tensor = value_index(r->tensors, hct_op_operand(operation, load ? 1 : 0), "tensor");
+      op.section = r->program->buffers.items[op.operands[0].buffer].section;
+      read_index(r, &op, operation, 2);
+      break;
+    }
+    case CHIPLET_GATHER_STEP:
+    case CHIPLET_SCATTER_STEP: use_buffer(r, &op, hct_op_operand(operation, 0)); break;
+    case CHIPLET_COPY_PART:
+      use_buffer(r, &op, hct_op_operand(operation, 0));
+      use_buffer(r, &op, hct_op_operand(operation, 1));
+      read_index(r, &op, operation, 2);
+      break;
+    default:
+      for (intptr_t k = 0; k < mlirOperationGetNumOperands(operation); k++) use_buffer(r, &op, mlirOperationGetOperand(operation, k));
+  }
+  if (hct_op_has(operation, "loops")) read_loops(&op, operation);
+  HCT_PUSH(r->program->arena, list, op);
+}
+
+static op_list read_block(tile_reader *r, MlirBlock block);
+
+static void read_loop(tile_reader *r, MlirOperation operation, op_list *list) {
+  MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(operation, 0));
+  chiplet_op op = {.kind = CHIPLET_LOOP, .order = r->order++, .source = 0};
+  op.trips = (int64_t)value_index(r->numbers, hct_op_operand(operation, 1), "constant");
+  op_list inner = read_block(r, body);
+  op.body = inner.items;
+  op.body_count = inner.count;
+  op.body_end = r->order ? r->order - 1 : 0;
+  HCT_PUSH(r->program->arena, list, op);
+}
+
+static op_list read_block(tile_reader *r, MlirBlock block) {
+  op_list list = {0};
+  for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+    const char *name = hct_op_name(op);
+    if (!strcmp(name, "arith.constant")) {
+      int64_t number = mlirIntegerAttrGetValueInt(mlirOperationGetAttributeByName(op, hct_ref("value")));
+      hct_index_map_put(r->numbers, hct_value_key(hct_op_result(op, 0)), (size_t)number);
+    } else if (!strcmp(name, "hct_tile.dram")) {
+      read_tensor(r, op);
+    } else if (!strcmp(name, "hct_tile.alloc") || !strcmp(name, "hct_tile.alias")) {
+      read_buffer(r, op, !strcmp(name, "hct_tile.alias"));
+    } else if (!strcmp(name, "scf.for")) {
+      read_loop(r, op, &list);
+    } else {
+      size_t k = 0;
+      while (k < HCT_COUNT(kinds) && strcmp(kinds[k].name, name)) k++;
+      if (k < HCT_COUNT(kinds)) read_op(r, op, kinds[k].kind, &list);
+      else HCT_BUG_ON(strcmp(name, "scf.yield") && strcmp(name, "func.return"), "%s at tile level", name);
+    }
+  }
+  return list;
+}
+
+hct_status chiplet_read(chiplet_program *program, MlirModule module) {
+  MlirOperation top = mlirModuleGetOperation(module);
+  if (!hct_op_has(top, "hct.batch") || !hct_op_has(top, "hct.micro_batch"))
+    return hct_error(program->pass->diags, HCT_E_IR_INVALID, (hct_loc){0}, "the module has no hct.batch and hct.micro_batch: it is not at tile level");
+  program->batch = hct_op_i64(top, "hct.batch");
+  program->micro_batch = hct_op_i64(top, "hct.micro_batch");
+  program->rows = program->pass->package.rows;
+  program->cols = program->pass->package.cols;
+  program->source_index = hct_map_create(program->arena);
+  HCT_PUSH(program->arena, &program->sources, ((hct_source){"", "", "", "", ""}));
+  tile_reader reader = {.program = program, .buffers = hct_index_map_create(program->arena), .tensors = hct_index_map_create(program->arena),
+                        .numbers = hct_index_map_create(program->arena), .counters = hct_index_map_create(program->arena)};
+  op_list list = read_block(&reader, hct_function_body(hct_module_function(module)));
+  program->ops = list.items;
+  program->op_count = list.count;
+  return reader.status;
+}
