@@ -1,0 +1,338 @@
+#include "compiler/import/import.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/import/import_internal.h"
+#include "compiler/import/wire.h"
+
+static const struct { const char *name; int64_t opset; import_function function; } onnx_ops[] = {
+#define HCT_ONNX_OP(name, opset, function) {#name, opset, function},
+#include "compiler/import/onnx_ops.def"
+#undef HCT_ONNX_OP
+};
+
+/* ---- nodes ---- */
+static hct_loc node_loc(importer *im, size_t index) {
+  const Onnx__NodeProto *node = im->graph->node[index];
+  return (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", index, node->name && node->name[0] ? node->name : node->op_type)};
+}
+
+hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) {
+  hct_text text = {0};
+  va_list args;
+  va_start(args, fmt);
+  hct_text_vprintf(&text, fmt, args);
+  va_end(args);
+  hct_status status = hct_error(im->pass->diags, code, im->loc, "%s%s%s", im->node ? im->node->op_type : "", im->node ? ": " : "", text.data);
+  hct_text_fini(&text);
+  return status;
+}
+
+import_value *import_input(importer *im, size_t index) {
+  if (index >= im->node->n_input || !im->node->input[index][0]) return NULL;
+  return hct_map_get(im->values, im->node->input[index]);
+}
+
+hct_status import_output(importer *im, size_t index, import_value value) {
+  if (index >= im->node->n_output || !im->node->output[index][0]) return HCT_OK;
+  const char *name = im->node->output[index];
+  if (hct_map_has(im->values, name)) return import_refuse(im, HCT_E_ONNX_INVALID, "the value '%s' is made twice", name);
+  import_value *kept = HCT_NEW(im->arena, import_value);
+  *kept = value;
+  hct_map_put(im->values, name, kept);
+  return HCT_OK;
+}
+
+hct_status import_output_value(importer *im, size_t index, MlirValue value) { return import_output(im, index, (import_value){.value = value, .shape = shape_of(value)}); }
+hct_status import_output_host(importer *im, size_t index, host_tensor host) { return import_output(im, index, (import_value){.known = true, .host = host, .shape = host.shape}); }
+
+const Onnx__AttributeProto *import_attribute(const importer *im, const char *name) {
+  for (size_t i = 0; i < im->node->n_attribute; i++)
+    if (im->node->attribute[i]->name && !strcmp(im->node->attribute[i]->name, name)) return im->node->attribute[i];
+  return NULL;
+}
+
+int64_t import_int(const importer *im, const char *name, int64_t fallback) {
+  const Onnx__AttributeProto *a = import_attribute(im, name);
+  return a ? a->i : fallback;
+}
+
+float import_float(const importer *im, const char *name, float fallback) {
+  const Onnx__AttributeProto *a = import_attribute(im, name);
+  return a ? a->f : fallback;
+}
+
+const char *import_string(importer *im, const char *name, const char *fallback) {
+  const Onnx__AttributeProto *a = import_attribute(im, name);
+  return a ? hct_arena_strndup(im->arena, (const char *)a->s.data, a->s.len) : fallback;
+}
+
+bool import_ints(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count) {
+  const Onnx__AttributeProto *a = import_attribute(im, name);
+  if (a) {
+    if (a->n_ints > capacity) return false;
+    memcpy(out_values, a->ints, a->n_ints * sizeof *out_values);
+    *out_count = a->n_ints;
+    return true;
+  }
+  import_value *value = index == SIZE_MAX ? NULL : import_input(im, index);
+  if (!value || !value->known || !value->host.i || hct_shape_elements(&value->shape) > (int64_t)capacity) return false;
+  *out_count = (size_t)hct_shape_elements(&value->shape);
+  memcpy(out_values, value->host.i, *out_count * sizeof *out_values);
+  return true;
+}
+
+hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis) {
+  if (axis < -(int64_t)rank || axis >= (int64_t)rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "axis %lld of a value of rank %zu", (long long)axis, rank);
+  *out_axis = (size_t)(axis < 0 ? axis + (int64_t)rank : axis);
+  return HCT_OK;
+}
+
+/* ---- arguments of the function ---- */
+static hct_status argument_add(importer *im, MlirOperation function, const char *name, const char *role, const hct_shape *shape, MlirAttribute data) {
+  MlirType type = hct_type_tensor(im->context, shape->dtype, shape->rank, shape->dims);
+  MlirValue value = mlirBlockAddArgument(im->body, type, hct_location_node(im->context, im->file, 0, name));
+  size_t index = (size_t)mlirBlockGetNumArguments(im->body) - 1;
+  hct_function_set_arg_attr(function, index, "hct.name", hct_attr_str(im->context, name));
+  hct_function_set_arg_attr(function, index, "hct.role", hct_attr_str(im->context, role));
+  if (!mlirAttributeIsNull(data)) hct_function_set_arg_attr(function, index, "hct.data", data);
+  import_value *kept = HCT_NEW(im->arena, import_value);
+  *kept = (import_value){.value = value, .shape = *shape};
+  hct_map_put(im->values, name, kept);
+  return HCT_OK;
+}
+
+/* The N of "NAME=N" among the repeated option's lines. */
+static const char *option_entry(importer *im, const char *option, const char *name) {
+  const char *text = hct_pass_option(im->pass, option, "");
+  size_t length = strlen(name);
+  while (*text) {
+    size_t line = strcspn(text, "\n");
+    if (line > length && !strncmp(text, name, length) && text[length] == '=') return hct_arena_strndup(im->arena, text + length + 1, line - length - 1);
+    text += line + (text[line] == '\n');
+  }
+  return NULL;
+}
+
+static hct_status dims_from_option(importer *im, const char *name, const char *text, hct_shape *shape) {
+  char *copy = hct_arena_strdup(im->arena, text), *save = NULL;
+  shape->rank = 0;
+  for (char *part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
+    int64_t size;
+    if (shape->rank == HCT_MAX_RANK || !hct_parse_i64(part, &size) || size < 1 || size > INT32_MAX)
+      return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--shape=%s=%s: '%s' is no dimension", name, text, part);
+    shape->dims[shape->rank++] = size;
+  }
+  return HCT_OK;
+}
+
+static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hct_shape *out_shape) {
+  im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "input '%s'", info->name)};
+  const Onnx__TypeProto__Tensor *type = info->type ? info->type->tensor_type : NULL;
+  hct_shape shape = {0};
+  if (!type || !dtype_from_onnx(type->elem_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "it is no tensor of f32, i64, i32 or bool");
+  const char *given = option_entry(im, "shape", info->name);
+  if (given) {
+    HCT_TRY(dims_from_option(im, info->name, given, &shape));
+    if (type->shape && type->shape->n_dim != shape.rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "--shape gives rank %zu, the model says %zu", shape.rank, type->shape->n_dim);
+    *out_shape = shape;
+    return HCT_OK;
+  }
+  if (!type->shape || type->shape->n_dim > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_DIM, "its rank is not known, or over %d", HCT_MAX_RANK);
+  for (size_t d = 0; d < type->shape->n_dim; d++) {
+    const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[d];
+    bool number = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    const char *symbol = !number && dim->dim_param ? dim->dim_param : "", *bound = symbol[0] ? option_entry(im, "dim", symbol) : NULL;
+    int64_t size = number ? dim->dim_value : 0;
+    if (bound && !hct_parse_i64(bound, &size)) return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--dim=%s=%s: not a number", symbol, bound);
+    if (!number && !bound) {
+      import_refuse(im, HCT_E_ONNX_DIM, "dimension %zu ('%s') is not bound", d, symbol[0] ? symbol : "?");
+      hct_hint(im->pass->diags, symbol[0] ? "--dim=%s=N, or --shape=%s=N,N,..." : "--shape=%s%s=N,N,...", symbol[0] ? symbol : "", info->name);
+      return HCT_REFUSED;
+    }
+    if (size < 1 || size > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DIM, "dimension %zu is %lld", d, (long long)size);
+    shape.dims[shape.rank++] = size;
+  }
+  *out_shape = shape;
+  return HCT_OK;
+}
+
+static const Onnx__TensorProto *initializer_find(const importer *im, const char *name) {
+  for (size_t i = 0; i < im->graph->n_initializer; i++)
+    if (im->graph->initializer[i]->name && !strcmp(im->graph->initializer[i]->name, name)) return im->graph->initializer[i];
+  return NULL;
+}
+
+static hct_status import_initializer(importer *im, MlirOperation function, const Onnx__TensorProto *tensor, const wire_tensor *where, const char *reference) {
+  hct_dtype dtype;
+  im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "initializer '%s'", tensor->name ? tensor->name : "")};
+  if (!tensor->name || hct_map_has(im->values, tensor->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "its name is missing or taken");
+  if (tensor->n_external_data) return import_refuse(im, HCT_E_UNSUPPORTED, "external data does not work yet");
+  host_tensor host;
+  HCT_TRY(host_from_proto(im, tensor, &host));
+  if (!dtype_from_onnx(tensor->data_type, &dtype) || dtype != HCT_F32) {
+    import_value *kept = HCT_NEW(im->arena, import_value);
+    *kept = (import_value){.known = true, .host = host, .shape = host.shape};
+    hct_map_put(im->values, tensor->name, kept);
+    return HCT_OK;
+  }
+  MlirAttribute data = where ? hct_attr_str(im->context, hct_arena_printf(im->arena, "%s|%zu|%zu|%016llx", reference, where->offset, where->bytes,
+                                                                         (unsigned long long)hct_checksum(tensor->raw_data.data, tensor->raw_data.len)))
+                             : host_attribute(im, &host);
+  return argument_add(im, function, tensor->name, "param", &host.shape, data);
+}
+
+static hct_status import_arguments(importer *im, MlirOperation function, const wire_list *wire, const char *reference) {
+  for (size_t i = 0; i < im->graph->n_input; i++) {
+    const Onnx__ValueInfoProto *info = im->graph->input[i];
+    hct_shape shape;
+    if (!info->name || initializer_find(im, info->name)) continue;
+    if (hct_map_has(im->values, info->name)) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "two inputs are named '%s'", info->name);
+    HCT_TRY(input_shape(im, info, &shape));
+    HCT_TRY(argument_add(im, function, info->name, "input", &shape, mlirAttributeGetNull()));
+  }
+  for (size_t i = 0; i < im->graph->n_initializer; i++) {
+    const Onnx__TensorProto *tensor = im->graph->initializer[i];
+    const wire_tensor *where = NULL;
+    for (size_t w = 0; w < wire->count && tensor->has_raw_data; w++)
+      if (tensor->name && !strcmp(wire->items[w].name, tensor->name) && wire->items[w].bytes == tensor->raw_data.len) where = &wire->items[w];
+    HCT_TRY(import_initializer(im, function, tensor, where, reference));
+  }
+  return HCT_OK;
+}
+
+/* ---- nodes in any order ---- */
+static hct_status check_supported(importer *im) {
+  size_t refused = 0;
+  for (size_t n = 0; n < im->graph->n_node; n++) {
+    const Onnx__NodeProto *node = im->graph->node[n];
+    bool found = false;
+    for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++) found |= !strcmp(onnx_ops[i].name, node->op_type ? node->op_type : "");
+    if (found && (!node->domain || !node->domain[0] || !strcmp(node->domain, "ai.onnx"))) continue;
+    refused++;
+    hct_error(im->pass->diags, HCT_E_ONNX_OP, node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
+              node->op_type ? node->op_type : "?", (long long)im->opset);
+  }
+  if (!refused) return HCT_OK;
+  hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are", refused, im->graph->n_node);
+  return HCT_REFUSED;
+}
+
+static bool node_is_ready(const importer *im, const Onnx__NodeProto *node) {
+  for (size_t k = 0; k < node->n_input; k++)
+    if (node->input[k][0] && !hct_map_has(im->values, node->input[k])) return false;
+  return true;
+}
+
+static hct_status import_node(importer *im, size_t index) {
+  im->node = im->graph->node[index];
+  im->node_index = index;
+  im->loc = node_loc(im, index);
+  im->builder.location = hct_location_node(im->context, im->file, (int64_t)index, im->node->name && im->node->name[0] ? im->node->name : im->node->op_type);
+  for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++) {
+    if (strcmp(onnx_ops[i].name, im->node->op_type)) continue;
+    if (im->node->n_input && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
+    return onnx_ops[i].function(im);
+  }
+  return import_refuse(im, HCT_E_ONNX_OP, "not supported");
+}
+
+static hct_status refuse_cycle(importer *im, const bool *done) {
+  for (size_t n = 0; n < im->graph->n_node; n++) {
+    const Onnx__NodeProto *node = im->graph->node[n];
+    for (size_t k = 0; !done[n] && k < node->n_input; k++) {
+      if (!node->input[k][0] || hct_map_has(im->values, node->input[k])) continue;
+      bool made = false;
+      for (size_t m = 0; m < im->graph->n_node; m++)
+        for (size_t o = 0; o < im->graph->node[m]->n_output; o++) made |= !strcmp(im->graph->node[m]->output[o], node->input[k]);
+      im->node = NULL;
+      im->loc = node_loc(im, n);
+      return import_refuse(im, HCT_E_ONNX_INVALID, made ? "its input '%s' depends on its own output: the graph has a cycle" : "its input '%s' is made by no node, input or initializer", node->input[k]);
+    }
+  }
+  return HCT_REFUSED;
+}
+
+static hct_status import_nodes(importer *im) {
+  size_t left = im->graph->n_node;
+  bool *done = HCT_NEW_ARRAY(im->arena, bool, left + 1);
+  for (bool moved = true; left && moved;) {
+    moved = false;
+    for (size_t n = 0; n < im->graph->n_node; n++) {
+      if (done[n] || !node_is_ready(im, im->graph->node[n])) continue;
+      HCT_TRY(import_node(im, n));
+      done[n] = moved = true;
+      left--;
+    }
+  }
+  return left ? refuse_cycle(im, done) : HCT_OK;
+}
+
+static hct_status import_results(importer *im, MlirOperation function) {
+  size_t count = im->graph->n_output;
+  MlirValue *values = HCT_NEW_ARRAY(im->arena, MlirValue, count + 1);
+  im->node = NULL;
+  for (size_t i = 0; i < count; i++) {
+    import_value *value = hct_map_get(im->values, im->graph->output[i]->name);
+    im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "output '%s'", im->graph->output[i]->name)};
+    if (!value) return import_refuse(im, HCT_E_ONNX_INVALID, "no node makes it");
+    values[i] = build_value(im, value);
+  }
+  hct_build(&im->builder, "func.return", count, values, 0, NULL, 0, NULL);
+  for (size_t i = 0; i < count; i++) {
+    hct_function_set_result_attr(function, i, "hct.name", hct_attr_str(im->context, im->graph->output[i]->name));
+    hct_function_set_result_attr(function, i, "hct.role", hct_attr_str(im->context, "output"));
+  }
+  hct_function_update_type(function);
+  hct_function_eliminate_dead(function);
+  return HCT_OK;
+}
+
+static hct_status import_graph(importer *im, const wire_list *wire, const char *reference, MlirModule *out_module) {
+  MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
+  MlirModule module = mlirModuleCreateEmpty(location);
+  MlirRegion region = mlirRegionCreate();
+  im->body = mlirBlockCreate(0, NULL, NULL);
+  mlirRegionAppendOwnedBlock(region, im->body);
+  MlirOperationState state = mlirOperationStateGet(hct_ref("func.func"), location);
+  MlirNamedAttribute attributes[] = {
+      mlirNamedAttributeGet(mlirIdentifierGet(im->context, hct_ref("sym_name")), hct_attr_str(im->context, "step")),
+      mlirNamedAttributeGet(mlirIdentifierGet(im->context, hct_ref("function_type")), mlirTypeAttrGet(mlirFunctionTypeGet(im->context, 0, NULL, 0, NULL))),
+  };
+  mlirOperationStateAddAttributes(&state, 2, attributes);
+  mlirOperationStateAddOwnedRegions(&state, 1, &region);
+  MlirOperation function = mlirOperationCreate(&state);
+  mlirBlockAppendOwnedOperation(mlirModuleGetBody(module), function);
+  im->builder = (hct_builder){.context = im->context, .block = im->body, .location = location};
+  hct_status status = import_arguments(im, function, wire, reference);
+  if (status == HCT_OK) status = import_nodes(im);
+  if (status == HCT_OK) status = import_results(im, function);
+  if (status != HCT_OK) {
+    mlirModuleDestroy(module);
+    return status;
+  }
+  *out_module = module;
+  return HCT_OK;
+}
+
+hct_status hct_import_onnx(hct_pass_context *pass, const char *path, const char *reference, MlirModule *out_module) {
+  hct_file file;
+  HCT_TRY(hct_file_map(pass->diags, path, &file));
+  Onnx__ModelProto *model = file.bytes ? onnx__model_proto__unpack(NULL, file.bytes, file.data) : NULL;
+  hct_status status;
+  const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+  if (!model || !model->graph || !model->n_opset_import) {
+    status = hct_error(pass->diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "not an ONNX model, or cut short (%zu bytes)", file.bytes);
+  } else {
+    importer im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = hct_arena_strdup(pass->arena, base), .graph = model->graph, .values = hct_map_create(pass->arena)};
+    for (size_t i = 0; i < model->n_opset_import; i++)
+      if (!model->opset_import[i]->domain || !model->opset_import[i]->domain[0]) im.opset = model->opset_import[i]->version;
+    wire_list wire = wire_initializers(pass->arena, file.data, file.bytes);
+    status = check_supported(&im);
+    if (status == HCT_OK) status = import_graph(&im, &wire, reference, out_module);
+  }
+  if (model) onnx__model_proto__free_unpacked(model, NULL);
+  hct_file_unmap(&file);
+  return status;
+}

@@ -1,0 +1,84 @@
+/* Shared by the files of the importer. */
+#ifndef HCT_COMPILER_IMPORT_INTERNAL_H
+#define HCT_COMPILER_IMPORT_INTERNAL_H
+
+#include <onnx.pb-c.h>
+
+#include "compiler/import/import.h"
+
+typedef struct host_tensor { /* a value known at compile time */
+  hct_shape shape;
+  int64_t *i; /* integers and bools */
+  double *f;  /* floats */
+} host_tensor;
+
+typedef struct import_value {
+  bool known;
+  host_tensor host;
+  MlirValue value; /* null until built, when known */
+  hct_shape shape;
+} import_value;
+
+typedef struct importer {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  MlirContext context;
+  const char *file; /* base name of the model, for locations */
+  Onnx__GraphProto *graph;
+  int64_t opset;
+  hct_map *values;   /* ONNX name -> import_value * */
+  hct_builder builder;
+  MlirBlock body;
+  Onnx__NodeProto *node; /* being imported */
+  size_t node_index;
+  hct_loc loc;
+} importer;
+
+typedef hct_status (*import_function)(importer *im);
+
+/* ---- nodes ---- */
+import_value *import_input(importer *im, size_t index); /* NULL when absent */
+hct_status import_output(importer *im, size_t index, import_value value);
+hct_status import_output_value(importer *im, size_t index, MlirValue value);
+hct_status import_output_host(importer *im, size_t index, host_tensor host);
+int64_t import_int(const importer *im, const char *name, int64_t fallback);
+float import_float(const importer *im, const char *name, float fallback);
+const char *import_string(importer *im, const char *name, const char *fallback);
+const Onnx__AttributeProto *import_attribute(const importer *im, const char *name);
+/* Integers from attribute `name`, or from input `index` when it is known; false when neither is there. */
+bool import_ints(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count);
+hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
+hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
+
+/* ---- known tensors (import_host.c) ---- */
+host_tensor host_create(hct_arena *arena, hct_dtype dtype, size_t rank, const int64_t *dims);
+bool host_is_float(const host_tensor *t);
+double host_get(const host_tensor *t, int64_t index);
+void host_set(host_tensor *t, int64_t index, double value);
+hct_status host_from_proto(importer *im, const Onnx__TensorProto *proto, host_tensor *out_tensor);
+bool dtype_from_onnx(int32_t type, hct_dtype *out_dtype);
+/* Element (i0, i1, ...) of the result is that of `from` at offset + sum i_d * strides[d]. */
+host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides);
+void host_strides(const hct_shape *shape, int64_t *out_strides);
+MlirAttribute host_attribute(importer *im, const host_tensor *t);
+
+/* ---- building (import_build.c) ---- */
+MlirValue build_value(importer *im, import_value *value); /* the constant of a known one */
+MlirValue build_op(importer *im, const char *name, size_t operand_count, const MlirValue *operands, const hct_shape *result, size_t attribute_count, const hct_named *attributes);
+MlirValue build_map1(importer *im, const char *fn, MlirValue a, hct_dtype result);
+MlirValue build_scaled(importer *im, const char *fn, MlirValue a, double scalar); /* adds, muls, pows */
+MlirValue build_map2(importer *im, const char *fn, MlirValue a, MlirValue b);
+MlirValue build_reduce(importer *im, const char *kind, MlirValue a, size_t count, const int64_t *axes);
+MlirValue build_reshape(importer *im, MlirValue a, size_t rank, const int64_t *dims);
+MlirValue build_broadcast(importer *im, MlirValue a, const hct_shape *to);
+MlirValue build_slice(importer *im, MlirValue a, const int64_t *starts, const int64_t *steps, const int64_t *dims);
+/* Product over letters; operands that are transposes are read through. */
+MlirValue build_contract(importer *im, const char *a_letters, const char *b_letters, const char *result_letters, MlirValue a, MlirValue b);
+hct_shape shape_of(MlirValue value);
+bool broadcast_shape(const hct_shape *a, const hct_shape *b, hct_shape *out_shape);
+
+#define HCT_ONNX_OP(name, opset, function) hct_status function(importer *im);
+#include "compiler/import/onnx_ops.def"
+#undef HCT_ONNX_OP
+
+#endif

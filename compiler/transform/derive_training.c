@@ -1,0 +1,312 @@
+/* hct-derive-training: turns a forward graph into the step that the options ask for.
+ *
+ *   before  func @step(%ids, %labels, %w {param}) -> (loss, logits)           roles: output, output
+ *   after   func @step(%ids, %labels, %w {param, trainable}, %m:w, %v:w, %settings, %step)
+ *             -> (loss, w', m', v', step')                                    roles: loss, param, state, state, state
+ *
+ * The loss is chosen, gradients are derived in reverse (gradients.def), one update operation a trained parameter is appended,
+ * and what neither the loss nor a kept output needs is removed. With --optimizer=none the gradients are results instead; with
+ * --mode=infer the outputs stay as they are, and a loss, where one can be chosen, is marked as such. */
+#include <fnmatch.h>
+#include <string.h>
+
+#include "compiler/pass.h"
+#include "compiler/transform/derive_training.h"
+
+typedef struct parameter {
+  const char *name;
+  size_t argument;
+  MlirValue value, gradient;
+  bool trained;
+} parameter;
+
+typedef struct training {
+  hct_pass_context *context;
+  hct_tape tape;
+  MlirOperation function;
+  MlirValue loss;
+  const char *loss_name;
+  bool loss_added;
+  struct { parameter *items; size_t count, capacity; } parameters;
+  /* the new results, with their names and roles */
+  struct { MlirValue *items; size_t count, capacity; } results;
+  struct { const char **items; size_t count, capacity; } names, roles;
+} training;
+
+/* Optimizers: states each, PyTorch's default of weight decay. */
+static const struct {
+  const char *name;
+  size_t states;
+  double weight_decay;
+} optimizers[] = {{"none", 0, 0}, {"sgd", 0, 0}, {"momentum", 1, 0}, {"adam", 2, 0}, {"adamw", 2, 0.01}};
+
+static hct_loc option_location(void) { return (hct_loc){NULL, NULL}; }
+
+static void push_result(training *t, MlirValue value, const char *name, const char *role) {
+  HCT_PUSH(t->tape.arena, &t->results, value);
+  HCT_PUSH(t->tape.arena, &t->names, name);
+  HCT_PUSH(t->tape.arena, &t->roles, role);
+}
+
+static const char *attribute_text(MlirAttribute attribute) { return mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute); }
+
+/* ---- parameters ---- */
+
+static const char *const *option_list(const training *t, const char *name, size_t *out_count) {
+  const char *text = hct_pass_option(t->context, name, "");
+  struct { const char **items; size_t count, capacity; } list = {0};
+  while (*text) { /* repeated options are joined by newlines */
+    size_t length = strcspn(text, "\n");
+    HCT_PUSH(t->tape.arena, &list, hct_arena_strndup(t->tape.arena, text, length));
+    text += length + (text[length] == '\n');
+  }
+  *out_count = list.count;
+  return list.items;
+}
+
+static bool is_float(hct_dtype dtype) { return dtype == HCT_F32 || dtype == HCT_BF16 || dtype == HCT_F16 || dtype == HCT_F64; }
+
+static void collect_parameters(training *t) {
+  for (intptr_t i = 0; i < mlirBlockGetNumArguments(t->tape.body); i++) {
+    MlirValue value = mlirBlockGetArgument(t->tape.body, i);
+    const char *role = attribute_text(hct_function_arg_attr(t->function, (size_t)i, "hct.role"));
+    if (strcmp(role, "param") || !is_float(hct_tape_shape(value).dtype)) continue;
+    const char *name = attribute_text(hct_function_arg_attr(t->function, (size_t)i, "hct.name"));
+    parameter p = {.name = hct_arena_strdup(t->tape.arena, name), .argument = (size_t)i, .value = value};
+    HCT_PUSH(t->tape.arena, &t->parameters, p);
+  }
+}
+
+/* Rules as the pass option gives them, in the order of the command line: "+GLOB" trains, "-GLOB" freezes, the last match wins.
+ * Without rules all are trained; a first rule that trains starts from none. */
+static hct_status apply_selection(training *t) {
+  size_t count;
+  const char *const *rules = option_list(t, "trainable", &count);
+  bool start = count == 0 || rules[0][0] == '-';
+  for (size_t p = 0; p < t->parameters.count; p++) t->parameters.items[p].trained = start;
+  for (size_t r = 0; r < count; r++) {
+    bool matched = false, train = rules[r][0] != '-';
+    const char *glob = rules[r] + (rules[r][0] == '-' || rules[r][0] == '+');
+    for (size_t p = 0; p < t->parameters.count; p++) {
+      if (fnmatch(glob, t->parameters.items[p].name, 0)) continue;
+      t->parameters.items[p].trained = train, matched = true;
+    }
+    if (matched) continue;
+    hct_status status = hct_error(t->tape.diags, HCT_E_TRAINABLE, option_location(), "--%s=%s matches no parameter", train ? "trainable" : "frozen", glob);
+    if (t->parameters.count) hct_note(t->tape.diags, "the model has %zu float parameters, the first is '%s'", t->parameters.count, t->parameters.items[0].name);
+    return status;
+  }
+  return HCT_OK;
+}
+
+static void describe_selection(training *t) {
+  size_t trained = 0;
+  hct_text names[2] = {{0}, {0}};
+  for (size_t p = 0; p < t->parameters.count; p++) {
+    const parameter *item = &t->parameters.items[p];
+    hct_text *text = &names[item->trained];
+    hct_text_printf(text, "%s%s", text->length ? ", " : "", item->name);
+    trained += item->trained;
+  }
+  hct_remark(t->tape.diags, option_location(), "the loss is '%s'; training %zu of %zu parameters: %s", t->loss_name, trained, t->parameters.count,
+             names[1].data ? names[1].data : "(none)");
+  if (names[0].length) hct_note(t->tape.diags, "not trained: %s", names[0].data);
+  hct_text_fini(&names[0]);
+  hct_text_fini(&names[1]);
+}
+
+/* ---- differentiation ---- */
+
+static hct_status derive_gradients(training *t) {
+  size_t count = 0;
+  MlirValue *values = HCT_NEW_ARRAY(t->tape.arena, MlirValue, t->parameters.count + 1);
+  MlirValue *gradients = HCT_NEW_ARRAY(t->tape.arena, MlirValue, t->parameters.count + 1);
+  for (size_t p = 0; p < t->parameters.count; p++)
+    if (t->parameters.items[p].trained) values[count++] = t->parameters.items[p].value;
+  HCT_TRY(hct_tape_differentiate(&t->tape, t->loss, count, values, gradients));
+  count = 0;
+  size_t trained = 0;
+  for (size_t p = 0; p < t->parameters.count; p++) {
+    parameter *item = &t->parameters.items[p];
+    if (!item->trained) continue;
+    item->gradient = gradients[count++];
+    item->trained = !mlirValueIsNull(item->gradient); /* otherwise the loss does not depend on it */
+    trained += item->trained;
+  }
+  if (trained) return HCT_OK;
+  hct_status status = hct_error(t->tape.diags, HCT_E_TRAINABLE, option_location(), "no parameter that the loss '%s' depends on is to be trained", t->loss_name);
+  hct_hint(t->tape.diags, "--trainable=GLOB chooses parameters, --mode=infer needs none");
+  return status;
+}
+
+/* `broadcast` operations that only feed elementwise operators which broadcast anyway are left out. */
+static void drop_broadcasts(training *t) {
+  MlirOperation *ops;
+  size_t count = hct_block_operations(t->tape.arena, t->tape.body, &ops);
+  for (size_t i = 0; i < count; i++) {
+    bool elementwise = hct_op_is(ops[i], "hct_graph.map2") || hct_op_is(ops[i], "hct_graph.select");
+    if (!elementwise || strcmp(hct_op_str_or(ops[i], "hct.pass", ""), "backward")) continue;
+    hct_shape shape = hct_tape_shape(hct_op_result(ops[i], 0));
+    intptr_t operands = mlirOperationGetNumOperands(ops[i]);
+    for (intptr_t o = 0; o < operands; o++) {
+      MlirValue value = mlirOperationGetOperand(ops[i], o);
+      if (!mlirValueIsAOpResult(value) || !hct_op_is(mlirOpResultGetOwner(value), "hct_graph.broadcast")) continue;
+      bool covered = false; /* another operand gives the whole shape */
+      for (intptr_t other = 0; other < operands; other++) {
+        hct_shape from = hct_tape_shape(mlirOperationGetOperand(ops[i], other));
+        covered = covered || (other != o && from.rank == shape.rank && !memcmp(from.dims, shape.dims, shape.rank * sizeof(*shape.dims)));
+      }
+      if (covered) mlirOperationSetOperand(ops[i], o, hct_op_operand(mlirOpResultGetOwner(value), 0));
+    }
+  }
+}
+
+/* ---- optimizer ---- */
+
+static MlirValue add_argument(training *t, const hct_shape *shape, const char *name, const char *role) {
+  MlirContext context = t->tape.builder.context;
+  MlirType type = hct_type_tensor(context, shape->dtype, shape->rank, shape->dims);
+  MlirLocation location = mlirOperationGetLocation(t->function);
+  MlirValue value = mlirBlockAddArgument(t->tape.body, type, location);
+  hct_function_update_type(t->function);
+  size_t index = (size_t)mlirBlockGetNumArguments(t->tape.body) - 1;
+  hct_function_set_arg_attr(t->function, index, "hct.name", hct_attr_str(context, name));
+  hct_function_set_arg_attr(t->function, index, "hct.role", hct_attr_str(context, role));
+  return value;
+}
+
+static hct_status read_settings(training *t, double default_decay, float out_settings[6]) {
+  static const char *const names[6] = {"lr", "momentum", "beta1", "beta2", "eps", "weight-decay"};
+  const double defaults[6] = {1e-3, 0.9, 0.9, 0.999, 1e-8, default_decay};
+  for (size_t i = 0; i < 6; i++) {
+    const char *text = hct_pass_option(t->context, names[i], NULL);
+    double value = defaults[i];
+    if (text && (!hct_parse_f64(text, &value) || value < 0))
+      return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--%s=%s: a number that is not negative is needed", names[i], text);
+    out_settings[i] = (float)value;
+  }
+  return HCT_OK;
+}
+
+static hct_status append_updates(training *t, const char *kind, size_t states, double default_decay) {
+  MlirContext context = t->tape.builder.context;
+  float values[6];
+  HCT_TRY(read_settings(t, default_decay, values));
+  hct_shape settings_shape = {.dtype = HCT_F32, .rank = 1, .dims = {6}}, scalar = {.dtype = HCT_F32};
+  static const char *const prefixes[] = {"m:", "v:"};
+  MlirValue *slots = HCT_NEW_ARRAY(t->tape.arena, MlirValue, 2 * t->parameters.count + 1);
+  for (size_t p = 0; p < t->parameters.count; p++) {
+    const parameter *item = &t->parameters.items[p];
+    hct_shape shape = hct_tape_shape(item->value);
+    for (size_t s = 0; item->trained && s < states; s++)
+      slots[2 * p + s] = add_argument(t, &shape, hct_arena_printf(t->tape.arena, "%s%s", prefixes[s], item->name), "state");
+  }
+  MlirValue settings = add_argument(t, &settings_shape, "settings", "setting");
+  MlirAttribute data = mlirDenseElementsAttrFloatGet(hct_type_tensor(context, HCT_F32, 1, settings_shape.dims), 6, values);
+  hct_function_set_arg_attr(t->function, (size_t)mlirBlockGetNumArguments(t->tape.body) - 1, "hct.data", data);
+  MlirValue step = add_argument(t, &scalar, "step", "state");
+  for (size_t p = 0; p < t->parameters.count; p++) {
+    const parameter *item = &t->parameters.items[p];
+    if (!item->trained) continue;
+    if (mlirValueIsAOpResult(item->gradient)) hct_tape_at(&t->tape, mlirOpResultGetOwner(item->gradient), "update");
+    MlirValue operands[6] = {item->value, item->gradient, slots[2 * p], slots[2 * p + 1]};
+    operands[2 + states] = settings, operands[3 + states] = step;
+    MlirType type = mlirValueGetType(item->value), types[3] = {type, type, type};
+    hct_named attributes[] = {{"kind", hct_attr_str(context, kind)}, {"hct.layer", hct_attr_str(context, t->tape.layer ? t->tape.layer : "")},
+                              {"hct.pass", hct_attr_str(context, "update")}, {"hct.group", hct_attr_i64(context, t->tape.group)}};
+    MlirOperation op = hct_build(&t->tape.builder, "hct_graph.update", 4 + states, operands, 1 + states, types, t->tape.group < 0 ? 3 : 4, attributes);
+    push_result(t, hct_op_result(op, 0), item->name, "param");
+    for (size_t s = 0; s < states; s++)
+      push_result(t, hct_op_result(op, 1 + s), hct_arena_printf(t->tape.arena, "%s%s", prefixes[s], item->name), "state");
+  }
+  t->tape.layer = "optimizer", t->tape.pass = "update";
+  if (t->tape.group >= 0) t->tape.group = 0; /* the group whose backward ends last */
+  push_result(t, hct_tape_map1s(&t->tape, "adds", step, 1), "step", "state");
+  return HCT_OK;
+}
+
+static hct_status append_optimizer(training *t) {
+  const char *kind = hct_pass_option(t->context, "optimizer", "adamw");
+  size_t k = 0;
+  while (k < HCT_COUNT(optimizers) && strcmp(optimizers[k].name, kind)) k++;
+  if (k == HCT_COUNT(optimizers))
+    return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--optimizer=%s: none, sgd, momentum, adam or adamw is needed", kind);
+  if (k > 0) return append_updates(t, kind, optimizers[k].states, optimizers[k].weight_decay);
+  for (size_t p = 0; p < t->parameters.count; p++)
+    if (t->parameters.items[p].trained) push_result(t, t->parameters.items[p].gradient, t->parameters.items[p].name, "gradient");
+  return HCT_OK;
+}
+
+/* ---- results ---- */
+
+static hct_status keep_outputs(training *t, bool infer) {
+  MlirOperation terminator = hct_block_terminator(t->tape.body);
+  size_t keep_count, found = 0;
+  const char *const *keep = option_list(t, "keep-output", &keep_count);
+  bool *seen = HCT_NEW_ARRAY(t->tape.arena, bool, keep_count + 1), has_loss = false;
+  for (size_t i = 0; i < (size_t)mlirOperationGetNumOperands(terminator); i++) {
+    MlirValue value = hct_op_operand(terminator, i);
+    const char *name = hct_arena_strdup(t->tape.arena, attribute_text(hct_function_result_attr(t->function, i, "hct.name")));
+    bool is_loss = !t->loss_added && t->loss_name && !strcmp(name, t->loss_name), wanted = infer;
+    for (size_t k = 0; k < keep_count; k++)
+      if (!strcmp(keep[k], name)) wanted = true, found += !seen[k], seen[k] = true;
+    if (is_loss || wanted) push_result(t, value, name, is_loss ? "loss" : "output");
+    has_loss = has_loss || is_loss;
+  }
+  if (t->loss_added) push_result(t, t->loss, t->loss_name, "loss");
+  for (size_t k = 0; k < keep_count && found < keep_count; k++)
+    if (!seen[k]) return hct_error(t->tape.diags, HCT_E_OUTPUT, option_location(), "--keep-output=%s: the model has no such output", keep[k]);
+  return HCT_OK;
+}
+
+static void replace_results(training *t) {
+  MlirOperation old = hct_block_terminator(t->tape.body);
+  MlirContext context = t->tape.builder.context;
+  hct_builder builder = {.context = context, .block = t->tape.body, .before = old, .location = mlirOperationGetLocation(old)};
+  hct_build(&builder, "func.return", t->results.count, t->results.items, 0, NULL, 0, NULL);
+  mlirOperationDestroy(old);
+  mlirOperationRemoveAttributeByName(t->function, hct_ref("res_attrs"));
+  hct_function_update_type(t->function);
+  for (size_t i = 0; i < t->results.count; i++) {
+    hct_function_set_result_attr(t->function, i, "hct.name", hct_attr_str(context, t->names.items[i]));
+    hct_function_set_result_attr(t->function, i, "hct.role", hct_attr_str(context, t->roles.items[i]));
+  }
+}
+
+static void mark_trainable(training *t) {
+  for (size_t p = 0; p < t->parameters.count; p++)
+    if (t->parameters.items[p].trained)
+      hct_function_set_arg_attr(t->function, t->parameters.items[p].argument, "hct.trainable", mlirUnitAttrGet(t->tape.builder.context));
+}
+
+static hct_status derive(training *t) {
+  const char *mode = hct_pass_option(t->context, "mode", "train");
+  bool infer = !strcmp(mode, "infer");
+  HCT_TRY(hct_training_choose_loss(&t->tape, t->function, hct_pass_option(t->context, "loss", NULL), !infer, &t->loss, &t->loss_name, &t->loss_added));
+  if (t->loss_name) t->loss_name = hct_arena_strdup(t->tape.arena, t->loss_name);
+  HCT_TRY(keep_outputs(t, infer));
+  if (!infer) {
+    collect_parameters(t);
+    HCT_TRY(apply_selection(t));
+    HCT_TRY(derive_gradients(t));
+    describe_selection(t);
+    mark_trainable(t);
+    HCT_TRY(append_optimizer(t));
+    drop_broadcasts(t);
+  }
+  replace_results(t);
+  hct_function_eliminate_dead(t->function);
+  return HCT_OK;
+}
+
+hct_status hct_pass_derive_training(hct_pass_context *context, MlirModule module) {
+  hct_arena *arena = hct_arena_create();
+  training t = {.context = context, .function = hct_module_function(module)};
+  MlirBlock body = hct_function_body(t.function);
+  t.tape = (hct_tape){.arena = arena, .diags = context->diags, .body = body, .group = -1, .index = hct_index_map_create(arena)};
+  t.tape.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = body, .before = hct_block_terminator(body),
+                                 .location = mlirOperationGetLocation(t.function)};
+  hct_status status = derive(&t);
+  hct_arena_destroy(arena);
+  return status;
+}

@@ -1,0 +1,213 @@
+/* Reverse-mode differentiation over the straight-line body of the step function: which values carry gradients, the sweep from
+ * the loss back to the parameters, and the sum of each value's gradient.
+ *
+ * A value carries a gradient when it is of a float type, depends on a wanted parameter, and the loss depends on it. Nothing is
+ * built for any other value, so frozen parameters and integer paths cost nothing. A value's summands are added as soon as the
+ * last of its uses was differentiated: the sum then stands beside the earliest use, in that use's layer and fusion group. */
+#include <string.h>
+
+#include "compiler/transform/derive_training.h"
+
+static hct_tape_entry *entry_of(const hct_tape *tape, MlirValue value) {
+  size_t i;
+  return hct_index_map_get(tape->index, hct_value_key(value), &i) ? &tape->entries.items[i] : NULL;
+}
+
+bool hct_tape_wants(const hct_tape *tape, MlirValue value) { return entry_of(tape, value) != NULL; }
+
+void hct_tape_at(hct_tape *tape, MlirOperation op, const char *pass) {
+  tape->builder.location = mlirOperationGetLocation(op);
+  tape->layer = hct_op_str_or(op, "hct.layer", NULL);
+  tape->group = hct_op_i64_or(op, "hct.group", -1);
+  tape->pass = pass;
+}
+
+/* ---- summands ---- */
+
+static bool shape_fits_in(const hct_shape *small, const hct_shape *large) {
+  if (small->rank != large->rank) return false;
+  for (size_t i = 0; i < small->rank; i++)
+    if (small->dims[i] != large->dims[i] && small->dims[i] != 1) return false;
+  return true;
+}
+
+void hct_tape_add(hct_tape *tape, MlirValue value, MlirValue gradient) {
+  hct_tape_entry *entry = entry_of(tape, value);
+  if (!entry) return;
+  gradient = hct_tape_convert(tape, gradient, entry->shape.dtype);
+  hct_shape shape = hct_tape_shape(gradient);
+  if (!shape_fits_in(&shape, &entry->shape)) gradient = hct_tape_to_shape(tape, gradient, &entry->shape);
+  hct_tape_summand summand = {.gradient = gradient};
+  HCT_PUSH(tape->arena, &entry->summands, summand);
+}
+
+void hct_tape_add_slice(hct_tape *tape, MlirValue value, MlirValue gradient, const int64_t *starts) {
+  hct_tape_entry *entry = entry_of(tape, value);
+  if (!entry) return;
+  hct_tape_summand summand = {.gradient = hct_tape_convert(tape, gradient, entry->shape.dtype), .sliced = true};
+  memcpy(summand.starts, starts, entry->shape.rank * sizeof(*starts));
+  HCT_PUSH(tape->arena, &entry->summands, summand);
+}
+
+/* The one dim along which all sliced summands differ from the whole, or -1 when there are none or several such dims. */
+static int64_t sliced_dim(const hct_tape_entry *entry) {
+  int64_t dim = -1;
+  for (size_t k = 0; k < entry->summands.count; k++) {
+    const hct_tape_summand *s = &entry->summands.items[k];
+    if (!s->sliced) continue;
+    hct_shape shape = hct_tape_shape(s->gradient);
+    for (size_t d = 0; d < shape.rank; d++) {
+      if (shape.dims[d] == entry->shape.dims[d]) continue;
+      if (dim >= 0 && dim != (int64_t)d) return -1;
+      dim = (int64_t)d;
+    }
+  }
+  return dim;
+}
+
+/* Gradients of slices that tile the value along one dim, in any order (the q, k, v of one fused linear layer, the halves of a
+ * rotary embedding), are one concatenation; slices of the same range are added first. Null when they do not tile. */
+static MlirValue concat_slices(hct_tape *tape, const hct_tape_entry *entry) {
+  MlirValue none = {NULL};
+  int64_t dim = sliced_dim(entry), next = 0;
+  if (dim < 0) return none;
+  struct { MlirValue *items; size_t count, capacity; } parts = {0};
+  while (next < entry->shape.dims[dim]) {
+    MlirValue part = none;
+    for (size_t k = 0; k < entry->summands.count; k++) {
+      const hct_tape_summand *s = &entry->summands.items[k];
+      if (!s->sliced || s->starts[dim] != next) continue;
+      if (!mlirValueIsNull(part) && hct_tape_shape(part).dims[dim] != hct_tape_shape(s->gradient).dims[dim]) return none;
+      part = mlirValueIsNull(part) ? s->gradient : hct_tape_map2(tape, "add", part, s->gradient);
+    }
+    if (mlirValueIsNull(part)) return none;
+    next += hct_tape_shape(part).dims[dim];
+    HCT_PUSH(tape->arena, &parts, part);
+  }
+  for (size_t k = 0; k < entry->summands.count; k++) { /* one that starts inside a part was not seen */
+    const hct_tape_summand *s = &entry->summands.items[k];
+    int64_t start = 0;
+    bool found = !s->sliced;
+    for (size_t p = 0; p < parts.count && !found; p++) found = s->starts[dim] == start, start += hct_tape_shape(parts.items[p]).dims[dim];
+    if (!found) return none;
+  }
+  hct_named attribute = {"axis", hct_attr_i64(tape->builder.context, dim)};
+  return hct_tape_emit(tape, "hct_graph.concat", parts.count, parts.items, &entry->shape, 1, &attribute);
+}
+
+static MlirValue add_to(hct_tape *tape, MlirValue sum, MlirValue summand) {
+  return mlirValueIsNull(sum) ? summand : hct_tape_map2(tape, "add", sum, summand);
+}
+
+static void entry_finish(hct_tape *tape, hct_tape_entry *entry) {
+  MlirValue sum = {NULL}, tiled = concat_slices(tape, entry);
+  for (size_t k = 0; k < entry->summands.count; k++) {
+    const hct_tape_summand *s = &entry->summands.items[k];
+    if (!s->sliced) sum = add_to(tape, sum, s->gradient);
+    else if (mlirValueIsNull(tiled)) sum = add_to(tape, sum, hct_tape_pad(tape, s->gradient, s->starts, entry->shape.dims));
+  }
+  if (!mlirValueIsNull(tiled)) sum = add_to(tape, sum, tiled);
+  if (!mlirValueIsNull(sum)) sum = hct_tape_broadcast(tape, sum, &entry->shape);
+  entry->total = sum;
+}
+
+/* ---- activity ---- */
+
+static bool is_float(const hct_shape *shape) {
+  return shape->dtype == HCT_F32 || shape->dtype == HCT_BF16 || shape->dtype == HCT_F16 || shape->dtype == HCT_F64;
+}
+
+static void entry_create(hct_tape *tape, MlirValue value) {
+  hct_tape_entry entry = {.value = value, .shape = hct_tape_shape(value)};
+  if (!is_float(&entry.shape) || hct_tape_wants(tape, value)) return;
+  hct_index_map_put(tape->index, hct_value_key(value), tape->entries.count);
+  HCT_PUSH(tape->arena, &tape->entries, entry);
+}
+
+/* Marks what `loss` depends on: by value key in `needed`. */
+static void mark_needed(hct_index_map *needed, MlirValue loss, const MlirOperation *ops, size_t count) {
+  hct_index_map_put(needed, hct_value_key(loss), 0);
+  for (size_t i = count; i-- > 0;) {
+    size_t unused;
+    bool live = false;
+    for (intptr_t r = 0; r < mlirOperationGetNumResults(ops[i]); r++)
+      live = live || hct_index_map_get(needed, hct_value_key(mlirOperationGetResult(ops[i], r)), &unused);
+    for (intptr_t o = 0; live && o < mlirOperationGetNumOperands(ops[i]); o++)
+      hct_index_map_put(needed, hct_value_key(mlirOperationGetOperand(ops[i], o)), 0);
+  }
+}
+
+static void find_active(hct_tape *tape, MlirValue loss, const MlirOperation *ops, size_t count, size_t parameter_count,
+                        const MlirValue *parameters) {
+  hct_index_map *needed = hct_index_map_create(tape->arena);
+  size_t unused;
+  mark_needed(needed, loss, ops, count);
+  for (size_t i = 0; i < parameter_count; i++)
+    if (hct_index_map_get(needed, hct_value_key(parameters[i]), &unused)) entry_create(tape, parameters[i]);
+  for (size_t i = 0; i < count; i++) {
+    bool varied = false;
+    for (intptr_t o = 0; o < mlirOperationGetNumOperands(ops[i]); o++)
+      varied = varied || hct_tape_wants(tape, mlirOperationGetOperand(ops[i], o));
+    if (!varied || hct_gradient_is_zero(ops[i]) || hct_training_is_shift(ops[i])) continue;
+    for (intptr_t r = 0; r < mlirOperationGetNumResults(ops[i]); r++) {
+      MlirValue result = mlirOperationGetResult(ops[i], r);
+      if (hct_index_map_get(needed, hct_value_key(result), &unused)) entry_create(tape, result);
+    }
+  }
+}
+
+static bool op_is_active(const hct_tape *tape, MlirOperation op) {
+  return mlirOperationGetNumResults(op) == 1 && hct_tape_wants(tape, mlirOperationGetResult(op, 0));
+}
+
+static hct_status check_rules(const hct_tape *tape, const MlirOperation *ops, size_t count) {
+  hct_status status = HCT_OK;
+  for (size_t i = 0; i < count; i++) {
+    if (!op_is_active(tape, ops[i]) || hct_gradient_rule_find(ops[i])) continue;
+    const char *fn = hct_op_str_or(ops[i], "fn", NULL);
+    status = hct_error(tape->diags, HCT_E_GRADIENT, hct_loc_of(tape->arena, ops[i]), "no gradient is known for %s%s%s",
+                       hct_op_name(ops[i]), fn ? " " : "", fn ? fn : "");
+    hct_note(tape->diags, "the loss depends on a trained parameter through this operator");
+    hct_hint(tape->diags, "--frozen=GLOB leaves the parameters before it untrained");
+  }
+  return status;
+}
+
+static void count_uses(hct_tape *tape, const MlirOperation *ops, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!op_is_active(tape, ops[i])) continue;
+    for (intptr_t o = 0; o < mlirOperationGetNumOperands(ops[i]); o++) {
+      hct_tape_entry *entry = entry_of(tape, mlirOperationGetOperand(ops[i], o));
+      if (entry) entry->pending++;
+    }
+  }
+}
+
+hct_status hct_tape_differentiate(hct_tape *tape, MlirValue loss, size_t count, const MlirValue *parameters, MlirValue *out_gradients) {
+  MlirOperation *ops;
+  size_t op_count = hct_block_operations(tape->arena, tape->body, &ops);
+  find_active(tape, loss, ops, op_count, count, parameters);
+  HCT_TRY(check_rules(tape, ops, op_count));
+  count_uses(tape, ops, op_count);
+  hct_tape_entry *seed = entry_of(tape, loss);
+  if (seed) {
+    if (mlirValueIsAOpResult(loss)) hct_tape_at(tape, mlirOpResultGetOwner(loss), "backward");
+    hct_tape_add(tape, loss, hct_tape_to_shape(tape, hct_tape_scalar(tape, 1), &seed->shape));
+    if (seed->pending == 0) entry_finish(tape, entry_of(tape, loss));
+  }
+  for (size_t i = op_count; i-- > 0;) {
+    if (!op_is_active(tape, ops[i])) continue;
+    hct_tape_at(tape, ops[i], "backward");
+    MlirValue dy = entry_of(tape, mlirOperationGetResult(ops[i], 0))->total;
+    if (!mlirValueIsNull(dy)) hct_gradient_rule_find(ops[i])(tape, ops[i], dy);
+    for (intptr_t o = 0; o < mlirOperationGetNumOperands(ops[i]); o++) {
+      hct_tape_entry *entry = entry_of(tape, mlirOperationGetOperand(ops[i], o));
+      if (entry && --entry->pending == 0) entry_finish(tape, entry);
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    hct_tape_entry *entry = entry_of(tape, parameters[i]);
+    out_gradients[i] = entry ? entry->total : (MlirValue){NULL};
+  }
+  return HCT_OK;
+}
