@@ -1,0 +1,239 @@
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/backend.h"
+#include "backends/driver/driver.h"
+#include "compiler/import/import.h"
+#include "compiler/pipeline.h"
+
+#define NEEDS required_argument
+#define NONE no_argument
+static const struct { const char *name; int argument; const char *values, *fallback, *help; } options[] = {
+#define HCT_OPTION(name, argument, values, fallback, help) {name, argument, values, fallback, help},
+#include "backends/driver/options.def"
+#undef HCT_OPTION
+};
+#undef NEEDS
+#undef NONE
+
+typedef struct compile_job {
+  hct_pass_context pass;
+  const char *model, *output;
+} compile_job;
+
+static void help_print(void) {
+  printf("usage: hecaton-compile MODEL.onnx -o OUT [options]\n\nCompiles an ONNX model to programs for the dies of a package.\n\n");
+  for (size_t i = 0; i < HCT_COUNT(options); i++) {
+    printf("  --%s%s%s\n        %s", options[i].name, options[i].argument == required_argument ? "=" : "", options[i].values[0] ? options[i].values : options[i].argument == required_argument ? "..." : "", options[i].help);
+    if (options[i].fallback[0]) printf(" [%s]", options[i].fallback);
+    printf("\n");
+  }
+  printf("  --help, --version\n");
+}
+
+static bool value_fits(const char *values, const char *text) {
+  double number;
+  int64_t count;
+  if (!values[0]) return true;
+  if (!strcmp(values, "number")) return hct_parse_f64(text, &number);
+  if (!strcmp(values, "count")) return hct_parse_i64(text, &count) && count >= 1;
+  for (const char *at = values; *at;) {
+    size_t length = strcspn(at, "|");
+    if (strlen(text) == length && !strncmp(at, text, length)) return true;
+    at += length + (at[length] == '|');
+  }
+  return false;
+}
+
+/* Repeatable options are joined by newlines; --trainable and --frozen are one list. */
+static void option_put(hct_pass_context *pass, const char *name, const char *text) {
+  bool selection = !strcmp(name, "trainable") || !strcmp(name, "frozen");
+  bool repeatable = selection || !strcmp(name, "dim") || !strcmp(name, "shape") || !strcmp(name, "keep-output");
+  const char *key = selection ? "trainable" : name, *before = repeatable ? hct_map_get(pass->options, key) : NULL;
+  const char *sign = selection ? (name[0] == 't' ? "+" : "-") : "";
+  hct_map_put(pass->options, key, hct_arena_printf(pass->arena, "%s%s%s%s", before ? before : "", before ? "\n" : "", sign, text));
+}
+
+static int options_read(compile_job *job, int argc, char **argv) {
+  struct option table[HCT_COUNT(options) + 3] = {0};
+  for (size_t i = 0; i < HCT_COUNT(options); i++) table[i] = (struct option){options[i].name, options[i].argument, NULL, (int)(256 + i)};
+  table[HCT_COUNT(options)] = (struct option){"help", no_argument, NULL, 'h'};
+  table[HCT_COUNT(options) + 1] = (struct option){"version", no_argument, NULL, 'V'};
+  bool refused = false;
+  for (int code; (code = getopt_long(argc, argv, "o:", table, NULL)) != -1;) {
+    if (code == 'h') return help_print(), -1;
+    if (code == 'V') return printf("hecaton-compile %s\n", HCT_VERSION), -1;
+    if (code == '?') return 2;
+    if (code == 'o') {
+      job->output = optarg;
+      continue;
+    }
+    const char *name = options[code - 256].name, *text = optarg ? optarg : "1";
+    if (!value_fits(options[code - 256].values, text)) {
+      hct_error(job->pass.diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: the value must be %s%s", name, text, strchr(options[code - 256].values, '|') ? "one of " : "a ", options[code - 256].values);
+      refused = true;
+    }
+    option_put(&job->pass, name, text);
+  }
+  if (refused) return 1;
+  if (hct_map_has(job->pass.options, "print-pipeline")) return hct_pipeline_print(stdout), -1;
+  if (optind + 1 != argc || !job->output) {
+    fprintf(stderr, "hecaton-compile: %s\nusage: hecaton-compile MODEL.onnx -o OUT [options]; --help lists them\n", !job->output ? "-o OUT is missing" : "one model is needed");
+    return 2;
+  }
+  job->model = argv[optind];
+  return 0;
+}
+
+/* Options whose feature is not there yet say so instead of being ignored. */
+static hct_status refuse_missing(hct_pass_context *pass) {
+  static const struct { const char *option, *value; } missing[] = {
+      {"strategy", "megatron-ring"}, {"strategy", "megatron-torus"}, {"strategy", "optimus"}, {"strategy", "auto"}, {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
+      {"overlap", "ring"}, {"recompute", "auto"}, {"recompute", "all"}, {"dtype", "bf16"}, {"dtype", "f16"}, {"backend", "host"}, {"emit", "onnx"},
+  };
+  hct_status status = HCT_OK;
+  for (size_t i = 0; i < HCT_COUNT(missing); i++) {
+    const char *given = hct_map_get(pass->options, missing[i].option);
+    if (given && !strcmp(given, missing[i].value)) status = hct_error(pass->diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--%s=%s does not work yet", missing[i].option, given);
+  }
+  if (hct_map_has(pass->options, "report")) status = hct_error(pass->diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--report of hecaton-compile does not work yet; hecaton-sim --report does");
+  return status;
+}
+
+static hct_status package_choose(hct_pass_context *pass) {
+  HCT_TRY(hct_package_find(pass->diags, hct_pass_option(pass, "package", "hecaton-4x4"), &pass->package));
+  const char *mesh = hct_pass_option(pass, "mesh", NULL);
+  if (!mesh) return HCT_OK;
+  char *end;
+  long rows = strtol(mesh, &end, 10), cols = *end == 'x' && end != mesh ? strtol(end + 1, &end, 10) : 0;
+  if (*end || rows < 1 || cols < 1) return hct_error(pass->diags, HCT_E_OPTION, (hct_loc){0}, "--mesh=%s: it must be ROWSxCOLS, such as 4x4", mesh);
+  return hct_package_remesh(pass->diags, &pass->package, rows, cols);
+}
+
+static hct_status dump_write(hct_pass_context *pass, MlirModule module, const char *path) {
+  hct_output *output;
+  HCT_TRY(hct_output_open(pass->diags, path, &output));
+  hct_text text = {0};
+  hct_module_print(module, &text);
+  fwrite(text.data, 1, text.length, hct_output_stream(output));
+  hct_text_fini(&text);
+  return hct_output_commit(pass->diags, output);
+}
+
+/* The model's path as seen from the folder of the output: what dumps and images say. */
+static const char *reference_make(hct_pass_context *pass, const char *model, const char *output) {
+  char *folder = dirname(hct_arena_strdup(pass->arena, output)), real_model[PATH_MAX], real_folder[PATH_MAX];
+  pass->directory = folder;
+  if (!realpath(model, real_model) || !realpath(folder, real_folder)) return model;
+  size_t common = 0, at = 0;
+  for (; real_model[at] && real_model[at] == real_folder[at]; at++)
+    if (real_model[at] == '/') common = at;
+  if (!real_folder[at] && real_model[at] == '/') common = at;
+  hct_text text = {0};
+  for (const char *up = real_folder + common; *up; up++)
+    if (*up == '/' && up[1]) hct_text_printf(&text, "../");
+  hct_text_printf(&text, "%s", real_model + common + 1);
+  const char *reference = hct_arena_strdup(pass->arena, text.data);
+  hct_text_fini(&text);
+  return reference;
+}
+
+static hct_status finish(hct_pass_context *pass, MlirModule module, hct_level level, const char *output) {
+  HCT_TRY(hct_pipeline_run(pass, module, level));
+  if (level <= HCT_LEVEL_TILE) return dump_write(pass, module, output);
+  return hct_backend_chiplet.emit(pass, module, level == HCT_LEVEL_ISA, output);
+}
+
+static hct_status compile(compile_job *job) {
+  hct_pass_context *pass = &job->pass;
+  hct_level level;
+  MlirModule module;
+  HCT_TRY(refuse_missing(pass));
+  HCT_TRY(package_choose(pass));
+  HCT_BUG_ON(!hct_level_parse(hct_pass_option(pass, "emit", "image"), &level), "level");
+  pass->context = hct_context_create(pass->diags);
+  hct_status status = hct_import_onnx(pass, job->model, reference_make(pass, job->model, job->output), &module);
+  if (status == HCT_OK) {
+    const char *base = strrchr(job->model, '/') ? strrchr(job->model, '/') + 1 : job->model;
+    hct_op_set(mlirModuleGetOperation(module), "hct.model", hct_attr_str(pass->context, base));
+    hct_pass_context_save(pass, module);
+    status = finish(pass, module, level, job->output);
+    mlirModuleDestroy(module);
+  }
+  hct_context_destroy(pass->context);
+  return status;
+}
+
+int hct_compile_main(int argc, char **argv) {
+  compile_job job = {.pass = {.diags = hct_diags_create(stderr), .arena = hct_arena_create()}};
+  job.pass.options = hct_map_create(job.pass.arena);
+  int code = options_read(&job, argc, argv);
+  if (code == 0) code = compile(&job) == HCT_OK ? 0 : 1;
+  hct_arena_destroy(job.pass.arena);
+  hct_diags_destroy(job.pass.diags);
+  return code < 0 ? 0 : code;
+}
+
+/* ---- hecaton-opt ---- */
+static hct_status opt_run(hct_pass_context *pass, const char *input, const char *output, hct_level level, bool emit, char **flags, int flag_count) {
+  hct_file file;
+  HCT_TRY(hct_file_map(pass->diags, input, &file));
+  char *text = hct_arena_strndup(pass->arena, (const char *)file.data, file.bytes);
+  hct_file_unmap(&file);
+  pass->directory = dirname(hct_arena_strdup(pass->arena, input));
+  MlirModule module;
+  HCT_TRY(hct_module_parse(pass->diags, pass->context, input, text, &module));
+  hct_status status = hct_module_verify(pass->diags, module, NULL);
+  if (status == HCT_OK) status = hct_pass_context_restore(pass, module);
+  for (int i = 0; i < flag_count && status == HCT_OK; i++) status = hct_pipeline_run_pass(pass, module, flags[i]);
+  if (status == HCT_OK && emit) {
+    status = finish(pass, module, level, output);
+  } else if (status == HCT_OK) {
+    status = dump_write(pass, module, output);
+  }
+  mlirModuleDestroy(module);
+  return status;
+}
+
+int hct_opt_main(int argc, char **argv) {
+  hct_pass_context pass = {.diags = hct_diags_create(stderr), .arena = hct_arena_create()};
+  pass.options = hct_map_create(pass.arena);
+  const char *input = NULL, *output = "/dev/stdout";
+  char *flags[64];
+  int flag_count = 0, code = 0;
+  bool emit = false;
+  hct_level level = HCT_LEVEL_IMAGE;
+  for (int i = 1; i < argc && code == 0; i++) {
+    if (!strcmp(argv[i], "--help")) {
+      printf("usage: hecaton-opt FILE.mlir [--PASS ...] [--emit=graph|dist|tile|isa|image] [-o OUT]\n\npasses:\n");
+      hct_pipeline_print(stdout);
+      code = -1;
+    } else if (!strcmp(argv[i], "--version")) {
+      printf("hecaton-opt %s\n", HCT_VERSION);
+      code = -1;
+    } else if (!strncmp(argv[i], "--hct-", 6) && flag_count < (int)HCT_COUNT(flags)) {
+      flags[flag_count++] = argv[i] + 2;
+    } else if (!strncmp(argv[i], "--emit=", 7) && hct_level_parse(argv[i] + 7, &level)) {
+      emit = true;
+    } else if (!strcmp(argv[i], "-o") && i + 1 < argc) {
+      output = argv[++i];
+    } else if (argv[i][0] != '-' && !input) {
+      input = argv[i];
+    } else {
+      fprintf(stderr, "hecaton-opt: '%s' is not understood; --help lists the options\n", argv[i]);
+      code = 2;
+    }
+  }
+  if (code == 0 && !input) code = (fprintf(stderr, "hecaton-opt: a file is needed\n"), 2);
+  if (code == 0) {
+    pass.context = hct_context_create(pass.diags);
+    code = opt_run(&pass, input, output, level, emit, flags, flag_count) == HCT_OK ? 0 : 1;
+    hct_context_destroy(pass.context);
+  }
+  hct_arena_destroy(pass.arena);
+  hct_diags_destroy(pass.diags);
+  return code < 0 ? 0 : code;
+}

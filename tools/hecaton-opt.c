@@ -1,0 +1,3 @@
+#include "backends/driver/driver.h"
+
+int main(int argc, char **argv) { return hct_opt_main(argc, argv); }
