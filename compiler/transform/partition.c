@@ -1,0 +1,336 @@
+/* hct-partition
+ *
+ *   %y = "hct_graph.contract"(%x, %w) {spec = "bsk,nk->bsn"}
+ * becomes
+ *   %0 = "hct_graph.all_gather"(%x) {axis = "r", hct.sharding = ["[4@t,16,8@c]"]}
+ *   %1 = "hct_graph.contract"(%0, %w) {..., hct.sharding = ["[4@t,16,6@r] sum(c)"]}
+ *   %y = "hct_graph.reduce_scatter"(%1) {axis = "c", hct.sharding = ["[4@tc,16,6@r]"]}
+ *
+ * In topological order, each operator gets for each mesh axis one of its loops, or none: from the strategy where it touches a
+ * parameter, else what costs least time in collectives and compute. Time (micro-batches) is a third axis, seeded on dimension 0 of the
+ * inputs and forced on every loop that it reaches. */
+#include "compiler/transform/partition.h"
+
+#include <string.h>
+
+static const char *arg_role(const partition *p, size_t arg) {
+  MlirAttribute role = hct_function_arg_attr(p->flow.function, arg, "hct.role");
+  return mlirAttributeIsNull(role) ? "" : hct_attr_text(role);
+}
+
+static const char *text_of(partition *p, const hct_layout *layout) {
+  hct_text text = {0};
+  hct_layout_print(layout, &text);
+  const char *copy = hct_arena_strdup(p->arena, text.data);
+  hct_text_fini(&text);
+  return copy;
+}
+
+/* ---- set-up ---- */
+static hct_status choose_micro_batch(partition *p) {
+  p->batch = 1;
+  for (size_t a = 0; a < p->flow.arg_count; a++)
+    if (!strcmp(arg_role(p, a), "input") && p->flow.values[a].shape.rank > 0) {
+      p->batch = p->flow.values[a].shape.dims[0];
+      break;
+    }
+  const char *text = hct_pass_option(p->pass, "micro-batch", "auto");
+  p->micro_batch = p->batch;
+  if (!strcmp(text, "auto")) return HCT_OK;
+  if (!hct_parse_i64(text, &p->micro_batch) || p->micro_batch < 1) return hct_error(p->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--micro-batch=%s: it must be 'auto' or a whole number of at least 1", text);
+  if (p->micro_batch > p->batch) {
+    hct_remark(p->pass->diags, (hct_loc){0}, "--micro-batch=%s: the batch has %lld samples, all of them are in flight", text, (long long)p->batch);
+    p->micro_batch = p->batch;
+  }
+  return HCT_OK;
+}
+
+static void seed_arguments(partition *p) {
+  for (size_t v = 0; v < p->flow.value_count; v++) p->now[v] = (sharded){p->flow.values[v].value, partition_layout(&p->flow.values[v])};
+  for (size_t a = 0; a < p->flow.arg_count; a++) {
+    const hct_flow_value *v = &p->flow.values[a];
+    if (!strcmp(arg_role(p, a), "input") && v->shape.rank > 0 && v->shape.dims[0] == p->batch) partition_add_axis(&p->now[a].layout, 0, HCT_AXIS_TIME);
+  }
+}
+
+/* Marks the values that become a parameter's gradient, through sums and changes of shape. */
+static void mark_gradient(partition *p, size_t value, size_t param) {
+  if (p->parameter[value] != SIZE_MAX) return;
+  p->parameter[value] = param;
+  size_t index = p->flow.values[value].op;
+  if (index == SIZE_MAX) return;
+  const hct_flow_op *op = &p->flow.ops[index];
+  bool sum = !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add");
+  for (size_t k = 0; sum && k < op->operand_count; k++) mark_gradient(p, op->operands[k], param);
+}
+
+static void mark_gradients(partition *p) {
+  for (size_t v = 0; v < p->flow.value_count; v++) p->parameter[v] = SIZE_MAX;
+  for (size_t i = 0; i < p->flow.op_count; i++)
+    if (!strcmp(p->flow.ops[i].name, "update")) mark_gradient(p, p->flow.ops[i].operands[1], p->flow.ops[i].operands[0]);
+  for (size_t r = 0; r < p->flow.returned_count; r++) {
+    MlirAttribute role = hct_function_result_attr(p->flow.function, r, "hct.role"), name = hct_function_result_attr(p->flow.function, r, "hct.name");
+    if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "gradient")) continue;
+    for (size_t a = 0; a < p->flow.arg_count; a++) {
+      MlirAttribute arg = hct_function_arg_attr(p->flow.function, a, "hct.name");
+      if (!strcmp(arg_role(p, a), "param") && !strcmp(hct_attr_text(arg), hct_attr_text(name))) mark_gradient(p, p->flow.returned[r], a);
+    }
+  }
+}
+
+/* ---- one operator ---- */
+static double compute_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
+  const hct_package *package = &p->pass->package;
+  double work = 1;
+  for (int l = 0; l < rule->label_count; l++) {
+    double extent = (double)rule->labels[l].size;
+    for (int axis = 1; axis < 3; axis++)
+      if (axis_label[axis] == l) extent = (double)((rule->labels[l].size + p->sizes[axis] - 1) / p->sizes[axis]);
+    work *= extent;
+  }
+  double rate = !strcmp(op->name, "contract") ? (double)(package->mxu_arrays * package->mxu_rows * package->mxu_cols) * package->mxu_f32_rate : (double)package->vpu_lanes;
+  return work / (rate * package->clock_hz);
+}
+
+static bool has_partial(const partition *p, size_t value) { return (p->now[value].layout.partial_axes & 6) != 0; }
+
+static bool free_param(const partition *p, size_t value) { return value < p->flow.arg_count && !strcmp(arg_role(p, value), "param") && !p->assigned[value]; }
+
+static double assignment_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
+  double seconds = compute_seconds(p, op, rule, axis_label);
+  for (size_t k = 0; k < op->operand_count; k++) {
+    if (free_param(p, op->operands[k])) continue;
+    hct_layout wanted = partition_under(&p->flow.values[op->operands[k]], rule, rule->operand[k], axis_label, false);
+    seconds += partition_reshard_cost(p, op->operands[k], &wanted);
+  }
+  hct_layout result = partition_under(&p->flow.values[op->results[0]], rule, rule->result, axis_label, true);
+  for (int axis = 1; axis < 3; axis++)
+    if (result.partial_axes >> axis & 1) {
+      double elements = (double)hct_layout_elements(&result), size = (double)p->sizes[axis];
+      int other = axis == 1 ? 2 : 1;
+      if (partition_axis_factor(&result, (hct_axis)other) >= 0) elements /= (double)p->sizes[other];
+      seconds += 1.5 * (size - 1) / size * elements * 4 / p->pass->package.link_bandwidth_bytes_per_s + (size - 1) * p->pass->package.link_latency_s;
+    }
+  return seconds;
+}
+
+static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  double best = 0;
+  int chosen[3] = {axis_label[0], -1, -1}, candidate[3] = {axis_label[0], -1, -1};
+  bool any = false;
+  for (int r = -1; r < rule->label_count; r++) {
+    if (r >= 0 && !partition_can_split(p, rule, r, HCT_AXIS_ROW)) continue;
+    for (int c = -1; c < rule->label_count; c++) {
+      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || (c == r && rule->labels[c].kind == LABEL_EXACT))) continue;
+      candidate[1] = r, candidate[2] = c;
+      double seconds = assignment_seconds(p, op, rule, candidate);
+      if (any && seconds >= best * (1 - 1e-9)) continue;
+      best = seconds, any = true;
+      memcpy(chosen, candidate, sizeof chosen);
+    }
+  }
+  memcpy(axis_label, chosen, sizeof chosen);
+}
+
+/* The loop that time is on: that of any operand's factor split over t. */
+static int time_label(const partition *p, const hct_flow_op *op, const op_rule *rule) {
+  for (size_t k = 0; k < op->operand_count; k++) {
+    int factor = partition_axis_factor(&p->now[op->operands[k]].layout, HCT_AXIS_TIME);
+    if (factor >= 0 && rule->operand[k][factor] >= 0) return rule->operand[k][factor];
+  }
+  return -1;
+}
+
+/* Views of values that are partial, or whose every split goes through, follow their operand. */
+static bool follow_operand(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  const hct_layout *layout = &p->now[op->operands[0]].layout;
+  for (int axis = 1; axis < 3; axis++) {
+    int factor = partition_axis_factor(layout, (hct_axis)axis), label = factor >= 0 ? rule->operand[0][factor] : -1;
+    if (factor >= 0 && !partition_can_split(p, rule, label, (hct_axis)axis)) return false;
+    axis_label[axis] = label;
+  }
+  return true;
+}
+
+static bool is_add(const hct_flow_op *op) { return !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
+
+static void set_result(partition *p, const hct_flow_op *op, size_t index, const hct_layout *layout) {
+  p->now[op->results[index]].layout = *layout;
+}
+
+static void write_shardings(partition *p, const hct_flow_op *op) {
+  const char *texts[8];
+  for (size_t k = 0; k < op->result_count; k++) texts[k] = text_of(p, &p->now[op->results[k]].layout);
+  hct_op_set(op->op, "hct.sharding", hct_attr_strs(p->context, op->result_count, texts));
+}
+
+static void use_operand(partition *p, const hct_flow_op *op, size_t k, const hct_layout *wanted, bool fallback) {
+  size_t value = op->operands[k];
+  if (free_param(p, value)) {
+    p->now[value].layout = *wanted;
+    p->assigned[value] = true;
+  }
+  mlirOperationSetOperand(op->op, (intptr_t)k, partition_reshard(p, value, wanted, op, fallback));
+}
+
+/* A split that no loop can carry: the operand is gathered, and counted. */
+static bool is_fallback(const partition *p, const hct_flow_op *op, const op_rule *rule, size_t k) {
+  const hct_layout *layout = &p->now[op->operands[k]].layout;
+  for (int axis = 1; axis < 3; axis++) {
+    int factor = partition_axis_factor(layout, (hct_axis)axis), label = factor >= 0 ? rule->operand[k][factor] : -1;
+    if (factor >= 0 && !partition_can_split(p, rule, label, (hct_axis)axis)) return true;
+  }
+  return false;
+}
+
+/* Both operands of a sum are partial over the same axes and split alike: it stays partial. */
+static bool sum_stays_partial(partition *p, const hct_flow_op *op) {
+  if (!is_add(op)) return false;
+  const hct_layout *a = &p->now[op->operands[0]].layout, *b = &p->now[op->operands[1]].layout;
+  if (!(a->partial_axes & 6) || !hct_layout_equal(a, b) || a->partial != HCT_PARTIAL_SUM) return false;
+  hct_layout layout = *a;
+  for (size_t k = 0; k < 2; k++) use_operand(p, op, k, &layout, false);
+  set_result(p, op, 0, &layout);
+  return true;
+}
+
+/* What is partial is reduced at once, but for sums that meet their like, views, and attention's products, whose reader decides. */
+static void resolve_result(partition *p, const hct_flow_op *op, bool by_strategy) {
+  size_t value = op->results[0];
+  p->builder.before = mlirOperationGetNextInBlock(op->op);
+  if (p->now[value].layout.partial_axes & 1) partition_resolve(p, value, HCT_AXIS_TIME, false, op);
+  if (!has_partial(p, value)) return;
+  bool meets_sum = p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX && is_add(&p->flow.ops[p->flow.only_user[value]]);
+  bool gradient = p->parameter[value] != SIZE_MAX;
+  if (!gradient && meets_sum && (by_strategy || is_add(op))) return;
+  if (gradient || (!by_strategy && !is_add(op) && strcmp(op->name, "reduce") && strcmp(op->name, "pick"))) return;
+  bool scatter = by_strategy || is_add(op);
+  for (int axis = 1; axis < 3; axis++) partition_resolve(p, value, (hct_axis)axis, scatter, op);
+}
+
+static void resolve_operands(partition *p, const hct_flow_op *op) {
+  for (size_t k = 0; k < op->operand_count; k++)
+    for (int axis = 1; axis < 3; axis++)
+      if (is_add(op) && p->parameter[op->operands[k]] == SIZE_MAX) partition_resolve(p, op->operands[k], (hct_axis)axis, true, op);
+}
+
+static void partition_op(partition *p, const hct_flow_op *op, const strategy *s) {
+  op_rule rule;
+  p->builder.before = op->op;
+  if (!strcmp(op->name, "constant")) return;
+  if (sum_stays_partial(p, op)) {
+    write_shardings(p, op);
+    resolve_result(p, op, false);
+    return;
+  }
+  resolve_operands(p, op);
+  bool covered = partition_rule(&p->flow, op, &rule);
+  int axis_label[3] = {-1, -1, -1};
+  bool by_strategy = false;
+  if (covered) {
+    axis_label[0] = time_label(p, op, &rule);
+    by_strategy = s->assign(p, op, &rule, axis_label);
+    bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
+    if (!by_strategy && !view) {
+      axis_label[1] = axis_label[2] = -1;
+      choose_cheapest(p, op, &rule, axis_label);
+    }
+  }
+  for (size_t k = 0; k < op->operand_count; k++) {
+    hct_layout wanted = covered ? partition_under(&p->flow.values[op->operands[k]], &rule, rule.operand[k], axis_label, false) : partition_layout(&p->flow.values[op->operands[k]]);
+    if (rule.linear && k == 0) wanted.partial = p->now[op->operands[0]].layout.partial, wanted.partial_axes = p->now[op->operands[0]].layout.partial_axes;
+    use_operand(p, op, k, &wanted, !covered || is_fallback(p, op, &rule, k));
+  }
+  for (size_t k = 0; k < op->result_count; k++) {
+    hct_layout layout = covered ? partition_under(&p->flow.values[op->results[k]], &rule, rule.result, axis_label, true) : partition_layout(&p->flow.values[op->results[k]]);
+    if (covered && rule.linear) layout.partial = p->now[op->operands[0]].layout.partial, layout.partial_axes = p->now[op->operands[0]].layout.partial_axes;
+    set_result(p, op, k, &layout);
+  }
+  write_shardings(p, op);
+  resolve_result(p, op, by_strategy);
+}
+
+/* (p, g, states..., settings, step): all but the last two lie as the parameter does. */
+static void partition_update(partition *p, const hct_flow_op *op) {
+  p->builder.before = op->op;
+  size_t param = op->operands[0];
+  hct_layout layout = p->now[param].layout;
+  p->assigned[param] = true;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    bool scalar = k + 2 >= op->operand_count;
+    hct_layout plain = partition_layout(&p->flow.values[op->operands[k]]);
+    if (k >= 2 && !scalar) p->now[op->operands[k]].layout = layout;
+    use_operand(p, op, k, scalar ? &plain : &layout, false);
+  }
+  for (size_t k = 0; k < op->result_count; k++) set_result(p, op, k, &layout);
+  write_shardings(p, op);
+}
+
+static void partition_return(partition *p) {
+  MlirOperation end = hct_block_terminator(p->builder.block);
+  p->builder.before = end;
+  for (size_t r = 0; r < p->flow.returned_count; r++) {
+    size_t value = p->flow.returned[r];
+    hct_layout wanted = p->now[value].layout;
+    size_t param = p->parameter[value];
+    wanted.partial = HCT_PARTIAL_NONE;
+    wanted.partial_axes = 0;
+    if (param != SIZE_MAX) wanted = p->now[param].layout;
+    size_t maker = p->flow.values[value].op;
+    if (maker == SIZE_MAX) continue;
+    mlirOperationSetOperand(end, (intptr_t)r, partition_reshard(p, value, &wanted, &p->flow.ops[maker], false));
+  }
+}
+
+static void write_arguments(partition *p) {
+  for (size_t a = 0; a < p->flow.arg_count; a++) hct_function_set_arg_attr(p->flow.function, a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout)));
+}
+
+static void write_module(partition *p, MlirModule module) {
+  MlirOperation top = mlirModuleGetOperation(module);
+  int64_t tokens = 0, parameters = 0, flops = 0;
+  for (size_t a = 0; a < p->flow.arg_count; a++) {
+    int64_t elements = hct_shape_elements(&p->flow.values[a].shape);
+    if (!strcmp(arg_role(p, a), "param")) parameters += elements;
+    if (!strcmp(arg_role(p, a), "input") && !tokens) tokens = elements;
+  }
+  for (size_t i = 0; i < p->flow.op_count; i++) {
+    op_rule rule;
+    if (strcmp(p->flow.ops[i].name, "contract") || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
+    int64_t work = 2;
+    for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
+    flops += work;
+  }
+  const struct { const char *name; int64_t value; } figures[] = {
+      {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", flops},
+  };
+  for (size_t i = 0; i < HCT_COUNT(figures); i++) hct_op_set(top, figures[i].name, hct_attr_i64(p->context, figures[i].value));
+  /* shard.grid @mesh(shape = RxC) */
+  int64_t shape[] = {p->sizes[1], p->sizes[2]};
+  hct_builder at = {.context = p->context, .block = mlirModuleGetBody(module), .before = p->flow.function, .location = mlirOperationGetLocation(p->flow.function)};
+  hct_named attributes[] = {{"sym_name", hct_attr_str(p->context, "mesh")}, {"shape", hct_attr_i64s(p->context, 2, shape)}};
+  hct_build(&at, "shard.grid", 0, NULL, 0, NULL, 2, attributes);
+}
+
+hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
+  partition p = {.pass = pass, .arena = pass->arena, .context = mlirModuleGetContext(module), .flow = hct_flow_read(pass->arena, module), .sizes = {1, pass->package.rows, pass->package.cols}};
+  p.now = HCT_NEW_ARRAY(p.arena, sharded, p.flow.value_count);
+  p.assigned = HCT_NEW_ARRAY(p.arena, bool, p.flow.value_count);
+  p.parameter = HCT_NEW_ARRAY(p.arena, size_t, p.flow.value_count);
+  p.builder = (hct_builder){.context = p.context, .block = hct_function_body(p.flow.function)};
+  HCT_TRY(choose_micro_batch(&p));
+  hct_flow_factorize(&p.flow);
+  seed_arguments(&p);
+  mark_gradients(&p);
+  for (size_t i = 0; i < p.flow.op_count; i++) {
+    if (!strcmp(p.flow.ops[i].name, "update")) partition_update(&p, &p.flow.ops[i]);
+    else partition_op(&p, &p.flow.ops[i], &strategy_hecaton);
+  }
+  partition_return(&p);
+  for (size_t i = 0; i < p.flow.op_count; i++) /* constants were copied to where they are used */
+    if (!strcmp(p.flow.ops[i].name, "constant")) write_shardings(&p, &p.flow.ops[i]);
+  hct_function_eliminate_dead(p.flow.function);
+  write_arguments(&p);
+  write_module(&p, module);
+  return HCT_OK;
+}

@@ -1,0 +1,67 @@
+/* hct-partition, inside: loops of operators, shardings of values, and what turns one sharding into another. */
+#ifndef HCT_COMPILER_TRANSFORM_PARTITION_H
+#define HCT_COMPILER_TRANSFORM_PARTITION_H
+
+#include "compiler/analysis/factors.h"
+#include "compiler/pass.h"
+
+enum { MAX_LABELS = 48, MAX_OPERANDS = 16, NO_LABEL = -1 };
+
+/* An operator as loops over labels (factors). A mesh axis on a label splits that loop over the axis' dies. */
+typedef enum label_kind {
+  LABEL_PARALLEL,
+  LABEL_SUM, LABEL_MAX, /* reduced: a split leaves partial results */
+  LABEL_WHOLE,          /* never split */
+  LABEL_EXACT,          /* split only by axes whose size divides it */
+} label_kind;
+typedef struct op_rule {
+  int label_count;
+  struct { int64_t size; label_kind kind; } labels[MAX_LABELS];
+  int operand[MAX_OPERANDS][HCT_MAX_FACTORS]; /* label of each factor of each operand; NO_LABEL: no loop */
+  int result[HCT_MAX_FACTORS];
+  bool linear; /* a pending sum of the first operand may pass: views, and add of two */
+} op_rule;
+/* False: no rule covers the operator (its operands must be whole). */
+bool partition_rule(const hct_flow *flow, const hct_flow_op *op, op_rule *out_rule);
+
+typedef struct sharded { /* where a value is now */
+  MlirValue value;
+  hct_layout layout;
+} sharded;
+typedef struct cached { size_t value; const char *pass, *layout; MlirValue sharded; } cached;
+
+typedef struct partition {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  MlirContext context;
+  hct_flow flow;
+  sharded *now;            /* by value */
+  bool *assigned;          /* arguments that are params: their sharding is decided */
+  size_t *parameter;       /* by value: param argument whose gradient it is, or SIZE_MAX */
+  int64_t batch, micro_batch, fallbacks;
+  int64_t sizes[3];        /* of the axes t (1), r, c */
+  struct { cached *items; size_t count, capacity; } cache;
+  hct_builder builder;
+} partition;
+
+hct_layout partition_layout(const hct_flow_value *value); /* its factors, unsplit */
+int partition_axis_factor(const hct_layout *layout, hct_axis axis); /* -1: none */
+void partition_add_axis(hct_layout *layout, int factor, hct_axis axis);
+/* The sharding of `value` under an assignment of labels to axes; reduced labels leave partial sums in a result. */
+hct_layout partition_under(const hct_flow_value *value, const op_rule *rule, const int *labels, const int axis_label[3], bool result);
+/* `value` with `wanted`, through collectives inserted before the builder's place; shared between users of one pass. */
+MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback);
+/* Seconds of the collectives that partition_reshard would insert. */
+double partition_reshard_cost(const partition *p, size_t value, const hct_layout *wanted);
+/* Resolves what is partial over `axis` by a reduce-scatter over a token factor, or an all-reduce. */
+void partition_resolve(partition *p, size_t value, hct_axis axis, bool scatter, const hct_flow_op *user);
+bool partition_can_split(const partition *p, const op_rule *rule, int label, hct_axis axis);
+
+/* What a strategy decides: the axes of operators that touch a parameter or make its gradient. True when it did. */
+typedef struct strategy {
+  const char *name;
+  bool (*assign)(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
+} strategy;
+extern const strategy strategy_hecaton;
+
+#endif

@@ -1,0 +1,198 @@
+#include <string.h>
+
+#include "compiler/transform/partition.h"
+
+hct_layout partition_layout(const hct_flow_value *value) {
+  hct_layout layout = {.rank = (uint8_t)value->shape.rank};
+  for (size_t d = 0; d < value->shape.rank; d++) {
+    layout.dim_first[d] = layout.factor_count;
+    for (int f = 0; f < value->dims[d].count; f++) {
+      HCT_BUG_ON(layout.factor_count == HCT_MAX_FACTORS, "a value of more than %d factors", HCT_MAX_FACTORS);
+      layout.factors[layout.factor_count++].size = value->dims[d].sizes[f];
+    }
+  }
+  layout.dim_first[layout.rank] = layout.factor_count;
+  return layout;
+}
+
+int partition_axis_factor(const hct_layout *layout, hct_axis axis) {
+  for (int f = 0; f < layout->factor_count; f++)
+    for (int a = 0; a < layout->factors[f].axis_count; a++)
+      if (layout->factors[f].axes[a] == axis) return f;
+  return -1;
+}
+
+void partition_add_axis(hct_layout *layout, int factor, hct_axis axis) {
+  hct_factor *f = &layout->factors[factor];
+  HCT_BUG_ON(f->axis_count == HCT_MAX_AXES, "a factor split over more than %d axes", HCT_MAX_AXES);
+  int at = f->axis_count++;
+  for (; at > 0 && f->axes[at - 1] > axis; at--) f->axes[at] = f->axes[at - 1]; /* t, r, c */
+  f->axes[at] = (uint8_t)axis;
+}
+
+static void remove_axis(hct_layout *layout, int factor, hct_axis axis) {
+  hct_factor *f = &layout->factors[factor];
+  int kept = 0;
+  for (int a = 0; a < f->axis_count; a++)
+    if (f->axes[a] != axis) f->axes[kept++] = f->axes[a];
+  f->axis_count = (uint8_t)kept;
+}
+
+hct_layout partition_under(const hct_flow_value *value, const op_rule *rule, const int *labels, const int axis_label[3], bool result) {
+  hct_layout layout = partition_layout(value);
+  for (int axis = 0; axis < 3; axis++) {
+    if (axis_label[axis] < 0) continue;
+    bool placed = false;
+    for (int f = 0; f < layout.factor_count && !placed; f++)
+      if (labels[f] == axis_label[axis]) partition_add_axis(&layout, f, (hct_axis)axis), placed = true;
+    label_kind kind = rule->labels[axis_label[axis]].kind;
+    if (!placed && result && (kind == LABEL_SUM || kind == LABEL_MAX)) {
+      layout.partial = kind == LABEL_SUM ? HCT_PARTIAL_SUM : HCT_PARTIAL_MAX;
+      layout.partial_axes |= (uint8_t)(1u << axis);
+    }
+  }
+  return layout;
+}
+
+bool partition_can_split(const partition *p, const op_rule *rule, int label, hct_axis axis) {
+  if (label < 0 || p->sizes[axis] == 1) return false;
+  label_kind kind = rule->labels[label].kind;
+  return kind != LABEL_WHOLE && (kind != LABEL_EXACT || rule->labels[label].size % p->sizes[axis] == 0);
+}
+
+/* ---- collectives ---- */
+static const char *layout_text(partition *p, const hct_layout *layout) {
+  hct_text text = {0};
+  hct_layout_print(layout, &text);
+  const char *copy = hct_arena_strdup(p->arena, text.data);
+  hct_text_fini(&text);
+  return copy;
+}
+
+static void attributes_copy(partition *p, MlirOperation to, const hct_flow_op *user) {
+  (void)p;
+  static const char *const names[] = {"hct.layer", "hct.pass", "hct.group"};
+  for (size_t i = 0; i < HCT_COUNT(names); i++)
+    if (hct_op_has(user->op, names[i])) hct_op_set(to, names[i], mlirOperationGetAttributeByName(user->op, hct_ref(names[i])));
+}
+
+static sharded collective(partition *p, const char *name, sharded from, hct_axis axis, const hct_layout *to, const hct_flow_op *user, bool fallback) {
+  char letter[2] = {hct_axis_letter(axis), 0};
+  const char *text = layout_text(p, to);
+  hct_named attributes[4] = {{"axis", hct_attr_str(p->context, letter)}, {"hct.sharding", hct_attr_strs(p->context, 1, &text)}};
+  size_t count = 2;
+  if (!strcmp(name, "hct_graph.reduce_scatter") || !strcmp(name, "hct_graph.all_reduce"))
+    attributes[count++] = (hct_named){"kind", hct_attr_str(p->context, from.layout.partial == HCT_PARTIAL_MAX ? "max" : "sum")};
+  if (fallback) attributes[count++] = (hct_named){"hct.fallback", mlirUnitAttrGet(p->context)};
+  MlirType type = mlirValueGetType(from.value);
+  MlirOperation op = hct_build(&p->builder, name, 1, &from.value, 1, &type, count, attributes);
+  attributes_copy(p, op, user);
+  return (sharded){hct_op_result(op, 0), *to};
+}
+
+static void without_partial(hct_layout *layout, hct_axis axis) {
+  layout->partial_axes &= (uint8_t)~(1u << axis);
+  if (!layout->partial_axes) layout->partial = HCT_PARTIAL_NONE;
+}
+
+/* One axis of a value from where it is to where `wanted` has it. */
+static sharded move_axis(partition *p, sharded at, hct_axis axis, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  int now = partition_axis_factor(&at.layout, axis), want = partition_axis_factor(wanted, axis);
+  bool partial = (at.layout.partial_axes >> axis & 1) != 0, want_partial = (wanted->partial_axes >> axis & 1) != 0;
+  hct_layout next = at.layout;
+  if (partial) {
+    if (want_partial) return at;
+    without_partial(&next, axis);
+    if (want >= 0 && axis != HCT_AXIS_TIME) {
+      partition_add_axis(&next, want, axis);
+      return collective(p, "hct_graph.reduce_scatter", at, axis, &next, user, fallback);
+    }
+    at = collective(p, "hct_graph.all_reduce", at, axis, &next, user, fallback);
+    now = -1;
+  }
+  if (now == want) return at;
+  next = at.layout;
+  if (now >= 0) {
+    remove_axis(&next, now, axis);
+    at = collective(p, "hct_graph.all_gather", at, axis, &next, user, fallback);
+  }
+  if (want >= 0) {
+    partition_add_axis(&next, want, axis);
+    at = collective(p, "hct_graph.shard_slice", at, axis, &next, user, fallback);
+  }
+  return at;
+}
+
+static bool is_constant(const partition *p, size_t value) { return p->flow.values[value].op != SIZE_MAX && !strcmp(p->flow.ops[p->flow.values[value].op].name, "constant"); }
+
+/* Constants are placed as they are wanted: one copy a sharding. */
+static sharded constant_copy(partition *p, size_t value, const hct_layout *wanted) {
+  MlirOperation copy = mlirOperationClone(p->flow.ops[p->flow.values[value].op].op);
+  const char *text = layout_text(p, wanted);
+  mlirBlockInsertOwnedOperationBefore(p->builder.block, p->builder.before, copy);
+  hct_op_set(copy, "hct.sharding", hct_attr_strs(p->context, 1, &text));
+  return (sharded){hct_op_result(copy, 0), *wanted};
+}
+
+MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  if (hct_layout_equal(&p->now[value].layout, wanted)) return p->now[value].value;
+  const char *text = layout_text(p, wanted), *pass = hct_op_str_or(user->op, "hct.pass", "forward");
+  for (size_t i = 0; i < p->cache.count; i++)
+    if (p->cache.items[i].value == value && !strcmp(p->cache.items[i].pass, pass) && !strcmp(p->cache.items[i].layout, text)) return p->cache.items[i].sharded;
+  sharded at = p->now[value];
+  p->builder.location = mlirOperationGetLocation(user->op);
+  if (is_constant(p, value)) {
+    at = constant_copy(p, value, wanted);
+  } else {
+    /* reductions first: they shrink what the others move */
+    for (int round = 0; round < 2; round++)
+      for (int axis = 0; axis < 3; axis++)
+        if (((at.layout.partial_axes >> axis & 1) != 0) == (round == 0)) at = move_axis(p, at, (hct_axis)axis, wanted, user, fallback);
+    if (fallback) {
+      p->fallbacks++;
+      hct_remark(p->pass->diags, hct_loc_of(p->arena, user->op), "%s: an operand is gathered, since its sharding %s does not go through the operator", user->name, layout_text(p, &p->now[value].layout));
+    }
+  }
+  cached entry = {value, pass, text, at.value};
+  HCT_PUSH(p->arena, &p->cache, entry);
+  return at.value;
+}
+
+double partition_reshard_cost(const partition *p, size_t value, const hct_layout *wanted) {
+  const hct_layout *at = &p->now[value].layout;
+  if (is_constant(p, value)) return 0;
+  double elements = (double)hct_layout_elements(wanted), seconds = 0, bandwidth = p->pass->package.link_bandwidth_bytes_per_s, latency = p->pass->package.link_latency_s;
+  for (int axis = 1; axis < 3; axis++)
+    if (partition_axis_factor(at, (hct_axis)axis) >= 0 && partition_axis_factor(wanted, (hct_axis)axis) >= 0) elements /= (double)p->sizes[axis];
+  for (int axis = 1; axis < 3; axis++) {
+    double size = (double)p->sizes[axis], once = (size - 1) / size * elements * 4 / bandwidth + (size - 1) * latency;
+    int now = partition_axis_factor(at, (hct_axis)axis), want = partition_axis_factor(wanted, (hct_axis)axis);
+    if (at->partial_axes >> axis & 1) seconds += (wanted->partial_axes >> axis & 1) ? 0 : want >= 0 ? once : 2 * once;
+    else if (now >= 0 && now != want) seconds += once * 1.01;
+  }
+  return seconds;
+}
+
+/* Where a sum over an axis leaves its tokens: the batch when the axis divides what is in flight, else the sequence, else the larger. */
+static int token_factor(const partition *p, const hct_layout *layout, hct_axis axis) {
+  int batch = partition_axis_factor(layout, HCT_AXIS_TIME), sequence = -1;
+  if (batch < 0) return -1;
+  int64_t size = p->sizes[axis], rest = p->batch % p->micro_batch;
+  bool batch_free = layout->factors[batch].axis_count == 1;
+  if (batch_free && p->micro_batch % size == 0 && rest % size == 0) return batch;
+  for (int f = batch + 1; f < layout->dim_first[layout->rank > 1 ? layout->rank - 1 : 1] && sequence < 0; f++)
+    if (layout->factors[f].size > 1 && layout->factors[f].axis_count == 0) sequence = f;
+  if (sequence >= 0 && (layout->factors[sequence].size % size == 0 || !batch_free || layout->factors[sequence].size > p->micro_batch)) return sequence;
+  return batch_free ? batch : sequence;
+}
+
+void partition_resolve(partition *p, size_t value, hct_axis axis, bool scatter, const hct_flow_op *user) {
+  sharded at = p->now[value];
+  if (!(at.layout.partial_axes >> axis & 1)) return;
+  hct_layout next = at.layout;
+  without_partial(&next, axis);
+  p->builder.location = mlirOperationGetLocation(user->op);
+  int factor = scatter && at.layout.partial == HCT_PARTIAL_SUM ? token_factor(p, &at.layout, axis) : -1;
+  if (factor >= 0) partition_add_axis(&next, factor, axis);
+  p->now[value] = collective(p, factor >= 0 ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, axis, &next, user, false);
+}
