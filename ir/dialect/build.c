@@ -9,6 +9,13 @@ MlirOperation hct_build(hct_builder *builder, const char *op_name, size_t operan
     MlirNamedAttribute named = mlirNamedAttributeGet(mlirIdentifierGet(builder->context, hct_ref(attributes[i].name)), attributes[i].value);
     mlirOperationStateAddAttributes(&state, 1, &named);
   }
+  if (hct_dialect_is_variadic(op_name)) {
+    int32_t present[HCT_MAX_VARIADIC];
+    HCT_BUG_ON(operand_count > HCT_MAX_VARIADIC, "%s with %zu operands", op_name, operand_count);
+    for (size_t i = 0; i < HCT_MAX_VARIADIC; i++) present[i] = i < operand_count;
+    MlirNamedAttribute sizes = mlirNamedAttributeGet(mlirIdentifierGet(builder->context, hct_ref("operandSegmentSizes")), mlirDenseI32ArrayGet(builder->context, HCT_MAX_VARIADIC, present));
+    mlirOperationStateAddAttributes(&state, 1, &sizes);
+  }
   MlirOperation op = mlirOperationCreate(&state);
   HCT_BUG_ON(mlirOperationIsNull(op), "cannot create %s", op_name);
   if (mlirOperationIsNull(builder->before)) mlirBlockAppendOwnedOperation(builder->block, op);

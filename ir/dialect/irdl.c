@@ -14,6 +14,23 @@ static const dialect_op dialect_ops[] = {
 #undef HCT_DIALECT_OP
 };
 
+/* One IRDL constraint stands for one type, so operands of several types need one each: "any number" is MAX_VARIADIC optional ones, and
+ * an attribute that says which are there (hct_build adds it). Results of any number are of one type. */
+static void optional_operands_print(hct_text *text) {
+  for (int i = 0; i < HCT_MAX_VARIADIC; i++) hct_text_printf(text, "    %%o%d = irdl.any\n", i);
+  hct_text_printf(text, "    irdl.operands(");
+  for (int i = 0; i < HCT_MAX_VARIADIC; i++) hct_text_printf(text, "%so%d: optional %%o%d", i ? ", " : "", i, i);
+  hct_text_printf(text, ")\n");
+}
+
+bool hct_dialect_is_variadic(const char *op_name) {
+  for (size_t i = 0; i < HCT_COUNT(dialect_ops); i++) {
+    size_t length = strlen(dialect_ops[i].dialect);
+    if (dialect_ops[i].operands < 0 && !strncmp(op_name, dialect_ops[i].dialect, length) && op_name[length] == '.' && !strcmp(op_name + length + 1, dialect_ops[i].name)) return true;
+  }
+  return false;
+}
+
 static void group_print(hct_text *text, const char *group, const char *letter, int count) {
   if (count == 0) return;
   hct_text_printf(text, "    irdl.%s(", group);
@@ -43,23 +60,15 @@ static void attributes_print(hct_text *text, const char *attributes) {
 
 static void op_print(hct_text *text, const dialect_op *op) {
   hct_text_printf(text, "  irdl.operation @%s {\n", op->name);
-  int operands = op->operands < 0 ? 1 : op->operands, results = op->results < 0 ? 1 : op->results;
+  int operands = op->operands < 0 ? 0 : op->operands, results = op->results < 0 ? 1 : op->results;
   for (int i = 0; i < operands; i++) hct_text_printf(text, "    %%o%d = irdl.any\n", i);
   for (int i = 0; i < results; i++) hct_text_printf(text, "    %%r%d = irdl.any\n", i);
   attributes_print(text, op->attributes);
-  group_print(text, "operands", "o", op->operands);
+  if (op->operands < 0) optional_operands_print(text);
+  else group_print(text, "operands", "o", op->operands);
   group_print(text, "results", "r", op->results);
   hct_text_printf(text, "  }\n");
 }
-
-/* Operators of the importer's dialect take anything: ONNX's own rules are checked on import. */
-static const char *const onnx_ops[] = {
-#if __has_include("compiler/import/onnx_ops.def")
-#define HCT_ONNX_OP(name, ...) #name,
-#include "compiler/import/onnx_ops.def"
-#undef HCT_ONNX_OP
-#endif
-    NULL};
 
 void hct_dialect_irdl_print(hct_text *text) {
   static const char *const dialects[] = {"hct_graph", "hct_tile"};
@@ -70,8 +79,4 @@ void hct_dialect_irdl_print(hct_text *text) {
       if (!strcmp(dialect_ops[i].dialect, dialects[d])) op_print(text, &dialect_ops[i]);
     hct_text_printf(text, "}\n");
   }
-  hct_text_printf(text, "irdl.dialect @onnx {\n");
-  for (size_t i = 0; onnx_ops[i]; i++)
-    hct_text_printf(text, "  irdl.operation @%s {\n    %%o = irdl.any\n    %%r = irdl.any\n    irdl.operands(os: variadic %%o)\n    irdl.results(rs: variadic %%r)\n  }\n", onnx_ops[i]);
-  hct_text_printf(text, "}\n");
 }
