@@ -1,0 +1,104 @@
+#include "runtime/loader/loader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct tile_copy {
+  uint8_t *tile;
+  uint8_t *whole;
+  uint8_t *seen;  /* assembling: which elements are there already */
+  size_t size;
+  bool to_tile, equal;
+} tile_copy;
+
+static void copy_element(void *user, int64_t tile_index, int64_t global_index) {
+  tile_copy *c = user;
+  uint8_t *tile = c->tile + (size_t)tile_index * c->size, *whole = c->whole + (size_t)global_index * c->size;
+  if (c->to_tile) {
+    memcpy(tile, whole, c->size);
+  } else if (!c->seen[global_index]) {
+    memcpy(whole, tile, c->size);
+    c->seen[global_index] = 1;
+  } else if (memcmp(whole, tile, c->size) != 0) {
+    c->equal = false;
+  }
+}
+
+static void for_tiles(const hct_image *image, const hct_memory *memories, const hct_tensor *tensor, tile_copy *copy) {
+  bool timed = hct_layout_uses_axis(&tensor->layout, HCT_AXIS_TIME);
+  int64_t parts = timed ? (image->batch + image->micro_batch - 1) / image->micro_batch : 1;
+  copy->size = hct_dtype_bytes(tensor->dtype);
+  for (int64_t die = 0; die < image->rows * image->cols; die++)
+    for (int64_t part = 0; part < parts; part++) {
+      hct_place place = {.rows = image->rows, .cols = image->cols, .row = die / image->cols, .col = die % image->cols};
+      if (timed) place.micro_batch_start = part * image->micro_batch, place.micro_batch_size = image->micro_batch;
+      copy->tile = memories[die].dram + tensor->dram_offset + part * tensor->micro_batch_stride;
+      hct_layout_for_each(&tensor->layout, &place, copy_element, copy);
+    }
+}
+
+void hct_loader_place(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const uint8_t *data) {
+  tile_copy copy = {.whole = (uint8_t *)(uintptr_t)data, .to_tile = true};
+  for_tiles(image, memories, tensor, &copy);
+}
+
+bool hct_loader_assemble(const hct_image *image, const hct_memory *memories, const hct_tensor *tensor, uint8_t *out_data) {
+  tile_copy copy = {.whole = out_data, .equal = true};
+  copy.seen = calloc((size_t)hct_layout_elements(&tensor->layout) + 1, 1);
+  HCT_BUG_ON(!copy.seen, "out of memory");
+  for_tiles(image, memories, tensor, &copy);
+  free(copy.seen);
+  return copy.equal;
+}
+
+const hct_tensor *hct_image_tensor(const hct_image *image, hct_role role, const char *name) {
+  for (size_t i = 0; i < image->tensor_count; i++)
+    if (image->tensors[i].role == role && (!name || !strcmp(image->tensors[i].name, name))) return &image->tensors[i];
+  return NULL;
+}
+
+hct_array hct_tensor_shape(const hct_tensor *tensor) {
+  hct_array array = {.dtype = tensor->dtype, .rank = tensor->layout.rank};
+  array.bytes = (size_t)hct_layout_elements(&tensor->layout) * hct_dtype_bytes(tensor->dtype);
+  for (unsigned d = 0; d < tensor->layout.rank; d++) array.dims[d] = hct_layout_dim_size(&tensor->layout, d);
+  return array;
+}
+
+static hct_status place_external(hct_diags *diags, const hct_image *image, const char *image_path, hct_memory *memories, const hct_tensor *tensor) {
+  char path[4096];
+  const char *slash = strrchr(image_path, '/');
+  snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash - image_path + 1) : 0, image_path, tensor->data_file);
+  hct_file file;
+  HCT_TRY(hct_file_map(diags, path, &file));
+  hct_status status = HCT_OK;
+  if (tensor->data_offset > file.bytes || tensor->data_bytes > file.bytes - tensor->data_offset) status = hct_error(diags, HCT_E_INPUT, (hct_loc){.file = path}, "it is too short for '%s'", tensor->name);
+  else if (hct_checksum(file.data + tensor->data_offset, tensor->data_bytes) != tensor->data_checksum) status = hct_error(diags, HCT_E_INPUT, (hct_loc){.file = path}, "the data of '%s' has changed since the program was compiled", tensor->name);
+  else hct_loader_place(image, memories, tensor, file.data + tensor->data_offset);
+  hct_file_unmap(&file);
+  return status;
+}
+
+hct_status hct_loader_create(hct_diags *diags, hct_arena *arena, const hct_image *image, const char *image_path, hct_memory **out_memories) {
+  size_t dies = (size_t)(image->rows * image->cols);
+  hct_memory *memories = HCT_NEW_ARRAY(arena, hct_memory, dies);
+  *out_memories = memories;
+  for (size_t die = 0; die < dies; die++) {
+    memories[die] = (hct_memory){.sram_bytes = image->sram_bytes_used, .dram_bytes = image->dram_bytes_used};
+    memories[die].sram = calloc((size_t)image->sram_bytes_used + 64, 1);
+    memories[die].dram = calloc((size_t)image->dram_bytes_used + 64, 1);
+    if (!memories[die].sram || !memories[die].dram) return hct_failure(diags, HCT_E_IO, (hct_loc){0}, "out of memory for the dies' SRAM and DRAM regions");
+  }
+  for (size_t i = 0; i < image->tensor_count; i++) {
+    const hct_tensor *tensor = &image->tensors[i];
+    if (tensor->data) hct_loader_place(image, memories, tensor, tensor->data);
+    else if (tensor->data_file) HCT_TRY(place_external(diags, image, image_path, memories, tensor));
+  }
+  return HCT_OK;
+}
+
+void hct_loader_destroy(const hct_image *image, hct_memory *memories) {
+  for (int64_t die = 0; memories && die < image->rows * image->cols; die++) {
+    free(memories[die].sram);
+    free(memories[die].dram);
+  }
+}
