@@ -121,7 +121,8 @@ static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_
   for (int r = -1; r < rule->label_count; r++) {
     if (r >= 0 && !partition_can_split(p, rule, r, HCT_AXIS_ROW)) continue;
     for (int c = -1; c < rule->label_count; c++) {
-      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || (c == r && rule->labels[c].kind == LABEL_EXACT))) continue;
+      /* one loop over both axes is left out: leaving the major one alone again would be no all-gather of contiguous parts */
+      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || c == r)) continue;
       candidate[1] = r, candidate[2] = c;
       double seconds = assignment_seconds(p, op, rule, candidate);
       if (any && seconds >= best * (1 - 1e-9)) continue;
