@@ -114,15 +114,24 @@ static double assignment_seconds(const partition *p, const hct_flow_op *op, cons
   return seconds;
 }
 
+/* An axis is used where an operand is split or partial over it already: slicing what all dies hold saves little and is gathered again. */
+static bool axis_in_use(const partition *p, const hct_flow_op *op, hct_axis axis) {
+  for (size_t k = 0; k < op->operand_count; k++) {
+    const hct_layout *layout = &p->now[op->operands[k]].layout;
+    if (partition_axis_factor(layout, axis) >= 0 || (layout->partial_axes >> axis & 1)) return true;
+  }
+  return false;
+}
+
 static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   double best = 0;
   int chosen[3] = {axis_label[0], -1, -1}, candidate[3] = {axis_label[0], -1, -1};
   bool any = false;
   for (int r = -1; r < rule->label_count; r++) {
-    if (r >= 0 && !partition_can_split(p, rule, r, HCT_AXIS_ROW)) continue;
+    if (r >= 0 && (!partition_can_split(p, rule, r, HCT_AXIS_ROW) || !axis_in_use(p, op, HCT_AXIS_ROW))) continue;
     for (int c = -1; c < rule->label_count; c++) {
       /* one loop over both axes is left out: leaving the major one alone again would be no all-gather of contiguous parts */
-      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || c == r)) continue;
+      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || c == r || !axis_in_use(p, op, HCT_AXIS_COL))) continue;
       candidate[1] = r, candidate[2] = c;
       double seconds = assignment_seconds(p, op, rule, candidate);
       if (any && seconds >= best * (1 - 1e-9)) continue;
@@ -151,6 +160,15 @@ static bool follow_operand(const partition *p, const hct_flow_op *op, const op_r
     axis_label[axis] = label;
   }
   return true;
+}
+
+/* A view of a parameter that nothing has placed yet (position embeddings): features over columns, as the embedding's. */
+static void features_over_columns(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  const hct_flow_value *v = &p->flow.values[op->operands[0]];
+  if (v->shape.rank == 0) return;
+  int label = rule->operand[0][hct_flow_factor_at(v, v->shape.rank - 1)];
+  axis_label[1] = axis_label[2] = -1;
+  if (partition_can_split(p, rule, label, HCT_AXIS_COL)) axis_label[2] = label;
 }
 
 static bool is_add(const hct_flow_op *op) { return !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
@@ -232,7 +250,9 @@ static void partition_op(partition *p, const hct_flow_op *op, const strategy *s)
     axis_label[0] = time_label(p, op, &rule);
     by_strategy = s->assign(p, op, &rule, axis_label);
     bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
-    if (!by_strategy && !view) {
+    bool part_of_param = rule.linear && free_param(p, op->operands[0]);
+    if (part_of_param && !by_strategy) features_over_columns(p, op, &rule, axis_label);
+    else if (!by_strategy && !view) {
       axis_label[1] = axis_label[2] = -1;
       choose_cheapest(p, op, &rule, axis_label);
     }

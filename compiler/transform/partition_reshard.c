@@ -95,30 +95,27 @@ static void without_partial(hct_layout *layout, hct_axis axis) {
   if (!layout->partial_axes) layout->partial = HCT_PARTIAL_NONE;
 }
 
-/* One axis of a value from where it is to where `wanted` has it. */
-static sharded move_axis(partition *p, sharded at, hct_axis axis, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+/* A value from where it is to where `wanted` has it, in this order: splits that must go are gathered (then no factor is ever split over
+ * two axes on the way, whose major one could not be gathered alone), sums are reduced, and what is whole is sliced. */
+typedef enum move_phase { MOVE_GATHER, MOVE_REDUCE, MOVE_SLICE, MOVE_PHASES } move_phase;
+
+static sharded move_axis(partition *p, sharded at, hct_axis axis, move_phase phase, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
   int now = partition_axis_factor(&at.layout, axis), want = partition_axis_factor(wanted, axis);
-  bool partial = (at.layout.partial_axes >> axis & 1) != 0, want_partial = (wanted->partial_axes >> axis & 1) != 0;
+  bool reduces = (at.layout.partial_axes >> axis & 1) && !(wanted->partial_axes >> axis & 1);
   hct_layout next = at.layout;
-  if (partial) {
-    if (want_partial) return at;
-    without_partial(&next, axis);
-    if (want >= 0 && axis != HCT_AXIS_TIME) {
-      partition_add_axis(&next, want, axis);
-      return collective(p, "hct_graph.reduce_scatter", at, axis, &next, user, fallback);
-    }
-    at = collective(p, "hct_graph.all_reduce", at, axis, &next, user, fallback);
-    now = -1;
-  }
-  if (now == want) return at;
-  next = at.layout;
-  if (now >= 0) {
+  if (phase == MOVE_GATHER && now >= 0 && now != want) {
     remove_axis(&next, now, axis);
-    at = collective(p, "hct_graph.all_gather", at, axis, &next, user, fallback);
+    return collective(p, "hct_graph.all_gather", at, axis, &next, user, fallback);
   }
-  if (want >= 0) {
+  if (phase == MOVE_REDUCE && reduces) {
+    bool scatter = want >= 0 && axis != HCT_AXIS_TIME;
+    without_partial(&next, axis);
+    if (scatter) partition_add_axis(&next, want, axis);
+    return collective(p, scatter ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, axis, &next, user, fallback);
+  }
+  if (phase == MOVE_SLICE && want >= 0 && now < 0) {
     partition_add_axis(&next, want, axis);
-    at = collective(p, "hct_graph.shard_slice", at, axis, &next, user, fallback);
+    return collective(p, "hct_graph.shard_slice", at, axis, &next, user, fallback);
   }
   return at;
 }
@@ -144,10 +141,8 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
   if (is_constant(p, value)) {
     at = constant_copy(p, value, wanted);
   } else {
-    /* reductions first: they shrink what the others move */
-    for (int round = 0; round < 2; round++)
-      for (int axis = 0; axis < 3; axis++)
-        if (((at.layout.partial_axes >> axis & 1) != 0) == (round == 0)) at = move_axis(p, at, (hct_axis)axis, wanted, user, fallback);
+    for (move_phase phase = MOVE_GATHER; phase < MOVE_PHASES; phase++)
+      for (int axis = 0; axis < 3; axis++) at = move_axis(p, at, (hct_axis)axis, phase, wanted, user, fallback);
     if (fallback) {
       p->fallbacks++;
       hct_remark(p->pass->diags, hct_loc_of(p->arena, user->op), "%s: an operand is gathered, since its sharding %s does not go through the operator", user->name, layout_text(p, &p->now[value].layout));
