@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Training goldens through hecaton-compile and hecaton-sim: property 1 of the method, against what PyTorch computed.
+
+usage: goldens.py BIN_DIRECTORY SHARED_DIRECTORY WORK_DIRECTORY MODEL MESH[,MESH...] MICRO_BATCH[,...] CHECK[,CHECK...]
+CHECK: gradients (loss, every gradient, jitter and thread invariance), sgd (20 losses), adamw (20 losses, trained weights)
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+DIMS = {"llama_symbolic": ["--dim=batch=4", "--dim=sequence=8"]}
+
+
+def load(path):
+    return numpy_helper.to_array(onnx.load_tensor(str(path)))
+
+
+class Golden:
+    def __init__(self, binaries, shared, work, model):
+        self.bin, self.dir, self.work, self.model = Path(binaries), Path(shared) / "goldens" / model, Path(work), model
+        self.gradients = {p.stem: load(p) for p in sorted((self.dir / "gradients").glob("*.pb"))}
+        self.largest = max(np.abs(g).max() for g in self.gradients.values())
+
+    def run(self, *args):
+        done = subprocess.run([str(a) for a in args], capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(map(str, args))}\nexit status {done.returncode}\n{done.stderr}")
+        return done.stdout
+
+    def compile(self, mesh, micro_batch, *options):
+        image = self.work / "program.hct"
+        self.run(self.bin / "hecaton-compile", self.dir / "model.onnx", *DIMS.get(self.model, []), f"--mesh={mesh}", f"--micro-batch={micro_batch}", *options, "-o", image)
+        return image
+
+    def simulate(self, image, outputs, *options):
+        """Losses of the steps, and the arrays named in `outputs`."""
+        files = {name: self.work / f"{i}.npy" for i, name in enumerate(outputs)}
+        inputs = [a for i, name in enumerate(("ids", "labels")) for a in ("--input", f"{name}={self.dir}/test_data_set_0/input_{i}.pb")]
+        text = self.run(self.bin / "hecaton-sim", image, *inputs, *(a for n, f in files.items() for a in ("--output", f"{n}={f}")), *options)
+        losses = [float(line.split()[-1]) for line in text.splitlines() if line.startswith("step ") and " loss " in line]
+        return losses, {n: np.load(f) for n, f in files.items()}
+
+    def check_gradients(self, mesh, micro_batch):
+        image = self.compile(mesh, micro_batch, "--optimizer=none")
+        again = image.read_bytes()
+        self.compile(mesh, micro_batch, "--optimizer=none")
+        assert again == image.read_bytes(), "the same compilation twice gave different images"
+        names = [f"grad:{n}" for n in self.gradients]
+        losses, got = self.simulate(image, names)  # mode both: instruction and byte counts agree die by die, or it fails
+        want = float(load(self.dir / "test_data_set_0" / "output_0.pb"))
+        assert abs(losses[0] - want) <= 1e-5 * abs(want), f"loss {losses[0]}, PyTorch {want}"
+        for name, gradient in self.gradients.items():
+            error, allowed = np.abs(got[f"grad:{name}"] - gradient).max(), 2e-5 * max(np.abs(gradient).max(), 1e-5 * self.largest)
+            assert error <= allowed, f"gradient of {name}: off by {error:.2e}, allowed {allowed:.2e}"
+        for options in (["--threads=2"], ["--jitter=1"], ["--jitter=2"]):
+            other = self.simulate(image, names, "--mode=functional", *options)
+            assert other[0] == losses and all(np.array_equal(other[1][n], got[n]) for n in names), f"{options} changed numbers"
+
+    def check_losses(self, losses, folder):
+        want = load(self.dir / folder / "losses.pb")
+        worst = np.abs(np.array(losses) / want - 1).max()
+        assert len(losses) == len(want) and worst <= 1e-4, f"{folder} losses: off by {worst:.2e} relative"
+
+    def check_sgd(self, mesh, micro_batch):
+        image = self.compile(mesh, micro_batch, "--optimizer=sgd", "--lr=0.01")
+        self.check_losses(self.simulate(image, [], "--steps=20", "--mode=functional")[0], "sgd")
+
+    def check_adamw(self, mesh, micro_batch):
+        image = self.compile(mesh, micro_batch, "--optimizer=adamw")
+        settings = [a for s in ("lr=0.001", "beta1=0.9", "beta2=0.95", "eps=1e-8", "weight-decay=0.1") for a in ("--set", s)]
+        losses, got = self.simulate(image, [f"param:{n}" for n in self.gradients], "--steps=20", "--mode=functional", *settings)
+        self.check_losses(losses, "adamw")
+        for name, gradient in self.gradients.items():
+            want = load(self.dir / "adamw" / f"{name}.pb")
+            counted = (np.abs(gradient) >= 1e-4 * np.abs(gradient).max()) & (np.abs(gradient) >= 1e-5 * self.largest)
+            error = np.abs(got[f"param:{name}"] - want)[counted].max(initial=0)
+            assert error <= 1e-4 * np.abs(want).max(), f"trained weight {name}: off by {error:.2e}, largest entry {np.abs(want).max():.2e}"
+
+
+def main():
+    binaries, shared, work, model, meshes, micro_batches, checks = sys.argv[1:8]
+    Path(work).mkdir(parents=True, exist_ok=True)
+    golden = Golden(binaries, shared, work, model)
+    for mesh in meshes.split(","):
+        for micro_batch in micro_batches.split(","):
+            for check in checks.split(","):
+                try:
+                    getattr(golden, f"check_{check}")(mesh, micro_batch)
+                except AssertionError as error:
+                    raise SystemExit(f"FAIL {model} {mesh} micro-batch {micro_batch} {check}: {error}")
+                print(f"ok {model} {mesh} micro-batch {micro_batch} {check}")
+
+
+if __name__ == "__main__":
+    main()
