@@ -115,9 +115,18 @@ static hct_status package_choose(hct_pass_context *pass) {
 
 static hct_status dump_write(hct_pass_context *pass, MlirModule module, const char *path) {
   hct_output *output;
-  HCT_TRY(hct_output_open(pass->diags, path, &output));
   hct_text text = {0};
   hct_module_print(module, &text);
+  if (!strcmp(path, "-")) {
+    printf("%s\n", text.data);
+    hct_text_fini(&text);
+    return HCT_OK;
+  }
+  hct_status status = hct_output_open(pass->diags, path, &output);
+  if (status != HCT_OK) {
+    hct_text_fini(&text);
+    return status;
+  }
   fwrite(text.data, 1, text.length, hct_output_stream(output));
   hct_text_fini(&text);
   return hct_output_commit(pass->diags, output);
@@ -201,7 +210,7 @@ static hct_status opt_run(hct_pass_context *pass, const char *input, const char 
 int hct_opt_main(int argc, char **argv) {
   hct_pass_context pass = {.diags = hct_diags_create(stderr), .arena = hct_arena_create()};
   pass.options = hct_map_create(pass.arena);
-  const char *input = NULL, *output = "/dev/stdout";
+  const char *input = NULL, *output = "-";
   char *flags[64];
   int flag_count = 0, code = 0;
   bool emit = false;

@@ -1,34 +1,34 @@
-/* c[m,n] (+)= sum over k of a[m,k] b[k,n]. BLIS takes any row and column strides, so no operand is packed here; below a few
- * thousand multiply-accumulates its set-up costs more than the work (measured: test/bench/matmul.c). */
+/* c[m,n] (+)= sum over k of a[m,k] b[k,n]. BLIS takes any row and column strides, so no operand is packed here; small products, where
+ * its set-up would cost more than the work, sum in double and round once an instruction; large ones sum in f32. */
 #include <blis.h>
 #include <string.h>
 
 #include "runtime/exec/exec.h"
 
-enum { SMALL_MACS = 16 * 1024 };
+enum { SMALL_MACS = 64 * 1024 };
 
 static bool plain_f32(const exec_operand *operand) { return operand->dtype == HCT_F32 && ((uintptr_t)operand->data & 3) == 0; }
 
 static void matmul_small(exec_frame *frame) {
   const exec_operand *c = &frame->view[0], *a = &frame->view[1], *b = &frame->view[2];
   int64_t M = frame->shape[0], N = frame->shape[1], K = frame->shape[2];
-  float row[256];
+  double row[256];
   for (int64_t m = 0; m < M; m++)
     for (int64_t n0 = 0; n0 < N; n0 += 256) {
       int64_t width = N - n0 < 256 ? N - n0 : 256;
       uint8_t *to = c->data + m * c->stride[0] + n0 * c->stride[1];
-      for (int64_t n = 0; n < width; n++) row[n] = frame->instr->accumulate ? *(float *)(void *)(to + n * c->stride[1]) : 0.0f;
+      for (int64_t n = 0; n < width; n++) row[n] = frame->instr->accumulate ? (double)*(float *)(void *)(to + n * c->stride[1]) : 0.0;
       for (int64_t k = 0; k < K; k++) {
         float x = *(const float *)(const void *)(a->data + m * a->stride[0] + k * a->stride[2]);
         const uint8_t *from = b->data + k * b->stride[2] + n0 * b->stride[1];
         if (b->stride[1] == 4) {
           const float *line = (const float *)(const void *)from;
-          for (int64_t n = 0; n < width; n++) row[n] += x * line[n];
+          for (int64_t n = 0; n < width; n++) row[n] += (double)x * (double)line[n];
         } else {
-          for (int64_t n = 0; n < width; n++) row[n] += x * *(const float *)(const void *)(from + n * b->stride[1]);
+          for (int64_t n = 0; n < width; n++) row[n] += (double)x * (double)*(const float *)(const void *)(from + n * b->stride[1]);
         }
       }
-      for (int64_t n = 0; n < width; n++) *(float *)(void *)(to + n * c->stride[1]) = row[n];
+      for (int64_t n = 0; n < width; n++) *(float *)(void *)(to + n * c->stride[1]) = (float)row[n];
     }
 }
 

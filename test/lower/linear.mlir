@@ -1,5 +1,5 @@
 // A linear layer over 2 x 2 dies gathers its tokens over rows, multiplies, and reduce-scatters over columns, once a micro-batch.
-// RUN: %hecaton-opt --hct-lower-to-tile %s | FileCheck-22 %s
+// RUN: %hecaton-opt --hct-lower-to-tile %s | FileCheck %s
 module attributes {hct.batch = 4 : i64, hct.micro_batch = 2 : i64, hct.package = "hecaton-2x2"} {
   func.func @step(%x: tensor<4x16x8xf32> {hct.name = "x", hct.role = "input", hct.sharding = "[4@tr,16,8@c]"},
                   %w: tensor<6x8xf32> {hct.name = "w", hct.role = "param", hct.sharding = "[6@r,8@c]"})

@@ -1,0 +1,23 @@
+# lit configuration. HECATON_BUILD names the build folder; HECATON_SANITIZED is set for the sanitizer run, which leaves the long tests out.
+import os
+import lit.formats
+
+source = os.path.dirname(os.path.abspath(__file__))
+build = os.environ.get("HECATON_BUILD", os.path.join(os.path.dirname(source), "build"))
+shared = os.path.join(os.path.dirname(os.path.dirname(source)), "shared")
+
+config.name = "hecaton"
+config.test_format = lit.formats.ShTest(True)
+config.suffixes = [".mlir", ".test"]
+config.test_source_root = source
+config.test_exec_root = os.path.join(build, "test")
+config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), "/usr/lib/llvm-22/bin", os.environ["PATH"]])
+config.environment["ASAN_OPTIONS"] = "detect_leaks=0"
+if os.path.isdir(os.path.join(shared, "goldens")):
+    config.available_features.add("shared")
+if not os.environ.get("HECATON_SANITIZED"):
+    config.available_features.add("long")
+for tool in ("hecaton-compile", "hecaton-opt", "hecaton-sim", "hecaton-objdump", "hecaton-as", "hecaton-model"):
+    config.substitutions.append(("%" + tool, os.path.join(build, "bin", tool)))
+config.substitutions += [("%python", "/usr/bin/python3"), ("%shared", shared), ("%bin", os.path.join(build, "bin")), ("%unit", os.path.join(build, "unit")), ("%src", source),
+                         ("%irdl", os.path.join(build, "share", "hecaton", "hecaton.irdl.mlir"))]
