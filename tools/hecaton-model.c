@@ -1,0 +1,3 @@
+#include "compiler/model/model.h"
+
+int main(int argc, char **argv) { return hct_model_main(argc, argv); }
