@@ -12,10 +12,8 @@ static bool is_param(const partition *p, size_t value) {
 }
 
 /* The factor of `value` to split over an axis of `size` dies: the first that it divides, else the largest; whole ones never. */
-static int factor_choose(const partition *p, const op_rule *rule, const int *labels, const hct_layout *layout, hct_axis axis, const int *allowed, int allowed_count) {
+static int factor_choose(const partition *p, const op_rule *rule, const int *labels, const hct_layout *layout, hct_axis axis) {
   int best = -1;
-  (void)allowed;
-  (void)allowed_count;
   for (int f = 0; f < layout->factor_count; f++) {
     if (labels[f] < 0 || layout->factors[f].axis_count || !partition_can_split(p, rule, labels[f], axis)) continue;
     if (layout->factors[f].size % p->sizes[axis] == 0) return f;
@@ -24,23 +22,13 @@ static int factor_choose(const partition *p, const op_rule *rule, const int *lab
   return best;
 }
 
-/* Factors that are cut into parts somewhere (a fused qkv's 3) must not be split, though this operator could. */
-static bool cut_elsewhere(const partition *p, size_t value, int factor) {
-  const hct_flow_value *v = &p->flow.values[value];
-  for (size_t d = 0; d < v->shape.rank; d++) {
-    size_t at = hct_flow_factor_at(v, d);
-    if ((size_t)factor == at && v->dims[d].count > 2) return true; /* (3, heads, width): the leading factor of three or more */
-  }
-  return false;
-}
-
 static int choose(const partition *p, const op_rule *rule, size_t value, const int *labels, hct_layout layout, hct_axis axis, const int *other) {
   for (int f = 0; f < layout.factor_count; f++) {
     bool shared = false;
     for (int g = 0; other && g < HCT_MAX_FACTORS; g++) shared |= other[g] >= 0 && other[g] == labels[f];
-    if (shared || cut_elsewhere(p, value, f)) layout.factors[f].axis_count = 1; /* not this one */
+    if (shared || p->cut[value * HCT_MAX_FACTORS + (size_t)f]) layout.factors[f].axis_count = 1; /* not this one */
   }
-  return factor_choose(p, rule, labels, &layout, axis, NULL, 0);
+  return factor_choose(p, rule, labels, &layout, axis);
 }
 
 static void follow(const partition *p, const hct_layout *layout, const int *labels, int axis_label[3]) {

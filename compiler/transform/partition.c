@@ -78,6 +78,36 @@ static void mark_gradients(partition *p) {
   }
 }
 
+/* Factors that some slice, concat or pad goes along (the 3 of a fused qkv, the halves of rotary embeddings), carried over every operator
+ * that shares them: a weight that is split there would have to be gathered at the cut. */
+static bool spread_cuts(partition *p, const hct_flow_op *op) {
+  op_rule rule;
+  bool marked[MAX_LABELS] = {false}, changed = false;
+  if (op->result_count != 1 || !partition_rule(&p->flow, op, &rule)) return false;
+  bool cuts = !strcmp(op->name, "slice") || !strcmp(op->name, "concat") || !strcmp(op->name, "pad");
+  for (int l = 0; l < rule.label_count; l++) marked[l] = cuts && rule.labels[l].kind == LABEL_WHOLE;
+  for (int pass = 0; pass < 2; pass++) /* collect, then spread */
+    for (size_t k = 0; k <= op->operand_count; k++) {
+      const int *labels = k < op->operand_count ? rule.operand[k] : rule.result;
+      bool *cut = &p->cut[(k < op->operand_count ? op->operands[k] : op->results[0]) * HCT_MAX_FACTORS];
+      for (int f = 0; f < HCT_MAX_FACTORS; f++) {
+        if (labels[f] < 0) continue;
+        if (pass == 0) marked[labels[f]] |= cut[f];
+        else if (marked[labels[f]] && !cut[f]) cut[f] = changed = true;
+      }
+    }
+  return changed;
+}
+
+static void mark_cuts(partition *p) {
+  p->cut = HCT_NEW_ARRAY(p->arena, bool, p->flow.value_count * HCT_MAX_FACTORS);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (size_t i = 0; i < p->flow.op_count; i++) changed |= spread_cuts(p, &p->flow.ops[i]);
+    for (size_t i = p->flow.op_count; i-- > 0;) changed |= spread_cuts(p, &p->flow.ops[i]);
+  }
+}
+
 /* ---- one operator ---- */
 static double compute_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
   const hct_package *package = &p->pass->package;
@@ -341,6 +371,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   p.builder = (hct_builder){.context = p.context, .block = hct_function_body(p.flow.function)};
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
+  mark_cuts(&p);
   seed_arguments(&p);
   mark_gradients(&p);
   for (size_t i = 0; i < p.flow.op_count; i++) {

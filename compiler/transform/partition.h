@@ -37,6 +37,7 @@ typedef struct partition {
   hct_flow flow;
   sharded *now;            /* by value */
   bool *assigned;          /* arguments that are params: their sharding is decided */
+  bool *cut;               /* [value * HCT_MAX_FACTORS + factor]: sliced or concatenated along somewhere, so never worth splitting */
   size_t *parameter;       /* by value: param argument whose gradient it is, or SIZE_MAX */
   int64_t batch, micro_batch, fallbacks;
   int64_t sizes[3];        /* of the axes t (1), r, c */
