@@ -26,7 +26,7 @@ static MlirAttribute loops_attr(lowering *l, const tile_loops *loops) {
     const hct_factor *factor = &loops->factors[i];
     char axes[HCT_MAX_AXES + 2] = "";
     if (factor->axis_count) axes[0] = '@';
-    for (int a = 0; a < factor->axis_count; a++) axes[1 + a] = hct_axis_letter((hct_axis)factor->axes[a]);
+    for (int a = 0; a < factor->axis_count && a < HCT_MAX_AXES; a++) axes[1 + a] = hct_axis_letter((hct_axis)factor->axes[a]);
     texts[i] = hct_arena_printf(l->arena, "%lld%s", (long long)factor->size, axes);
   }
   return hct_attr_strs(l->context, loops->count, texts);
@@ -320,7 +320,7 @@ static void emit_rows(lowering *l, const char *fn, const tile_loops *loops, int 
   tile_attr(&attrs, "row_loops", hct_attr_i64(l->context, kept_rows));
   if (table) {
     char axes[HCT_MAX_AXES + 1] = "";
-    for (int a = 0; a < table->axis_count; a++) axes[a] = hct_axis_letter((hct_axis)table->axes[a]);
+    for (int a = 0; a < table->axis_count && a < HCT_MAX_AXES; a++) axes[a] = hct_axis_letter((hct_axis)table->axes[a]);
     tile_attr(&attrs, "table_axes", hct_attr_str(l->context, axes));
     tile_attr(&attrs, "classes", hct_attr_i64(l->context, classes));
   }

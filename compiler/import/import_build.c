@@ -64,8 +64,12 @@ MlirValue build_reduce(importer *im, const char *kind, MlirValue a, size_t count
 
 MlirValue build_reshape(importer *im, MlirValue a, size_t rank, const int64_t *dims) {
   hct_shape from = shape_of(a), shape = {.dtype = from.dtype, .rank = rank};
-  memcpy(shape.dims, dims, rank * sizeof *dims);
-  if (from.rank == rank && memcmp(from.dims, dims, rank * sizeof *dims) == 0) return a;
+  bool same = from.rank == rank;
+  for (size_t d = 0; d < rank; d++) {
+    shape.dims[d] = dims[d];
+    same = same && from.dims[d] == dims[d];
+  }
+  if (same) return a;
   return build_op(im, "hct_graph.reshape", 1, &a, &shape, 0, NULL);
 }
 

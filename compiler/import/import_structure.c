@@ -71,7 +71,7 @@ hct_status import_range(importer *im) {
 /* ---- the same elements under another shape ---- */
 static hct_status reshaped(importer *im, import_value *a, size_t rank, const int64_t *dims) {
   hct_shape shape = {.dtype = a->shape.dtype, .rank = rank};
-  memcpy(shape.dims, dims, rank * sizeof *dims);
+  for (size_t d = 0; d < rank; d++) shape.dims[d] = dims[d];
   if (hct_shape_elements(&shape) != hct_shape_elements(&a->shape)) return import_refuse(im, HCT_E_ONNX_SHAPE, "%lld elements into a shape of %lld", (long long)hct_shape_elements(&a->shape), (long long)hct_shape_elements(&shape));
   if (!a->known) return import_output_value(im, 0, build_reshape(im, a->value, rank, dims));
   host_tensor t = a->host;
