@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Bad input of each kind gives one clear located error and exit status 1: never a crash, never a partly written file.
+
+usage: inputs.py BIN_DIRECTORY WORK_DIRECTORY
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
+WORK.mkdir(parents=True, exist_ok=True)
+failures = 0
+
+
+def refused(name, wanted, status, *args, output=None):
+    """Runs, and holds the exit status, the text wanted on standard error, and that `output` does not exist."""
+    global failures
+    done = subprocess.run([str(a) for a in args], capture_output=True, text=True)
+    leftovers = [p for p in WORK.iterdir() if ".tmp." in p.name]
+    good = done.returncode == status and all(w in done.stderr for w in wanted) and not leftovers and (output is None or not output.exists())
+    if status == 1:
+        good = good and "error[E" in done.stderr
+    if not good:
+        failures += 1
+        print(f"FAIL {name}: exit status {done.returncode}, leftovers {leftovers}\n{done.stderr}")
+
+
+def model(name, nodes, inputs, outputs, initializers=(), opset=17):
+    info = lambda n, t, s: helper.make_tensor_value_info(n, t, s)
+    graph = helper.make_graph(nodes, "g", [info(*i) for i in inputs], [info(*o) for o in outputs], list(initializers))
+    path = WORK / f"{name}.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]).SerializeToString())
+    return path
+
+
+def compile_refused(name, wanted, path, *options, status=1):
+    out = WORK / f"{name}.out"
+    refused(name, wanted, status, BIN / "hecaton-compile", path, "-o", out, *options, output=out)
+
+
+F, I = TensorProto.FLOAT, TensorProto.INT64
+node = helper.make_node
+
+compile_refused("absent", ["cannot open"], WORK / "nothing.onnx")
+garbage = WORK / "garbage.onnx"
+garbage.write_bytes(bytes(range(256)) * 8)
+compile_refused("garbage", ["garbage.onnx", "not an ONNX model"], garbage)
+empty = WORK / "empty.onnx"
+empty.write_bytes(b"")
+compile_refused("empty", ["not an ONNX model"], empty)
+good = WORK / "good.onnx"
+subprocess.run([BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=16", "--heads=2", "--vocab=16", "--seq=4", "--batch=2", "-o", good], check=True)
+whole = good.read_bytes()
+for cut in (1, len(whole) // 3, len(whole) - 1):
+    (WORK / "cut.onnx").write_bytes(whole[:cut])
+    compile_refused(f"cut{cut}", ["cut.onnx", "cut short"], WORK / "cut.onnx")
+two = model("two", [node("Fancy", ["x"], ["a"], name="first"), node("NonZero", ["a"], ["b"], name="second"), node("Neg", ["x"], ["y"])], [("x", F, [2])], [("y", F, [2])])
+compile_refused("unknown", ["node 0 'first'", "Fancy", "node 1 'second'", "NonZero", "opset 17"], two)
+symbolic = model("symbolic", [node("Neg", ["x"], ["y"])], [("x", F, ["batch", 4])], [("y", F, None)])
+compile_refused("unbound", ["input 'x'", "'batch'", "--dim=batch=N"], symbolic)
+compile_refused("zero", ["dimension 0"], symbolic, "--dim=batch=0")
+compile_refused("rank", ["rank 1"], symbolic, "--shape=x=4")
+cycle = model("cycle", [node("Add", ["x", "b"], ["a"], name="one"), node("Neg", ["a"], ["b"], name="other")], [("x", F, [2])], [("b", F, [2])])
+compile_refused("cycle", ["cycle"], cycle)
+missing = model("missing", [node("Neg", ["nowhere"], ["y"], name="n")], [("x", F, [2])], [("y", F, [2])])
+compile_refused("missing", ["node 0 'n'", "'nowhere'"], missing)
+twice = model("twice", [node("Neg", ["x"], ["y"]), node("Exp", ["x"], ["y"])], [("x", F, [2])], [("y", F, [2])])
+compile_refused("twice", ["made twice"], twice)
+unfit = model("unfit", [node("Add", ["x", "z"], ["y"], name="sum")], [("x", F, [2]), ("z", F, [3])], [("y", F, [2])])
+compile_refused("unfit", ["node 0 'sum'", "do not broadcast"], unfit)
+short = TensorProto(name="w", data_type=F, dims=[4], raw_data=bytes(8))
+compile_refused("short", ["initializer 'w'", "4 elements"], model("short", [node("Add", ["x", "w"], ["y"])], [("x", F, [4])], [("y", F, [4])], [short]))
+compile_refused("noloss", ["E0302"], model("noloss", [node("Neg", ["x"], ["y"])], [("x", F, [4])], [("y", F, [4])]))
+compile_refused("mesh", ["--mesh=0x4"], good, "--mesh=0x4")
+compile_refused("micro", ["--micro-batch=0"], good, "--micro-batch=0")
+compile_refused("optimizer", ["--optimizer=fast", "sgd"], good, "--optimizer=fast")
+compile_refused("strategy", ["does not work yet"], good, "--strategy=optimus")
+compile_refused("package", ["hecaton-9x9", "shipped"], good, "--package=hecaton-9x9")
+compile_refused("option", ["unrecognized option"], good, "--nonsense", status=2)
+
+package = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()
+
+
+def xml(name, text, wanted):
+    path = WORK / f"{name}.xml"
+    path.write_text(text)
+    compile_refused(name, [f"{name}.xml", *wanted], good, f"--package={path}")
+
+
+xml("entity", package.replace("<package", '<!DOCTYPE package [<!ENTITY e SYSTEM "file:///etc/passwd">]><package', 1), ["document type"])
+xml("notxml", "hello", [])
+xml("rows", package.replace('rows="2"', 'rows="-1"', 1), ["'rows'", "'-1'", "from 1 to 1024"])
+xml("rows2", package.replace('rows="2"', 'rows="two"', 1), ["'rows'", "'two'"])
+xml("absent2", package.replace(' efficiency="0.92"', ""), ["'efficiency' is missing"])
+xml("extra", package.replace("<queue ", '<turbo on="1"/><queue '), ["turbo"])
+xml("channels", package.replace('channels="8"', 'channels="9"'), ["channels"])
+
+image = WORK / "good.hct"
+subprocess.run([BIN / "hecaton-compile", good, "-o", image, "--package=hecaton-2x2"], check=True, capture_output=True)
+ids, labels = WORK / "ids.npy", WORK / "labels.npy"
+np.save(ids, np.zeros((2, 4), np.int64)), np.save(labels, np.zeros((2, 4), np.int64))
+sim = lambda name, wanted, *a, program=image, status=1: refused(name, wanted, status, BIN / "hecaton-sim", program, *a)
+sim("noinput", ["input 'ids'", "i64[2,4]"])
+np.save(WORK / "wrong.npy", np.zeros((2, 5), np.int64))
+sim("shape", ["i64[2,5]", "i64[2,4]"], "--input", f"ids={WORK}/wrong.npy", "--input", f"labels={labels}")
+sim("name", ["there is no input 'idz'"], "--input", f"idz={ids}")
+sim("notnpy", ["garbage.onnx"], "--input", f"ids={garbage}", "--input", f"labels={labels}")
+np.save(WORK / "high.npy", np.full((2, 4), 99, np.int64))
+sim("token", ["index 99", "16 rows"], "--input", f"ids={WORK}/high.npy", "--input", f"labels={labels}")
+sim("output", ["there is no output 'grad:nothing'"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--output", f"grad:nothing={WORK}/g.npy")
+sim("mode", ["--mode=fast"], "--mode=fast")
+sim("set", ["--set colour=1"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--set", "colour=1")
+sim("usage", ["unrecognized option"], "--nonsense", status=2)
+sim("onnx", ["not a Hecaton program image"], program=good)
+data = bytearray(image.read_bytes())
+for at in list(range(0, 64, 7)) + list(range(64, len(data), max(1, len(data) // 60))):
+    for value in (0x00, 0xFF):
+        broken = bytearray(data)
+        if broken[at] == value:
+            continue
+        broken[at] = value
+        path = WORK / "broken.hct"
+        path.write_bytes(broken)
+        done = subprocess.run([str(BIN / "hecaton-sim"), str(path), "--mode=timing"], capture_output=True, text=True, timeout=60)
+        if done.returncode not in (0, 1) or (done.returncode == 1 and "error[E" not in done.stderr):
+            failures += 1
+            print(f"FAIL byte {at} = {value}: exit status {done.returncode}\n{done.stderr[:300]}")
+for cut in range(0, len(data), max(1, len(data) // 40)):
+    (WORK / "broken.hct").write_bytes(data[:cut])
+    sim(f"cut image {cut}", ["broken.hct"], program=WORK / "broken.hct")
+print("failures:", failures)
+sys.exit(1 if failures else 0)
