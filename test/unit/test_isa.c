@@ -1,0 +1,125 @@
+/* Instructions survive encoding and text exactly; damaged words are refused; rings and layouts are what their pages say. */
+#include <string.h>
+
+#include "ir/isa/image.h"
+#include "test/unit/check.h"
+
+static uint64_t state = 1;
+static uint64_t random_below(uint64_t bound) {
+  state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (state >> 33) % bound;
+}
+
+static hct_addr random_addr(void) {
+  hct_addr addr = {.base = (int64_t)random_below(1 << 20) - 1000, .term_count = (uint8_t)random_below(HCT_MAX_TERMS + 1)};
+  for (int i = 0; i < addr.term_count; i++) {
+    hct_term *t = &addr.terms[i];
+    *t = (hct_term){.kind = (uint8_t)(1 + random_below(3)), .level = HCT_NO_LEVEL, .sign = 1, .stride = (int64_t)random_below(1 << 16) - 9};
+    if (t->kind != HCT_TERM_INDEX) t->sign = random_below(2) ? 1 : -1, t->offset = (int32_t)random_below(50) - 25, t->level = (uint8_t)random_below(HCT_MAX_LOOPS);
+    if (t->kind == HCT_TERM_LOOP) t->size = (int32_t)random_below(9);
+    if (t->kind != HCT_TERM_LOOP) t->ring = (uint8_t)random_below(HCT_RING_COUNT);
+  }
+  return addr;
+}
+
+static hct_instr random_instr(void) {
+  const hct_opcode_info *info = hct_opcode_at(random_below(hct_opcode_count()));
+  hct_instr instr = {.opcode = info->code, .engine = (uint8_t)info->engine, .source = (uint32_t)random_below(99)};
+  if (info->code == HCT_OP_SYNC) instr.engine = (uint8_t)(1 + random_below(HCT_ENGINE_COUNT - 1));
+  bool receive = info->code == HCT_OP_RECV || info->code == HCT_OP_RECVR;
+  if (info->code == HCT_OP_SEND || receive) instr.ring = (uint8_t)random_below(2), instr.engine = (uint8_t)((receive ? HCT_ENGINE_RECV0 : HCT_ENGINE_SEND0) + 2 * instr.ring);
+  if (info->code == HCT_OP_LOOP || info->code == HCT_OP_END) instr.level = (uint8_t)random_below(HCT_MAX_LOOPS);
+  while (strcmp(info->function_table, "NONE") && !hct_function_lookup(info->function_table, instr.fn)) instr.fn = (uint8_t)random_below(20);
+  for (int d = 0; d < info->dims; d++) instr.shape[d] = (int64_t)random_below(100);
+  for (int v = 0; v < info->view_count; v++) {
+    instr.views[v] = (hct_view){.dtype = random_below(2) ? HCT_F32 : HCT_I64, .addr = random_addr()};
+    for (int d = 0; d < info->dims; d++) instr.views[v].stride[d] = (int64_t)random_below(1000) - 3;
+    if (info->views[v].access == HCT_ACCESS_IF_ACCUMULATE) instr.accumulate = random_below(2) != 0;
+  }
+  for (int v = 0; v < info->value_count; v++) instr.values[v] = random_addr();
+  if (instr.engine != HCT_ENGINE_SEQ) {
+    instr.wait_count = (uint8_t)random_below(5), instr.signal_count = (uint8_t)random_below(5);
+    for (int i = 0; i < instr.wait_count; i++) instr.waits[i] = (hct_sync){(uint8_t)random_below(HCT_SEMAPHORES), (uint8_t)(1 + random_below(255))};
+    for (int i = 0; i < instr.signal_count; i++) instr.signals[i] = (hct_sync){(uint8_t)random_below(HCT_SEMAPHORES), (uint8_t)(1 + random_below(255))};
+  }
+  return instr;
+}
+
+static bool same_words(const hct_instr *a, const hct_instr *b) {
+  uint64_t x[HCT_MAX_INSTR_WORDS], y[HCT_MAX_INSTR_WORDS];
+  size_t n = hct_instr_encode(a, x, HCT_MAX_INSTR_WORDS), m = hct_instr_encode(b, y, HCT_MAX_INSTR_WORDS);
+  return n && n == m && !memcmp(x, y, n * sizeof *x);
+}
+
+static void test_round_trips(hct_diags *diags) {
+  for (int i = 0; i < 20000; i++) {
+    hct_instr instr = random_instr(), decoded, parsed;
+    uint64_t words[HCT_MAX_INSTR_WORDS];
+    size_t count = hct_instr_encode(&instr, words, HCT_MAX_INSTR_WORDS), position = 0;
+    hct_text text = {0};
+    CHECK(count);
+    CHECK(hct_instr_decode(diags, (hct_loc){0}, words, count, &position, &decoded) == HCT_OK && position == count && same_words(&instr, &decoded));
+    hct_instr_print(&instr, &text);
+    CHECK(hct_instr_parse(diags, (hct_loc){0}, text.data, &parsed) == HCT_OK && same_words(&instr, &parsed));
+    hct_text_fini(&text);
+  }
+  CHECK(hct_diags_error_count(diags) == 0);
+}
+
+/* A flipped bit gives another instruction, or is refused; a cut one is always refused. */
+static void test_damage(hct_diags *diags) {
+  for (int i = 0; i < 5000; i++) {
+    hct_instr instr = random_instr(), decoded;
+    uint64_t words[HCT_MAX_INSTR_WORDS];
+    size_t count = hct_instr_encode(&instr, words, HCT_MAX_INSTR_WORDS), position = 0, errors = hct_diags_error_count(diags);
+    CHECK(hct_instr_decode(diags, (hct_loc){0}, words, random_below(count), &position, &decoded) == HCT_REFUSED && position == 0);
+    CHECK(hct_diags_error_count(diags) == errors + 1);
+    words[random_below(count)] ^= UINT64_C(1) << random_below(64);
+    if (hct_instr_decode(diags, (hct_loc){0}, words, count, &position, &decoded) == HCT_OK) CHECK(!same_words(&instr, &decoded));
+  }
+}
+
+/* Folded ring: every hop passes at most one die, and the ring visits all. */
+static void test_rings(void) {
+  const int64_t six[] = {0, 2, 4, 5, 3, 1};
+  for (int64_t p = 0; p < 6; p++) CHECK(hct_ring_index_at(6, p) == six[p]);
+  for (int64_t size = 1; size < 40; size++)
+    for (int64_t p = 0; p < size; p++) {
+      int64_t hop = hct_ring_index_at(size, p) - hct_ring_index_at(size, (p + 1) % size);
+      CHECK(hop >= -2 && hop <= 2 && hct_ring_position_of(size, hct_ring_index_at(size, p)) == p);
+    }
+}
+
+typedef struct cover { int seen[64]; int64_t next; } cover;
+static void cover_visit(void *user, int64_t tile, int64_t global) {
+  cover *c = user;
+  CHECK(tile == c->next++);
+  c->seen[global]++;
+}
+
+/* Tiles of all dies and micro-batches cover each element once. */
+static void test_layouts_cover(void) {
+  hct_layout layout;
+  CHECK(hct_layout_parse("[5@tr,3,2@c*2]", &layout) && hct_layout_elements(&layout) == 60);
+  cover c = {0};
+  for (int64_t die = 0; die < 6; die++)
+    for (int64_t start = 0; start < 5; start += 3) {
+      hct_place place = {.rows = 2, .cols = 3, .row = die / 3, .col = die % 3, .micro_batch_start = start, .micro_batch_size = 3};
+      c.next = 0;
+      hct_layout_for_each(&layout, &place, cover_visit, &c);
+      CHECK(c.next == hct_layout_tile_elements(&layout, &place));
+    }
+  for (int i = 0; i < 60; i++) CHECK(c.seen[i] == 1);
+  const char *const bad[] = {"", "[", "[4", "[4]x", "[4@q]", "[4@rr]", "[4@rt]", "[4@r,2@r]", "[4] sum(", "[4@r] sum(r)", "[99999999999999999999]"};
+  for (size_t i = 0; i < HCT_COUNT(bad); i++) CHECK(!hct_layout_parse(bad[i], &layout));
+}
+
+int main(void) {
+  hct_diags *diags = hct_diags_create(NULL);
+  test_round_trips(diags);
+  test_damage(diags);
+  test_rings();
+  test_layouts_cover();
+  hct_diags_destroy(diags);
+  return 0;
+}

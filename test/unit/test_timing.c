@@ -1,0 +1,75 @@
+/* Timing rules are equations: each is held against the equation or a printed figure of another simulator. */
+#include "runtime/timing/noc.h"
+#include "runtime/timing/rules.h"
+#include "test/unit/check.h"
+
+/* SCALE-Sim v2, output-stationary, GEMM M x N x K: it prints the formula less one. */
+static void test_mxu_alone_is_scale_sim_plus_one(void) {
+  CHECK(hct_mxu_cycles_alone(64, 64, 64, 8, 8) == 4991 + 1);
+  CHECK(hct_mxu_cycles_alone(64, 64, 64, 32, 32) == 503 + 1);
+  CHECK(hct_mxu_cycles_alone(128, 256, 96, 8, 8) == 56319 + 1);
+  CHECK(hct_mxu_cycles_alone(128, 256, 96, 32, 32) == 5055 + 1);
+  CHECK(hct_mxu_cycles_alone(100, 70, 50, 8, 8) == 7487 + 1);
+  CHECK(hct_mxu_cycles_alone(100, 70, 50, 32, 32) == 1343 + 1);
+}
+
+static hct_package package(void) {
+  hct_package p;
+  hct_diags *diags = hct_diags_create(stderr);
+  CHECK(hct_package_find(diags, "hecaton-4x4", &p) == HCT_OK);
+  hct_diags_destroy(diags);
+  return p;
+}
+
+static void test_mxu_pipelines_fill_and_drain(void) {
+  hct_package p = package();
+  /* 8 arrays of 32 x 32 share 256 columns: one pass of K cycles, and one fill and drain */
+  CHECK(hct_mxu_cycles(&p, 32, 256, 100, false) == 100 + 62);
+  CHECK(hct_mxu_cycles(&p, 33, 256, 100, false) == 200 + 62);
+  CHECK(hct_mxu_cycles(&p, 32, 257, 100, false) == 200 + 62);
+  CHECK(hct_mxu_cycles(&p, 32, 256, 100, true) == 400 + 62); /* f32 at a quarter of the rate */
+}
+
+static void test_link_is_latency_plus_bytes_over_bandwidth(void) {
+  hct_package p = package();
+  hct_arena *arena = hct_arena_create();
+  hct_noc noc;
+  hct_noc_init(&noc, arena, &p);
+  CHECK(hct_noc_send(&noc, 0, 1, 64000, 0, 1) == 1000000 + 8000);        /* 64 kB at 64 GB/s, one stop */
+  CHECK(hct_noc_send(&noc, 4, 12, 64000, 0, 1) == 1000000 + 8000 + 4000); /* one die passed */
+  CHECK(hct_noc_send(&noc, 0, 1, 64000, 0, 1) == 2000000 + 8000);        /* waits for the first */
+  CHECK(hct_noc_send(&noc, 1, 0, 64000, 0, 1) == 1000000 + 8000);        /* the other direction is free */
+  CHECK(noc.link_bytes == 64000 * 5);
+  hct_arena_destroy(arena);
+}
+
+static void test_dram_streams_at_peak_times_efficiency(void) {
+  hct_package p = package();
+  hct_arena *arena = hct_arena_create();
+  hct_noc noc;
+  hct_noc_init(&noc, arena, &p);
+  int64_t last = 0, bytes = 47104, count = 100; /* 1 us each at 51.2 GB/s x 0.92 */
+  for (int64_t i = 0; i < count; i++) last = hct_noc_dram(&noc, 0, bytes, true, 0, 1);
+  CHECK(last == count * 1000000 + 60000);
+  hct_arena_destroy(arena);
+}
+
+static void test_channels_attach_clockwise(void) {
+  hct_package p = package();
+  const hct_channel_site wanted[] = {{0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 3}, {1, 3}, {2, 3}, {3, 3}, {3, 3}, {3, 2}, {3, 1}, {3, 0}, {3, 0}, {2, 0}, {1, 0}, {0, 0}};
+  for (int64_t c = 0; c < 16; c++) {
+    hct_channel_site site = hct_package_channel_site(&p, c);
+    CHECK(site.row == wanted[c].row && site.col == wanted[c].col);
+  }
+  CHECK(hct_package_home_channel(&p, 1, 1) == 1); /* (0,1) and (1,0) are as near: the lower row */
+  CHECK(hct_package_home_channel(&p, 2, 2) == 6);  /* (2,3) before (3,2) */
+}
+
+int main(void) {
+  test_mxu_alone_is_scale_sim_plus_one();
+  test_mxu_pipelines_fill_and_drain();
+  test_link_is_latency_plus_bytes_over_bandwidth();
+  test_dram_streams_at_peak_times_efficiency();
+  test_channels_attach_clockwise();
+  return 0;
+}
