@@ -99,6 +99,8 @@ static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool 
   hct_arena *arena = hct_arena_create();
   hct_image image;
   hct_status status = chiplet_build(pass, module, arena, &image);
+  hct_verify_limits limits = {.sram_bytes = pass->package.sram_bytes, .queue_depth = pass->package.queue_depth};
+  if (status == HCT_OK) status = hct_image_verify(pass->diags, &image, &limits);
   if (status == HCT_OK) status = text ? text_write(pass->diags, &image, out_path) : hct_image_write(pass->diags, &image, out_path);
   hct_arena_destroy(arena);
   return status;

@@ -11,6 +11,7 @@ typedef struct inspect_job {
   hct_arena *arena;
   bool disassemble, headers, tensors, text, verify, manual;
   const char *die;
+  hct_limits_function limits;
 } inspect_job;
 
 static void manual_print(void) {
@@ -81,7 +82,12 @@ static hct_status disassemble(inspect_job *job, const hct_image *image, const ch
 static hct_status inspect(inspect_job *job, const char *path) {
   hct_image image;
   HCT_TRY(hct_image_read(job->diags, job->arena, path, &image));
-  if (job->verify) return hct_error(job->diags, HCT_E_UNSUPPORTED, (hct_loc){.file = path}, "--verify does not work yet: reading checked sections, codes, loops and tensors; hecaton-sim checks accesses and deadlock");
+  if (job->verify) {
+    hct_verify_limits limits;
+    HCT_TRY(job->limits(job->diags, &image, &limits));
+    HCT_TRY(hct_image_verify(job->diags, &image, &limits));
+    printf("%s: accesses in bounds, loops balanced, sends and receives matched, no deadlock with queues of %lld\n", path, (long long)limits.queue_depth);
+  }
   if (job->headers) headers_print(&image, path);
   if (job->tensors) tensors_print(&image);
   if (job->text) {
@@ -93,10 +99,10 @@ static hct_status inspect(inspect_job *job, const char *path) {
   return job->disassemble ? disassemble(job, &image, path) : HCT_OK;
 }
 
-int hct_objdump_main(int argc, char **argv) {
+int hct_objdump_main(int argc, char **argv, hct_limits_function limits) {
   static const struct option table[] = {{"disassemble", no_argument, NULL, 'd'}, {"headers", no_argument, NULL, 'h'}, {"tensors", no_argument, NULL, 't'}, {"text", no_argument, NULL, 'T'},
                                         {"die", required_argument, NULL, 'D'}, {"verify", no_argument, NULL, 'v'}, {"manual", no_argument, NULL, 'm'}, {"help", no_argument, NULL, 'H'}, {"version", no_argument, NULL, 'V'}, {0}};
-  inspect_job job = {.diags = hct_diags_create(stderr), .arena = hct_arena_create()};
+  inspect_job job = {.diags = hct_diags_create(stderr), .arena = hct_arena_create(), .limits = limits};
   for (int code; (code = getopt_long(argc, argv, "dht", table, NULL)) != -1;) {
     switch (code) {
       case 'd': job.disassemble = true; break;
@@ -108,7 +114,7 @@ int hct_objdump_main(int argc, char **argv) {
       case 'm': return manual_print(), 0;
       case 'H':
         printf("usage: hecaton-objdump IMAGE [-d [--die=ROW,COL]] [-h] [-t] [--text]\n\n  -d, --disassemble  streams, with the ONNX node of each instruction\n  --die=ROW,COL      the stream of one die\n  -h, --headers      streams, memory, options\n"
-               "  -t, --tensors      tensors and how dies hold them\n  --text             the whole image as hecaton-as reads it\n  --verify           does not work yet\n  --manual           the instruction set\n  --help, --version\n");
+               "  -t, --tensors      tensors and how dies hold them\n  --text             the whole image as hecaton-as reads it\n  --verify           proves bounds, matched sends, no deadlock\n  --manual           the instruction set\n  --help, --version\n");
         return 0;
       case 'V': return printf("hecaton-objdump %s\n", HCT_VERSION), 0;
       default: return 2;

@@ -56,7 +56,7 @@ class Golden:
         for name, gradient in self.gradients.items():
             error, allowed = np.abs(got[f"grad:{name}"] - gradient).max(), 2e-5 * max(np.abs(gradient).max(), 1e-5 * self.largest)
             assert error <= allowed, f"gradient of {name}: off by {error:.2e}, allowed {allowed:.2e}"
-        for options in (["--threads=2"], ["--jitter=1"], ["--jitter=2"]):
+        for options in (["--threads=2"], *([f"--jitter={seed}"] for seed in range(1, 11))):
             other = self.simulate(image, names, "--mode=functional", *options)
             assert other[0] == losses and all(np.array_equal(other[1][n], got[n]) for n in names), f"{options} changed numbers"
 

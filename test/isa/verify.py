@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""The verifier accepts what the compiler makes, and refuses each kind of damage with a message that says which.
+
+usage: verify.py BIN_DIRECTORY WORK_DIRECTORY
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
+WORK.mkdir(parents=True, exist_ok=True)
+
+
+def run(*args):
+    return subprocess.run([str(a) for a in args], capture_output=True, text=True)
+
+
+model, image = WORK / "m.onnx", WORK / "m.hct"
+assert run(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=16", "--heads=2", "--vocab=16", "--seq=4", "--batch=4", "-o", model).returncode == 0
+assert run(BIN / "hecaton-compile", model, "-o", image, "--package=hecaton-2x2", "--micro-batch=2").returncode == 0
+accepted = run(BIN / "hecaton-objdump", "--verify", image)
+assert accepted.returncode == 0, accepted.stderr
+lines = run(BIN / "hecaton-objdump", "--text", image).stdout.splitlines()
+
+
+def first(pattern, after=0):
+    return next(i for i in range(after, len(lines)) if re.search(pattern, lines[i]))
+
+
+def refused(name, wanted, edited):
+    text, damaged = WORK / f"{name}.s", WORK / f"{name}.hct"
+    text.write_text("\n".join(edited) + "\n")
+    made = run(BIN / "hecaton-as", text, "-o", damaged)
+    assert made.returncode == 0, (name, made.stderr)
+    done = run(BIN / "hecaton-objdump", "--verify", damaged)
+    assert done.returncode == 1 and wanted in done.stderr, f"{name}: {done.returncode}\n{done.stderr}"
+
+
+def changed(index, pattern, replacement):
+    edited = list(lines)
+    edited[index] = re.sub(pattern, replacement, edited[index], count=1)
+    assert edited[index] != lines[index]
+    return edited
+
+
+send = first(r"^\s*send ")
+refused("lost", "cannot go on", lines[:send] + lines[send + 1:])
+refused("size", "meets a send", changed(send, r"shape=(\d+),(\d+),(\d+),(\d+)", r"shape=\1,\2,\3,1"))
+refused("sram", "scratchpad", changed(first(r"^\s*mm "), r"c=f32:\d+", "c=f32:99999999"))
+refused("dram", "DRAM region", changed(first(r"^\s*ld "), r"a=f32:\d+", "a=f32:99999999"))
+loop = first(r"^\s*loop ")
+refused("loop", "loop's body", changed(first(r" signal=", loop), r" signal=\S+", ""))
+outside = first(r" signal=")
+assert outside < loop
+refused("unsignalled", "leaves semaphore", changed(outside, r" signal=\S+", ""))
+print("ok")
