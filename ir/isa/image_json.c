@@ -204,6 +204,25 @@ static int64_t tensor_extent(const hct_image *image, const hct_tensor *t) {
   return largest;
 }
 
+/* Instructions that a stream issues, loops run: what makes a damaged trip count a diagnostic instead of a run without end. */
+#define MAX_ISSUED 1e13
+static double issued(const hct_image *image, const hct_stream *stream) {
+  double total = 0, times[HCT_MAX_LOOPS + 1] = {1};
+  unsigned depth = 0;
+  for (size_t i = 0; i < stream->count; i++) {
+    const hct_instr *instr = &stream->items[i];
+    total += times[depth];
+    if (instr->opcode == HCT_OP_END) depth--;
+    if (instr->opcode != HCT_OP_LOOP) continue;
+    hct_die_state state = {.rows = image->rows, .cols = image->cols};
+    for (unsigned level = 0; level < depth; level++) state.counter[level] = INT32_MAX / 2;
+    int64_t trips = hct_addr_evaluate(&instr->values[0], &state);
+    times[depth + 1] = times[depth] * (trips > 0 ? (double)trips : 0);
+    depth++;
+  }
+  return total;
+}
+
 hct_status hct_image_check(hct_diags *diags, hct_loc loc, const hct_image *image) {
   for (size_t i = 0; i < image->tensor_count; i++) {
     const hct_tensor *t = &image->tensors[i];
@@ -227,6 +246,7 @@ hct_status hct_image_check(hct_diags *diags, hct_loc loc, const hct_image *image
     }
     if (depth || stream->count == 0 || stream->items[stream->count - 1].opcode != HCT_OP_HALT)
       return hct_error(diags, HCT_E_IMAGE, loc, "stream %zu does not end in halt", s);
+    if (issued(image, stream) > MAX_ISSUED) return hct_error(diags, HCT_E_IMAGE, loc, "stream %zu would issue %.2g instructions", s, issued(image, stream));
   }
   return HCT_OK;
 }
