@@ -45,12 +45,46 @@ static hct_status choose_micro_batch(partition *p) {
   return HCT_OK;
 }
 
+static bool is_batched_input(const partition *p, size_t arg) {
+  const hct_flow_value *v = &p->flow.values[arg];
+  return !strcmp(arg_role(p, arg), "input") && v->shape.rank > 0 && v->shape.dims[0] == p->batch;
+}
+
+/* The first operator that mixes samples, or whose loops do not keep them apart: then the batch cannot be cut in time. NULL: none. */
+static const hct_flow_op *find_mixing(const partition *p) {
+  int *time = HCT_NEW_ARRAY(p->arena, int, p->flow.value_count); /* factor that time splits, plus one */
+  for (size_t a = 0; a < p->flow.arg_count; a++) time[a] = is_batched_input(p, a);
+  for (size_t i = 0; i < p->flow.op_count; i++) {
+    const hct_flow_op *op = &p->flow.ops[i];
+    op_rule rule;
+    int label = -1;
+    bool timed = false, covered = op->result_count == 1 && partition_rule(&p->flow, op, &rule);
+    for (size_t k = 0; k < op->operand_count; k++) {
+      if (!time[op->operands[k]]) continue;
+      int here = covered ? rule.operand[k][time[op->operands[k]] - 1] : -1;
+      bool unit = p->batch == 1; /* a batch of one sample has no loop */
+      if (!covered || (here < 0 && !unit) || (timed && here != label)) return op;
+      label = here, timed = true;
+    }
+    if (!timed || label < 0) continue;
+    bool kept = false;
+    for (int f = 0; f < HCT_MAX_FACTORS && !kept; f++)
+      if (rule.result[f] == label) time[op->results[0]] = f + 1, kept = true;
+    label_kind kind = rule.labels[label].kind;
+    if (kind == LABEL_WHOLE || kind == LABEL_EXACT || (!kept && kind != LABEL_SUM)) return op;
+  }
+  return NULL;
+}
+
 static void seed_arguments(partition *p) {
+  const hct_flow_op *mixing = find_mixing(p);
   for (size_t v = 0; v < p->flow.value_count; v++) p->now[v] = (sharded){p->flow.values[v].value, partition_layout(&p->flow.values[v])};
   for (size_t a = 0; a < p->flow.arg_count; a++) {
-    const hct_flow_value *v = &p->flow.values[a];
-    if (!strcmp(arg_role(p, a), "input") && v->shape.rank > 0 && v->shape.dims[0] == p->batch) partition_add_axis(&p->now[a].layout, 0, HCT_AXIS_TIME);
+    if (!mixing && is_batched_input(p, a)) partition_add_axis(&p->now[a].layout, 0, HCT_AXIS_TIME);
   }
+  if (!mixing) return;
+  if (p->micro_batch != p->batch) hct_remark(p->pass->diags, hct_loc_of(p->arena, mixing->op), "%s mixes samples: the whole batch of %lld is in flight", mixing->name, (long long)p->batch);
+  p->micro_batch = p->batch;
 }
 
 /* Marks the values that become a parameter's gradient, through sums and changes of shape. */
