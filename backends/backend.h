@@ -11,5 +11,6 @@ typedef struct hct_backend {
 } hct_backend;
 
 extern const hct_backend hct_backend_chiplet; /* from tile level */
+extern const hct_backend hct_backend_host;    /* from graph level; its assembly is upstream MLIR */
 
 #endif

@@ -92,7 +92,7 @@ static int options_read(compile_job *job, int argc, char **argv) {
 static hct_status refuse_missing(hct_pass_context *pass) {
   static const struct { const char *option, *value; } missing[] = {
       {"strategy", "megatron-ring"}, {"strategy", "megatron-torus"}, {"strategy", "optimus"}, {"strategy", "auto"}, {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
-      {"overlap", "ring"}, {"recompute", "auto"}, {"recompute", "all"}, {"dtype", "bf16"}, {"dtype", "f16"}, {"backend", "host"}, {"emit", "onnx"},
+      {"overlap", "ring"}, {"recompute", "auto"}, {"recompute", "all"}, {"dtype", "bf16"}, {"dtype", "f16"}, {"emit", "onnx"},
   };
   hct_status status = HCT_OK;
   for (size_t i = 0; i < HCT_COUNT(missing); i++) {
@@ -151,6 +151,10 @@ static const char *reference_make(hct_pass_context *pass, const char *model, con
 }
 
 static hct_status finish(hct_pass_context *pass, MlirModule module, hct_level level, const char *output) {
+  if (level > HCT_LEVEL_TILE && !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) {
+    HCT_TRY(hct_pipeline_run(pass, module, HCT_LEVEL_GRAPH));
+    return hct_backend_host.emit(pass, module, level == HCT_LEVEL_ISA, output);
+  }
   HCT_TRY(hct_pipeline_run(pass, module, level));
   if (level <= HCT_LEVEL_TILE) return dump_write(pass, module, output);
   return hct_backend_chiplet.emit(pass, module, level == HCT_LEVEL_ISA, output);

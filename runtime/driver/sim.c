@@ -5,8 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/loader/host_program.h"
 #include "runtime/loader/loader.h"
 #include "runtime/report/report.h"
+#include "runtime/report/report_host.h"
 
 typedef struct binding { const char *name, *file; hct_array array; const hct_tensor *tensor; bool stepped; } binding;
 typedef struct bindings { binding *items; size_t count, capacity; } bindings;
@@ -22,6 +24,7 @@ typedef struct sim_job {
   hct_image image;
   hct_package package;
   hct_memory *memories;
+  hct_host_program *host; /* NULL: a program for the package */
   hct_stats functional, timing;
   hct_machine_result result;
   double *losses;
@@ -216,7 +219,8 @@ static hct_status run_functional(sim_job *job) {
       if (step == 0 || b->stepped) hct_loader_place(&job->image, job->memories, b->tensor, b->array.data + (b->stepped ? (size_t)step * bytes : 0));
     }
     hct_stats_clear(&job->functional);
-    HCT_TRY(hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->functional, &job->result));
+    if (job->host) HCT_TRY(hct_host_program_step(job->diags, job->host, job->memories));
+    else HCT_TRY(hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->functional, &job->result));
     if (!loss) continue;
     uint8_t value[8];
     hct_loader_assemble(&job->image, job->memories, loss, value);
@@ -237,9 +241,28 @@ static bool has_weights(const hct_image *image) {
   return true;
 }
 
-static hct_status run(sim_job *job) {
-  struct timespec start, end;
+static double seconds_since(const struct timespec *start) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+}
+
+/* A host program has numbers and no modelled time. */
+static hct_status run_host(sim_job *job) {
+  struct timespec start;
   clock_gettime(CLOCK_MONOTONIC, &start);
+  if (job->mode && !strcmp(job->mode, "timing")) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--mode=timing: a host program has no modelled time");
+  HCT_TRY(hct_host_program_open(job->diags, job->arena, job->program, &job->host, &job->image));
+  HCT_TRY(run_functional(job));
+  hct_report_host_input report = {.image = &job->image, .losses = job->losses, .loss_count = job->loss_count, .steps = job->steps, .wall_s = seconds_since(&start)};
+  hct_report_host_print(&report, stdout);
+  return job->report ? hct_report_host_write(job->diags, &report, job->report) : HCT_OK;
+}
+
+static hct_status run(sim_job *job) {
+  struct timespec start;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  if (hct_host_program_is(job->program)) return run_host(job);
   HCT_TRY(hct_image_read(job->diags, job->arena, job->program, &job->image));
   HCT_TRY(hct_package_parse(job->diags, job->program, job->image.package_xml, strlen(job->image.package_xml), &job->package));
   if (!job->mode) job->mode = has_weights(&job->image) ? "both" : "timing";
@@ -253,10 +276,9 @@ static hct_status run(sim_job *job) {
     hct_text_fini(&difference);
     if (!agree) return HCT_REFUSED;
   }
-  clock_gettime(CLOCK_MONOTONIC, &end);
   hct_report_input report = {.image = &job->image, .package = &job->package, .losses = job->losses, .loss_count = job->loss_count, .steps = job->steps,
                              .stats = timing ? &job->timing : &job->functional, .timing = timing ? &job->result : NULL, .threads = (int)job->threads,
-                             .wall_s = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9};
+                             .wall_s = seconds_since(&start)};
   hct_report_print(&report, stdout);
   return job->report ? hct_report_write(job->diags, &report, job->report) : HCT_OK;
 }
@@ -266,6 +288,7 @@ int hct_sim_main(int argc, char **argv) {
   int code = options_read(&job, argc, argv);
   if (code == 0) code = run(&job) == HCT_OK ? 0 : 1;
   hct_loader_destroy(&job.image, job.memories);
+  hct_host_program_close(job.host);
   hct_arena_destroy(job.arena);
   hct_diags_destroy(job.diags);
   return code < 0 ? 0 : code;
