@@ -15,6 +15,26 @@ hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t
   return place;
 }
 
+int64_t chiplet_pitch(const chiplet_buffer *buffer) { return aligned(buffer->bytes); }
+static int64_t taken(const chiplet_buffer *buffer) { return aligned(buffer->bytes) * (buffer->twin ? 2 : 1); }
+
+/* What DMA fills or empties in each iteration of a loop has two copies, so that the DMA of one iteration runs beside the work of another.
+ * Both are live throughout the loop. */
+static void twin_dma_buffers(chiplet_program *program) {
+  for (size_t i = 0; i < program->op_count; i++) {
+    const chiplet_op *loop = &program->ops[i];
+    for (size_t k = 0; loop->kind == CHIPLET_LOOP && loop->trips > 1 && k < loop->body_count; k++) {
+      const chiplet_op *op = &loop->body[k];
+      if ((op->kind != CHIPLET_LOAD && op->kind != CHIPLET_STORE) || !op->timed) continue;
+      chiplet_buffer *storage = &program->buffers.items[program->buffers.items[op->operands[0].buffer].storage];
+      if (storage->first < loop->order || storage->last > loop->body_end) continue;
+      storage->twin = true;
+      storage->first = loop->order;
+      storage->last = loop->body_end;
+    }
+  }
+}
+
 /* Buffers made outside of a loop and used inside it live until its end. */
 static void extend_over_loops(chiplet_program *program, const chiplet_op *ops, size_t count) {
   for (size_t i = 0; i < count; i++) {
@@ -45,7 +65,7 @@ static int64_t first_fit(chiplet_buffer **live, size_t count, int64_t bytes) {
   qsort(live, count, sizeof *live, by_address);
   for (size_t i = 0; i < count; i++) {
     if (live[i]->addr - at >= bytes) return at;
-    int64_t end = live[i]->addr + aligned(live[i]->bytes);
+    int64_t end = live[i]->addr + taken(live[i]);
     if (end > at) at = end;
   }
   return at;
@@ -71,8 +91,10 @@ static hct_status refuse_full(chiplet_program *program, chiplet_buffer **live, s
   return HCT_REFUSED;
 }
 
-static hct_status allocate_sram(chiplet_program *program) {
+/* False, with what is live at the worst moment, when the scratchpad is too small. */
+static bool allocate_sram(chiplet_program *program, chiplet_buffer ***out_live, size_t *out_count, int64_t *out_needed) {
   size_t count = 0, live_count = 0;
+  program->sram_bytes = 0;
   chiplet_buffer **order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count), **live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count);
   for (size_t b = 0; b < program->buffers.count; b++) {
     chiplet_buffer *buffer = &program->buffers.items[b];
@@ -86,14 +108,21 @@ static hct_status allocate_sram(chiplet_program *program) {
     for (size_t k = 0; k < live_count; k++)
       if (live[k]->last >= order[i]->first) live[kept++] = live[k];
     live_count = kept;
-    order[i]->addr = first_fit(live, live_count, aligned(order[i]->bytes));
+    order[i]->addr = first_fit(live, live_count, taken(order[i]));
     live[live_count++] = order[i];
-    int64_t end = order[i]->addr + aligned(order[i]->bytes);
+    int64_t end = order[i]->addr + taken(order[i]);
     if (end > program->sram_bytes) program->sram_bytes = end;
-    if (end > program->pass->package.sram_bytes) return refuse_full(program, live, live_count, end);
+    if (end > program->pass->package.sram_bytes) {
+      *out_live = live, *out_count = live_count, *out_needed = end;
+      return false;
+    }
   }
-  for (size_t b = 0; b < program->buffers.count; b++) program->buffers.items[b].addr = program->buffers.items[program->buffers.items[b].storage].addr;
-  return HCT_OK;
+  for (size_t b = 0; b < program->buffers.count; b++) {
+    const chiplet_buffer *storage = &program->buffers.items[program->buffers.items[b].storage];
+    program->buffers.items[b].addr = storage->addr;
+    program->buffers.items[b].twin = storage->twin;
+  }
+  return true;
 }
 
 static hct_status allocate_dram(chiplet_program *program) {
@@ -120,7 +149,16 @@ static hct_status allocate_dram(chiplet_program *program) {
 }
 
 hct_status chiplet_allocate(chiplet_program *program) {
+  chiplet_buffer **live, *single = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
+  size_t count;
+  int64_t needed;
   extend_over_loops(program, program->ops, program->op_count);
-  HCT_TRY(allocate_sram(program));
+  if (program->buffers.count) memcpy(single, program->buffers.items, program->buffers.count * sizeof *single);
+  twin_dma_buffers(program);
+  if (!allocate_sram(program, &live, &count, &needed)) { /* once more without double buffers */
+    memcpy(program->buffers.items, single, program->buffers.count * sizeof *single);
+    if (!allocate_sram(program, &live, &count, &needed)) return refuse_full(program, live, count, needed);
+    hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers: transfers of one micro-batch do not run beside the work of another");
+  }
   return allocate_dram(program);
 }

@@ -16,6 +16,7 @@ typedef struct chiplet_buffer { /* in SRAM */
   hct_dtype dtype;
   int64_t section;       /* -1, 0 full micro-batches, 1 the last one */
   int64_t bytes, addr;   /* the largest tile; the same address on all dies */
+  bool twin;             /* double-buffered: iterations of its loop alternate between addr and addr + chiplet_pitch (its storage says so) */
   size_t first, last;    /* operations between which it is live */
   size_t storage;        /* the buffer whose bytes it is: itself unless an alias */
   const char *made_for;  /* location of the operation that allocates it */
@@ -74,6 +75,7 @@ typedef struct chiplet_program {
 
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
 hct_status chiplet_allocate(chiplet_program *program);
+int64_t chiplet_pitch(const chiplet_buffer *buffer); /* bytes that a buffer takes, alignment included */
 hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t row, int64_t col);
 
 /* ---- one die's stream, while it is written (sync.c) ---- */
@@ -81,11 +83,16 @@ typedef struct chiplet_access { /* bytes that an item touches, all its loops inc
   hct_space space;
   int64_t start, end;
   bool write;
+  bool twin; /* of a double buffer: the bytes of even iterations stand for those of both */
 } chiplet_access;
+typedef struct chiplet_awaited { hct_engine producer; size_t number; } chiplet_awaited; /* an item of this iteration */
 typedef struct chiplet_item { /* instructions of one engine that wait and signal as one */
   hct_engine engine;          /* HCT_ENGINE_SEQ: a loop's begin or end, or a fence; carries no syncs */
+  size_t number;              /* among its engine's since the last fence */
   struct { hct_instr *items; size_t count, capacity; } code;
   struct { uint8_t *items; size_t count, capacity; } waits, signals; /* semaphores, one token each */
+  struct { chiplet_awaited *items; size_t count, capacity; } awaited; /* what the waits are for */
+  struct { chiplet_access *items; size_t count, capacity; } accesses;
 } chiplet_item;
 typedef struct chiplet_record {
   hct_engine engine;
@@ -103,11 +110,16 @@ typedef struct chiplet_stream {
   struct { chiplet_record *items; size_t count, capacity; } records; /* since the last fence */
   size_t counts[HCT_ENGINE_COUNT];
   size_t synced[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* [producer][consumer]: items of the producer that the consumer knows to be complete */
+  uint8_t semaphores[3][HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* by distance in iterations, producer, consumer: number plus one, 0 none yet */
+  uint8_t semaphore_next;
 } chiplet_stream;
 /* Adds an item that must run after what `needs` conflicts with, and touches `needs` itself. Returns its code to fill. */
 chiplet_item *chiplet_item_add(chiplet_stream *stream, hct_engine engine, size_t access_count, const chiplet_access *accesses);
 void chiplet_sequencer_add(chiplet_stream *stream, hct_instr instr);
 void chiplet_fence(chiplet_stream *stream); /* nothing when nothing was issued since the last */
+/* Lets the iterations of a loop overlap, whose body is the items from `first` on (and nothing else since the last fence): tokens for what
+ * iterations must not do to each other, credited before the loop, drained after it. `loop` is the item that opens it. */
+void chiplet_loop_carry(chiplet_stream *stream, size_t loop, size_t first);
 void chiplet_item_push(chiplet_stream *stream, chiplet_item *item, hct_instr instr);
 hct_stream chiplet_stream_finish(chiplet_stream *stream); /* flattens: waits and signals beyond four by `sync` */
 
@@ -120,6 +132,9 @@ int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, i
 /* Elements from one unit of `factor` of the buffer to the next, on this die. */
 int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);
 int64_t chiplet_elements(const chiplet_stream *stream, const chiplet_buffer *buffer);
+chiplet_access chiplet_access_of(const chiplet_stream *stream, const chiplet_buffer *buffer, bool write);
+/* Byte `offset` of the buffer, in the copy that this iteration uses. */
+hct_addr chiplet_addr(const chiplet_stream *stream, const chiplet_buffer *buffer, int64_t offset);
 
 hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image);
 

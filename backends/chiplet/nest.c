@@ -13,7 +13,7 @@ typedef struct nest {
   int count;
   nest_loop loops[HCT_MAX_FACTORS];
   size_t operand_count;
-  int64_t base[8]; /* bytes, by operand */
+  hct_addr base[8]; /* by operand */
   hct_dtype dtype[8];
   bool empty;
 } nest;
@@ -49,7 +49,7 @@ static nest nest_make(const chiplet_stream *s, const chiplet_op *op) {
     for (int i = 0; i < op->loop_count; i++)
       if (operand->walks[i].factor >= 0) at += operand->walks[i].start * chiplet_stride(s, buffer, operand->walks[i].factor);
     n.dtype[k] = buffer->dtype;
-    n.base[k] = buffer->addr + at * (int64_t)hct_dtype_bytes(buffer->dtype);
+    n.base[k] = chiplet_addr(s, buffer, at * (int64_t)hct_dtype_bytes(buffer->dtype));
   }
   for (int i = 0; i < op->loop_count; i++) {
     nest_loop loop = {.extent = chiplet_extent(s, &op->loops[i], op->section)};
@@ -93,7 +93,7 @@ static void nest_simplify(nest *n) {
 static size_t nest_accesses(const chiplet_stream *s, const chiplet_op *op, chiplet_access *out_accesses, unsigned written) {
   for (size_t k = 0; k < op->operand_count; k++) {
     const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[k].buffer];
-    out_accesses[k] = (chiplet_access){HCT_SPACE_SRAM, buffer->addr, buffer->addr + chiplet_elements(s, buffer) * (int64_t)hct_dtype_bytes(buffer->dtype), (written >> k & 1) != 0};
+    out_accesses[k] = chiplet_access_of(s, buffer, (written >> k & 1) != 0);
   }
   return op->operand_count;
 }
@@ -118,7 +118,7 @@ static void item_emit(chiplet_stream *s, chiplet_item *item, hct_instr instr, co
 static void view_set(hct_instr *instr, int view, const nest *n, int operand, const int *inner, int dims) {
   hct_view *v = &instr->views[view];
   v->dtype = n->dtype[operand];
-  v->addr = (hct_addr){.base = n->base[operand]};
+  v->addr = n->base[operand];
   for (int d = 0; d < dims; d++) v->stride[d] = inner[d] < 0 ? 0 : n->loops[inner[d]].stride[operand];
 }
 
@@ -171,7 +171,7 @@ static void emit_fill_nest(chiplet_stream *s, const chiplet_op *op, const nest *
 
 static void emit_fill(chiplet_stream *s, const chiplet_op *op) {
   const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[0].buffer];
-  nest n = {.count = 1, .operand_count = 1, .loops = {{.extent = chiplet_elements(s, buffer), .stride = {1}}}, .base = {buffer->addr}, .dtype = {buffer->dtype}};
+  nest n = {.count = 1, .operand_count = 1, .loops = {{.extent = chiplet_elements(s, buffer), .stride = {1}}}, .base = {chiplet_addr(s, buffer, 0)}, .dtype = {buffer->dtype}};
   if (n.loops[0].extent) emit_fill_nest(s, op, &n, op->scalar);
 }
 
@@ -327,7 +327,7 @@ void chiplet_update(chiplet_stream *s, const chiplet_op *op) {
   if (instr.shape[0] == 0) return;
   for (int v = 0; v < 6; v++) {
     const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[operand_of[v]].buffer];
-    instr.views[v] = (hct_view){.dtype = buffer->dtype, .addr = {.base = buffer->addr}, .stride = {v < 4 ? 1 : 0}};
+    instr.views[v] = (hct_view){.dtype = buffer->dtype, .addr = chiplet_addr(s, buffer, 0), .stride = {v < 4 ? 1 : 0}};
   }
   chiplet_access accesses[8];
   size_t count = nest_accesses(s, op, accesses, 1u | ((1u << states) - 1) << 2);

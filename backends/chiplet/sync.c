@@ -1,12 +1,22 @@
 /* Order between engines. An item waits for the latest item of each other engine whose bytes it conflicts with, unless its engine has
  * waited for that one or a later one already (engines complete in order). For the ordered pair of engines (P, C) there is one
  * semaphore; tokens on it are produced and consumed in the same order, so the k-th token is the k-th producer's. A fence drains the
- * die: after it nothing is in flight and all semaphores are zero, which is also what makes a loop's body net zero. */
+ * die: after it nothing is in flight and all semaphores are zero.
+ *
+ * In a loop, an item must also wait for what it conflicts with in the iteration before (or two before, for double buffers, whose copies
+ * alternate). Those tokens have semaphores of their own, by pair and distance d, so that the k-th token stays the k-th producer's: each
+ * starts with what d iterations take, credited before the loop by the producer, and drained after it by the consumer. So a loop's body
+ * is net zero on every semaphore. */
 #include <string.h>
 
 #include "backends/chiplet/chiplet.h"
 
-static uint8_t semaphore_of(hct_engine producer, hct_engine consumer) { return (uint8_t)((int)producer * HCT_ENGINE_COUNT + (int)consumer); }
+static uint8_t semaphore_of(chiplet_stream *s, int distance, hct_engine producer, hct_engine consumer) {
+  uint8_t *number = &s->semaphores[distance][producer][consumer];
+  if (!*number) *number = ++s->semaphore_next;
+  HCT_BUG_ON(*number > HCT_SEMAPHORES - HCT_RING_COUNT, "a die needs more than %d semaphores", HCT_SEMAPHORES);
+  return (uint8_t)(*number - 1);
+}
 
 static bool conflicts(const chiplet_access *a, const chiplet_access *b) {
   return a->space == b->space && (a->write || b->write) && a->start < b->end && b->start < a->end;
@@ -23,7 +33,9 @@ static void depend(chiplet_stream *s, chiplet_item *item, hct_engine engine, siz
   }
   for (int producer = 0; producer < HCT_ENGINE_COUNT; producer++) {
     if (!latest[producer]) continue;
-    uint8_t semaphore = semaphore_of((hct_engine)producer, engine);
+    uint8_t semaphore = semaphore_of(s, 0, (hct_engine)producer, engine);
+    chiplet_awaited awaited = {(hct_engine)producer, latest[producer]->number};
+    HCT_PUSH(s->arena, &item->awaited, awaited);
     HCT_PUSH(s->arena, &s->items.items[latest[producer]->item].signals, semaphore);
     HCT_PUSH(s->arena, &item->waits, semaphore);
     s->synced[producer][engine] = latest[producer]->number + 1;
@@ -31,9 +43,10 @@ static void depend(chiplet_stream *s, chiplet_item *item, hct_engine engine, siz
 }
 
 chiplet_item *chiplet_item_add(chiplet_stream *s, hct_engine engine, size_t access_count, const chiplet_access *accesses) {
-  chiplet_item item = {.engine = engine};
   size_t index = s->items.count, number = s->counts[engine]++;
+  chiplet_item item = {.engine = engine, .number = number};
   depend(s, &item, engine, access_count, accesses);
+  for (size_t a = 0; a < access_count; a++) HCT_PUSH(s->arena, &item.accesses, accesses[a]);
   HCT_PUSH(s->arena, &s->items, item);
   for (size_t a = 0; a < access_count; a++) {
     if (accesses[a].start >= accesses[a].end) continue;
@@ -58,6 +71,83 @@ void chiplet_fence(chiplet_stream *s) {
   s->records.count = 0;
   memset(s->counts, 0, sizeof s->counts);
   memset(s->synced, 0, sizeof s->synced);
+}
+
+/* ---- loops ---- */
+/* Bytes of double buffers are met again after two iterations, all others after one. */
+static bool conflicts_carried(const chiplet_access *earlier, const chiplet_access *later, int distance) {
+  return conflicts(earlier, later) && distance == (earlier->twin && later->twin ? 2 : 1);
+}
+
+/* What C knows of P's items of the iteration `distance` before, when it comes to one of its own. */
+typedef struct carry {
+  size_t known[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* items, [producer][consumer]; SIZE_MAX: all */
+  size_t tokens[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* an iteration takes */
+} carry;
+
+static void carry_item(chiplet_stream *s, carry *c, int distance, size_t first, size_t end, size_t index) {
+  chiplet_item *item = &s->items.items[index];
+  size_t latest[HCT_ENGINE_COUNT] = {0}, from[HCT_ENGINE_COUNT] = {0}; /* number plus one */
+  for (size_t a = 0; a < item->awaited.count; a++) c->known[item->awaited.items[a].producer][item->engine] = SIZE_MAX; /* it completes in order */
+  for (size_t i = first; i < end; i++) {
+    const chiplet_item *earlier = &s->items.items[i];
+    hct_engine p = earlier->engine;
+    if (p == item->engine || p == HCT_ENGINE_SEQ || earlier->number < c->known[p][item->engine] || earlier->number < latest[p]) continue;
+    for (size_t x = 0; x < earlier->accesses.count; x++)
+      for (size_t y = 0; y < item->accesses.count; y++)
+        if (conflicts_carried(&earlier->accesses.items[x], &item->accesses.items[y], distance)) latest[p] = earlier->number + 1, from[p] = i;
+  }
+  for (int p = 0; p < HCT_ENGINE_COUNT; p++) {
+    if (latest[p] <= c->known[p][item->engine]) continue;
+    uint8_t semaphore = semaphore_of(s, distance, (hct_engine)p, item->engine);
+    HCT_PUSH(s->arena, &s->items.items[from[p]].signals, semaphore);
+    HCT_PUSH(s->arena, &item->waits, semaphore);
+    c->known[p][item->engine] = latest[p];
+    c->tokens[p][item->engine]++;
+  }
+}
+
+/* Tokens of `count` on one semaphore, as syncs of at most 255. */
+static void bulk_add(chiplet_stream *s, hct_engine engine, uint8_t semaphore, size_t count, bool wait) {
+  while (count) {
+    uint8_t part = count > UINT8_MAX ? UINT8_MAX : (uint8_t)count;
+    hct_instr sync = {.opcode = HCT_OP_SYNC, .engine = (uint8_t)engine};
+    if (wait) sync.waits[sync.wait_count++] = (hct_sync){semaphore, part};
+    else sync.signals[sync.signal_count++] = (hct_sync){semaphore, part};
+    chiplet_sequencer_add(s, sync);
+    count -= part;
+  }
+}
+
+static void bulks_add(chiplet_stream *s, const carry *carries, bool wait) {
+  for (int distance = 1; distance <= 2; distance++)
+    for (int p = 0; p < HCT_ENGINE_COUNT; p++)
+      for (int q = 0; q < HCT_ENGINE_COUNT; q++) {
+        size_t tokens = carries[distance].tokens[p][q] * (size_t)distance;
+        if (tokens) bulk_add(s, (hct_engine)(wait ? q : p), (uint8_t)(s->semaphores[distance][p][q] - 1), tokens, wait);
+      }
+}
+
+static void items_rotate(chiplet_stream *s, size_t from, size_t count) { /* the last `count` items to position `from` */
+  chiplet_item *moved = HCT_NEW_ARRAY(s->arena, chiplet_item, count + 1);
+  size_t kept = s->items.count - count - from;
+  memcpy(moved, &s->items.items[s->items.count - count], count * sizeof *moved);
+  memmove(&s->items.items[from + count], &s->items.items[from], kept * sizeof *moved);
+  memcpy(&s->items.items[from], moved, count * sizeof *moved);
+}
+
+void chiplet_loop_carry(chiplet_stream *s, size_t loop, size_t first) {
+  size_t end = s->items.count;
+  carry carries[3];
+  memset(carries, 0, sizeof carries);
+  for (int distance = 1; distance <= 2; distance++) {
+    /* what C knows of the last iteration when it ends it knows of the one before at the beginning of the next */
+    if (distance == 2) memcpy(carries[2].known, carries[1].known, sizeof carries[2].known);
+    for (size_t i = first; i < end; i++) carry_item(s, &carries[distance], distance, first, end, i);
+  }
+  bulks_add(s, carries, false);
+  items_rotate(s, loop, s->items.count - end);
+  bulks_add(s, carries, true);
 }
 
 /* ---- flattening ---- */

@@ -11,6 +11,7 @@ typedef struct hct_sequencer {
   unsigned depth;                       /* loops open */
   struct { size_t body; int64_t trips; } loops[HCT_MAX_LOOPS];
   hct_die_state state;
+  int64_t outer_limit;                  /* iterations of an outermost loop at most; 0: as many as it has */
 } hct_sequencer;
 
 void hct_sequencer_init(hct_sequencer *sequencer, const hct_image *image, int64_t row, int64_t col);

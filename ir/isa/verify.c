@@ -1,10 +1,12 @@
 /* What is proved of an image on its streams alone: every access lies inside the scratchpad in use, or inside one tensor in DRAM; loop
  * bodies leave every semaphore as they found it; and, by running the streams without data, with the queue depths given, that every
- * send meets a receive of its size in order, nothing waits for ever, and all semaphores end at zero. */
+ * send meets a receive of its size in order, nothing waits for ever, and all semaphores end at zero. That accesses are ordered:
+ * verify_races.c. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/isa/sequencer.h"
+#include "ir/isa/verify.h"
 
 typedef struct verifier {
   hct_diags *diags;
@@ -229,6 +231,7 @@ hct_status hct_image_verify(hct_diags *diags, const hct_image *image, const hct_
   if (image->sram_bytes_used > limits->sram_bytes) violation(&v, "image", NULL, "it uses %lld bytes of SRAM, the package has %lld", (long long)image->sram_bytes_used, (long long)limits->sram_bytes);
   for (size_t s = 0; s < image->stream_count; s++) check_stream(&v, s);
   if (v.status == HCT_OK) check_run(&v);
+  if (v.status == HCT_OK) v.status = hct_verify_races(diags, image);
   hct_arena_destroy(v.arena);
   return v.status;
 }
