@@ -51,7 +51,10 @@ typedef struct chiplet_op {
   int loop_count, row_loops;
   hct_factor loops[HCT_MAX_FACTORS];
   int factor;                 /* steps, copy_part */
-  hct_axis axis;
+  bool over_time;             /* copy_part: the part of a micro-batch, not of a die */
+  hct_ring ring;              /* steps, copy_part */
+  int lane;                   /* steps: 0 whole parts; 1, 2 the first or second half of each */
+  int within;                 /* steps: hct_ring whose own part is divided further; -1 the whole buffer */
   const char *table_axes;
   int64_t classes;
   /* loops */
@@ -84,6 +87,8 @@ typedef struct chiplet_access { /* bytes that an item touches, all its loops inc
   int64_t start, end;
   bool write;
   bool twin; /* of a double buffer: the bytes of even iterations stand for those of both */
+  size_t lane_of; /* not 0: only bytes of `lane`, 1 or 2, of the buffer of this number less one */
+  int lane;
 } chiplet_access;
 typedef struct chiplet_awaited { hct_engine producer; size_t number; } chiplet_awaited; /* an item of this iteration */
 typedef struct chiplet_item { /* instructions of one engine that wait and signal as one */
@@ -133,6 +138,7 @@ int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, i
 int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);
 int64_t chiplet_elements(const chiplet_stream *stream, const chiplet_buffer *buffer);
 chiplet_access chiplet_access_of(const chiplet_stream *stream, const chiplet_buffer *buffer, bool write);
+hct_range chiplet_part_range(const chiplet_stream *stream, hct_ring ring, int64_t extent, int64_t part);
 /* Byte `offset` of the buffer, in the copy that this iteration uses. */
 hct_addr chiplet_addr(const chiplet_stream *stream, const chiplet_buffer *buffer, int64_t offset);
 

@@ -7,7 +7,7 @@ static int64_t size_of(const chiplet_buffer *buffer) { return (int64_t)hct_dtype
 static const chiplet_buffer *buffer_at(const chiplet_stream *s, size_t index) { return &s->program->buffers.items[index]; }
 
 chiplet_access chiplet_access_of(const chiplet_stream *s, const chiplet_buffer *buffer, bool write) {
-  return (chiplet_access){HCT_SPACE_SRAM, buffer->addr, buffer->addr + chiplet_elements(s, buffer) * size_of(buffer), write, s->batch_level >= 0 && buffer->twin};
+  return (chiplet_access){.space = HCT_SPACE_SRAM, .start = buffer->addr, .end = buffer->addr + chiplet_elements(s, buffer) * size_of(buffer), .write = write, .twin = s->batch_level >= 0 && buffer->twin};
 }
 
 hct_addr chiplet_addr(const chiplet_stream *s, const chiplet_buffer *buffer, int64_t offset) {
@@ -38,7 +38,7 @@ static void emit_dma(chiplet_stream *s, const chiplet_op *op) {
   instr.shape[3] = elements;
   instr.views[0] = load ? sram : dram;
   instr.views[1] = load ? dram : sram;
-  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), {HCT_SPACE_DRAM, tensor->dram_offset, tensor->dram_offset + tensor->tile_bytes, !load, false}};
+  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), {.space = HCT_SPACE_DRAM, .start = tensor->dram_offset, .end = tensor->dram_offset + tensor->tile_bytes, .write = !load}};
   chiplet_item_push(s, chiplet_item_add(s, load ? HCT_ENGINE_LOAD : HCT_ENGINE_STORE, 2, accesses), instr);
 }
 
@@ -59,6 +59,14 @@ static part_shape shape_around(const chiplet_stream *s, const chiplet_buffer *bu
   return shape;
 }
 
+/* What the die of index `part` on the ring holds of a factor of `extent` units: split over rows, columns, or rows and then columns. */
+hct_range chiplet_part_range(const chiplet_stream *s, hct_ring ring, int64_t extent, int64_t part) {
+  if (ring == HCT_RING_ROW) return hct_split_balanced(extent, s->program->rows, part);
+  if (ring == HCT_RING_COL) return hct_split_balanced(extent, s->program->cols, part);
+  hct_range row = hct_split_balanced(extent, s->program->rows, part / s->program->cols), col = hct_split_balanced(row.length, s->program->cols, part % s->program->cols);
+  return (hct_range){row.start + col.start, col.length};
+}
+
 static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
   const chiplet_buffer *whole = buffer_at(s, op->operands[0].buffer), *part = buffer_at(s, op->operands[1].buffer);
   part_shape w = shape_around(s, whole, op->factor), p = shape_around(s, part, op->factor);
@@ -66,13 +74,12 @@ static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
   hct_view in_whole = {.dtype = whole->dtype, .addr = chiplet_addr(s, whole, 0), .stride = {0, 0, w.extent * w.inner, 1}};
   hct_view in_part = {.dtype = part->dtype, .addr = chiplet_addr(s, part, 0), .stride = {0, 0, p.extent * p.inner, 1}};
   int64_t unit = w.inner * size_of(whole);
-  if (op->axis == HCT_AXIS_TIME) {
+  if (op->over_time) {
     add_micro_batch(s, op, &in_whole.addr, s->program->micro_batch * unit);
   } else {
-    bool row = op->axis == HCT_AXIS_ROW;
-    int64_t parts = row ? s->program->rows : s->program->cols;
-    if (w.extent % parts) in_whole.addr.base += hct_split_balanced(w.extent, parts, row ? s->row : s->col).start * unit;
-    else in_whole.addr.terms[in_whole.addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = row ? HCT_RING_ROW : HCT_RING_COL, .sign = 1, .stride = w.extent / parts * unit};
+    int64_t parts = hct_ring_size(op->ring, s->program->rows, s->program->cols), own = hct_ring_index(op->ring, s->program->cols, s->row * s->program->cols + s->col);
+    if (w.extent % parts) in_whole.addr.base += chiplet_part_range(s, op->ring, w.extent, own).start * unit;
+    else in_whole.addr.terms[in_whole.addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->ring, .sign = 1, .stride = w.extent / parts * unit};
   }
   hct_instr instr = chiplet_instr(op, HCT_OP_MAP1);
   instr.fn = HCT_FN_MAP1_MOV;
@@ -87,38 +94,84 @@ static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
 
 /* ---- rings ---- */
 typedef struct ring_emission {
+  const chiplet_stream *stream;
   const chiplet_op *op;
   const chiplet_buffer *buffer;
-  hct_addr addr;
   part_shape shape;
-  hct_ring ring;
   int64_t parts, position; /* dies of the ring, this die's position */
-  bool even, reduce;
+  bool even;               /* parts are of one size: steps are a loop */
 } ring_emission;
 
 enum { RING_SEMAPHORE = HCT_SEMAPHORES - HCT_RING_COUNT }; /* above those of engine pairs (sync.c): RING_SEMAPHORE + ring */
 
-/* The message that moves the chunk at ring position (own - back): `level` is that of the loop over steps, or HCT_NO_LEVEL. */
+/* The lane's share of a run. */
+static hct_range lane_of(hct_range run, int lane) {
+  if (!lane) return run;
+  int64_t half = run.length / 2;
+  return lane == 1 ? (hct_range){run.start, half} : (hct_range){run.start + half, run.length - half};
+}
+
+/* What the ring's dies divide: of a buffer as a whole, the lane's half, or the die's own part of that over another axis. `out_pitch`:
+ * from the own part of one index of that axis to the next, where parts are even. */
+static hct_range divided_of(const ring_emission *r, int64_t *out_pitch, bool *out_even) {
+  const chiplet_stream *s = r->stream;
+  const chiplet_op *op = r->op;
+  hct_range whole = op->factor < 0 ? lane_of((hct_range){0, r->shape.extent}, op->lane) : (hct_range){0, r->shape.extent};
+  *out_pitch = 0, *out_even = true;
+  if (op->within < 0) return whole;
+  int64_t parts = hct_ring_size((hct_ring)op->within, s->program->rows, s->program->cols);
+  hct_range part = chiplet_part_range(s, (hct_ring)op->within, whole.length, hct_ring_index((hct_ring)op->within, s->program->cols, s->row * s->program->cols + s->col));
+  *out_even = whole.length % parts == 0;
+  if (*out_even) *out_pitch = whole.length / parts;
+  return (hct_range){whole.start + part.start, part.length};
+}
+
+/* Elements, within an outer index, of the part `index` of the ring that a message moves. */
+static hct_range run_of(const ring_emission *r, hct_range divided, int64_t index) {
+  hct_range part = chiplet_part_range(r->stream, r->op->ring, divided.length, index);
+  hct_range run = {(divided.start + part.start) * r->shape.inner, part.length * r->shape.inner};
+  return r->op->factor < 0 ? run : lane_of(run, r->op->lane);
+}
+
+/* The message that moves the part at ring position (own - back): `level` is that of the loop over steps, or HCT_NO_LEVEL. */
 static hct_instr ring_message(const ring_emission *r, uint8_t opcode, int64_t back, uint8_t level) {
-  int64_t unit = r->shape.inner * size_of(r->buffer), units = r->shape.extent / r->parts;
-  hct_instr instr = chiplet_instr(r->op, opcode);
-  instr.ring = (uint8_t)r->ring;
-  instr.engine = (uint8_t)((opcode == HCT_OP_SEND ? HCT_ENGINE_SEND0 : HCT_ENGINE_RECV0) + 2 * (int)r->ring);
+  const chiplet_stream *s = r->stream;
+  const chiplet_op *op = r->op;
+  int64_t size = size_of(r->buffer);
+  hct_instr instr = chiplet_instr(op, opcode);
+  instr.ring = (uint8_t)op->ring;
+  instr.engine = (uint8_t)((opcode == HCT_OP_SEND ? HCT_ENGINE_SEND0 : HCT_ENGINE_RECV0) + 2 * (int)op->ring);
   hct_view *view = &instr.views[0];
-  *view = (hct_view){.dtype = r->buffer->dtype, .addr = r->addr, .stride = {0, 0, r->shape.extent * r->shape.inner, 1}};
-  if (r->even) {
-    view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_RING, .level = level, .ring = (uint8_t)r->ring, .sign = level == HCT_NO_LEVEL ? 1 : -1, .offset = (int32_t)-back, .stride = units * unit};
+  *view = (hct_view){.dtype = r->buffer->dtype, .addr = chiplet_addr(s, r->buffer, 0), .stride = {0, 0, r->shape.extent * r->shape.inner, 1}};
+  int64_t outer;
+  bool outer_even;
+  hct_range divided = divided_of(r, &outer, &outer_even), run;
+  if (outer_even && divided.length % r->parts == 0) {
+    run = run_of(r, divided, 0);
+    if (outer) {
+      int64_t own = hct_ring_index((hct_ring)op->within, s->program->cols, s->row * s->program->cols + s->col);
+      view->addr.base -= own * outer * size;
+      view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->within, .sign = 1, .stride = outer * size};
+    }
+    view->addr.base += run.start * size;
+    view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_RING, .level = level, .ring = (uint8_t)op->ring, .sign = level == HCT_NO_LEVEL ? 1 : -1, .offset = (int32_t)-back,
+                                                           .stride = divided.length / r->parts * r->shape.inner * size};
   } else {
-    int64_t position = ((r->position - back) % r->parts + r->parts) % r->parts;
-    hct_range chunk = hct_split_balanced(r->shape.extent, r->parts, hct_ring_index_at(r->parts, position));
-    view->addr.base += chunk.start * unit;
-    units = chunk.length;
+    int64_t die = hct_ring_die(op->ring, s->program->rows, s->program->cols, s->row, s->col, r->position - back);
+    run = run_of(r, divided, hct_ring_index(op->ring, s->program->cols, die));
+    view->addr.base += run.start * size;
   }
   instr.shape[0] = instr.shape[1] = 1;
   instr.shape[2] = r->shape.outer;
-  instr.shape[3] = units * r->shape.inner;
-  if (opcode == HCT_OP_RECVR) instr.fn = hct_function_by_name("RED", r->op->fn)->code;
+  instr.shape[3] = run.length;
+  if (opcode == HCT_OP_RECVR) instr.fn = hct_function_by_name("RED", op->fn)->code;
   return instr;
+}
+
+static chiplet_access ring_access(const ring_emission *r, bool write) {
+  chiplet_access access = chiplet_access_of(r->stream, r->buffer, write);
+  if (r->op->lane) access.lane_of = r->op->operands[0].buffer + 1, access.lane = r->op->lane;
+  return access;
 }
 
 static void token(hct_instr *instr, bool wait, hct_ring ring) {
@@ -131,18 +184,18 @@ static void token(hct_instr *instr, bool wait, hct_ring ring) {
  * does, so all links of the ring run at once. Both engines wait beforehand, and signal afterwards, through syncs of their own. */
 static void emit_ring(chiplet_stream *s, const chiplet_op *loop) {
   const chiplet_op *op = &loop->body[0];
-  ring_emission r = {.op = op, .buffer = buffer_at(s, op->operands[0].buffer), .ring = op->axis == HCT_AXIS_ROW ? HCT_RING_ROW : HCT_RING_COL,
-                     .reduce = op->kind == CHIPLET_SCATTER_STEP};
-  r.addr = chiplet_addr(s, r.buffer, 0);
+  ring_emission r = {.stream = s, .op = op, .buffer = buffer_at(s, op->operands[0].buffer), .parts = hct_ring_size(op->ring, s->program->rows, s->program->cols),
+                     .position = hct_ring_position(op->ring, s->program->rows, s->program->cols, s->row, s->col)};
+  bool reduce = op->kind == CHIPLET_SCATTER_STEP;
   r.shape = shape_around(s, r.buffer, op->factor);
-  r.parts = r.ring == HCT_RING_ROW ? s->program->rows : s->program->cols;
-  r.position = hct_ring_position_of(r.parts, r.ring == HCT_RING_ROW ? s->row : s->col);
-  r.even = r.shape.extent % r.parts == 0;
-  int64_t steps = loop->trips, ahead = r.reduce ? 1 : 0;
+  int64_t pitch;
+  hct_range divided = divided_of(&r, &pitch, &r.even);
+  r.even = r.even && divided.length % r.parts == 0;
+  int64_t steps = loop->trips, ahead = reduce ? 1 : 0;
   if (steps <= 0) return;
-  uint8_t receive = r.reduce ? HCT_OP_RECVR : HCT_OP_RECV, level = (uint8_t)s->depth;
-  hct_engine send_engine = (hct_engine)(HCT_ENGINE_SEND0 + 2 * (int)r.ring), receive_engine = (hct_engine)(HCT_ENGINE_RECV0 + 2 * (int)r.ring);
-  chiplet_access reads = chiplet_access_of(s, r.buffer, false), writes = chiplet_access_of(s, r.buffer, true);
+  uint8_t receive = reduce ? HCT_OP_RECVR : HCT_OP_RECV, level = (uint8_t)s->depth;
+  hct_engine send_engine = (hct_engine)(HCT_ENGINE_SEND0 + 2 * (int)op->ring), receive_engine = (hct_engine)(HCT_ENGINE_RECV0 + 2 * (int)op->ring);
+  chiplet_access reads = ring_access(&r, false), writes = ring_access(&r, true);
   hct_instr gate = {.opcode = HCT_OP_SYNC, .source = op->source};
   gate.engine = (uint8_t)send_engine;
   chiplet_item_push(s, chiplet_item_add(s, send_engine, 1, &reads), gate);
@@ -151,8 +204,8 @@ static void emit_ring(chiplet_stream *s, const chiplet_op *loop) {
   chiplet_sequencer_add(s, ring_message(&r, HCT_OP_SEND, ahead, HCT_NO_LEVEL));
   if (r.even && steps > 2) {
     hct_instr in = ring_message(&r, receive, ahead + 1, level), out = ring_message(&r, HCT_OP_SEND, ahead + 1, level);
-    token(&in, false, r.ring);
-    token(&out, true, r.ring);
+    token(&in, false, op->ring);
+    token(&out, true, op->ring);
     chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_LOOP, .engine = HCT_ENGINE_SEQ, .level = level, .values[0].base = steps - 1, .source = op->source});
     chiplet_sequencer_add(s, in);
     chiplet_sequencer_add(s, out);
@@ -160,8 +213,8 @@ static void emit_ring(chiplet_stream *s, const chiplet_op *loop) {
   } else {
     for (int64_t step = 0; step + 1 < steps; step++) {
       hct_instr in = ring_message(&r, receive, ahead + 1 + step, HCT_NO_LEVEL), out = ring_message(&r, HCT_OP_SEND, ahead + 1 + step, HCT_NO_LEVEL);
-      token(&in, false, r.ring);
-      token(&out, true, r.ring);
+      token(&in, false, op->ring);
+      token(&out, true, op->ring);
       chiplet_sequencer_add(s, in);
       chiplet_sequencer_add(s, out);
     }

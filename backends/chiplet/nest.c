@@ -268,12 +268,12 @@ static hct_addr class_start(const chiplet_stream *s, const chiplet_op *op, int64
   hct_addr value = {0};
   *out_held = op->classes;
   if (!op->table_axes[0]) return value;
-  bool row = op->table_axes[0] == 'r';
-  int64_t parts = row ? s->program->rows : s->program->cols, index = row ? s->row : s->col;
-  hct_range range = hct_split_balanced(op->classes, parts, index);
+  hct_ring ring = op->table_axes[1] ? HCT_RING_FLAT0 : op->table_axes[0] == 'r' ? HCT_RING_ROW : HCT_RING_COL;
+  int64_t parts = hct_ring_size(ring, s->program->rows, s->program->cols);
+  hct_range range = chiplet_part_range(s, ring, op->classes, hct_ring_index(ring, s->program->cols, s->row * s->program->cols + s->col));
   *out_held = range.length;
   if (op->classes % parts) value.base = range.start;
-  else value = (hct_addr){.term_count = 1, .terms = {{.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = row ? HCT_RING_ROW : HCT_RING_COL, .sign = 1, .stride = op->classes / parts}}};
+  else value = (hct_addr){.term_count = 1, .terms = {{.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)ring, .sign = 1, .stride = op->classes / parts}}};
   return value;
 }
 

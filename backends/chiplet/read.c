@@ -18,6 +18,13 @@ static size_t value_index(hct_index_map *map, MlirValue value, const char *what)
   return index;
 }
 
+static hct_ring ring_of(const char *axis) {
+  if (axis[0] == 'f') return axis[1] == '1' ? HCT_RING_FLAT1 : HCT_RING_FLAT0;
+  return !strcmp(axis, "rc") ? HCT_RING_FLAT0 : axis[0] == 'c' ? HCT_RING_COL : HCT_RING_ROW;
+}
+
+static const char *ring_axis(hct_ring ring) { return ring == HCT_RING_ROW ? "row" : ring == HCT_RING_COL ? "col" : "flat"; }
+
 /* ---- locations ---- */
 static uint32_t source_of(tile_reader *r, MlirOperation op) {
   chiplet_program *p = r->program;
@@ -26,7 +33,7 @@ static uint32_t source_of(tile_reader *r, MlirOperation op) {
   hct_source source = {
       .location = hct_arena_printf(p->arena, "%s%s%s", loc.file ? loc.file : "", loc.file && loc.where ? ": " : "", loc.where ? loc.where : ""),
       .layer = hct_op_str_or(op, "hct.layer", ""), .pass = hct_op_str_or(op, "hct.pass", ""), .collective = collective,
-      .axis = !collective[0] ? "" : !strcmp(hct_op_str(op, "axis"), "r") ? "row" : "col",
+      .axis = !collective[0] ? "" : ring_axis(ring_of(hct_op_str_or(op, "hct.over", hct_op_str(op, "axis")))),
   };
   const char *key = hct_arena_printf(p->arena, "%s\n%s\n%s\n%s\n%s", source.location, source.layer, source.pass, source.collective, source.axis);
   if (!hct_map_has(p->source_index, key)) {
@@ -175,7 +182,11 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
                    .row_loops = (int)hct_op_i64_or(operation, "row_loops", 0), .in = !strcmp(hct_op_str_or(operation, "direction", ""), "in")};
   op.fn = hct_op_str_or(operation, "fn", hct_op_str_or(operation, "kind", ""));
   const char *axis = hct_op_str_or(operation, "axis", "t");
-  op.axis = axis[0] == 'r' ? HCT_AXIS_ROW : axis[0] == 'c' ? HCT_AXIS_COL : HCT_AXIS_TIME;
+  op.over_time = axis[0] == 't';
+  op.ring = ring_of(axis);
+  op.lane = (int)hct_op_i64_or(operation, "lane", 0);
+  const char *within = hct_op_str_or(operation, "within", "");
+  op.within = within[0] ? (int)ring_of(within) : -1;
   switch (kind) {
     case CHIPLET_LOAD:
     case CHIPLET_STORE: {

@@ -19,6 +19,7 @@ static uint8_t semaphore_of(chiplet_stream *s, int distance, hct_engine producer
 }
 
 static bool conflicts(const chiplet_access *a, const chiplet_access *b) {
+  if (a->lane_of && a->lane_of == b->lane_of && a->lane != b->lane) return false;
   return a->space == b->space && (a->write || b->write) && a->start < b->end && b->start < a->end;
 }
 

@@ -91,7 +91,7 @@ static int options_read(compile_job *job, int argc, char **argv) {
 /* Options whose feature is not there yet say so instead of being ignored. */
 static hct_status refuse_missing(hct_pass_context *pass) {
   static const struct { const char *option, *value; } missing[] = {
-      {"strategy", "megatron-ring"}, {"strategy", "megatron-torus"}, {"strategy", "optimus"}, {"strategy", "auto"}, {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
+      {"strategy", "auto"}, {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
       {"overlap", "ring"}, {"recompute", "auto"}, {"recompute", "all"}, {"dtype", "bf16"}, {"dtype", "f16"}, {"emit", "onnx"},
   };
   hct_status status = HCT_OK;

@@ -7,42 +7,71 @@ bool tile_is_collective(const char *name) {
          !strcmp(name, "hct_graph.shard_slice");
 }
 
+static bool is_flat(const char *axis) { return axis[0] == 'r' && axis[1] == 'c'; }
 static hct_axis axis_of(const char *text) { return text[0] == 'r' ? HCT_AXIS_ROW : text[0] == 'c' ? HCT_AXIS_COL : HCT_AXIS_TIME; }
 
-static int64_t axis_size(const lowering *l, hct_axis axis) { return axis == HCT_AXIS_ROW ? l->pass->package.rows : l->pass->package.cols; }
+static int64_t axis_size(const lowering *l, const char *axis) {
+  int64_t rows = l->pass->package.rows, cols = l->pass->package.cols;
+  return axis[0] == 'f' || is_flat(axis) ? rows * cols : axis[0] == 'r' ? rows : cols;
+}
+
+static bool has_axis(const hct_factor *factor, hct_axis axis) {
+  for (int a = 0; a < factor->axis_count; a++)
+    if (factor->axes[a] == axis) return true;
+  return false;
+}
 
 /* The factor that `split` splits over `axis`; -1 when none. */
-static int factor_over(const hct_layout *split, hct_axis axis) {
+static int factor_over(const hct_layout *split, const char *axis) {
   for (int f = 0; f < split->factor_count; f++)
-    for (int a = 0; a < split->factors[f].axis_count; a++)
-      if (split->factors[f].axes[a] == axis) return f;
+    if (has_axis(&split->factors[f], axis_of(axis)) && (!is_flat(axis) || has_axis(&split->factors[f], HCT_AXIS_COL))) return f;
   return -1;
 }
 
-static hct_layout without_axis(const hct_layout *layout, int factor, hct_axis axis) {
+static hct_layout without_axis(const hct_layout *layout, int factor, const char *axis) {
   hct_layout whole = tile_layout_stored(layout);
   hct_factor *at = &whole.factors[factor];
   int kept = 0;
   for (int a = 0; a < at->axis_count; a++)
-    if (at->axes[a] != axis) at->axes[kept++] = at->axes[a];
+    if (at->axes[a] != axis_of(axis) && !(is_flat(axis) && at->axes[a] == HCT_AXIS_COL)) at->axes[kept++] = at->axes[a];
   at->axis_count = (uint8_t)kept;
   return whole;
 }
 
-/* `scf.for %s = 0 to trips { hct_tile.STEP(buffer, %s) }` */
-static void emit_ring(lowering *l, const char *step, MlirValue buffer, int64_t trips, const char *collective, const char *axis, int64_t factor, const char *kind) {
+/* One ring pass of a collective: who takes part, over what. */
+typedef struct ring_pass {
+  const char *step, *axis;   /* gather_step or scatter_step; r, c, f0, f1 */
+  int lane;                  /* 0: whole parts; 1, 2: half of each */
+  const char *within;        /* NULL, or the axis whose own part is divided further */
+} ring_pass;
+
+/* `scf.for %s = 0 to trips { hct_tile.STEP(buffer, %s) }`; `over` is the axis that reports name. */
+static void emit_ring(lowering *l, const ring_pass *ring, MlirValue buffer, const char *collective, const char *over, int64_t factor, const char *kind) {
   hct_builder body, *outer = l->at;
-  MlirValue counter = tile_loop_open(l, trips, &body);
+  MlirValue counter = tile_loop_open(l, axis_size(l, ring->axis) - 1, &body);
   l->at = &body;
   tile_attrs attrs = {0};
-  tile_attr(&attrs, "axis", hct_attr_str(l->context, axis));
+  tile_attr(&attrs, "axis", hct_attr_str(l->context, ring->axis));
   tile_attr(&attrs, "factor", hct_attr_i64(l->context, factor));
-  if (kind) tile_attr(&attrs, "kind", hct_attr_str(l->context, kind));
+  if (!strcmp(ring->step, "scatter_step")) tile_attr(&attrs, "kind", hct_attr_str(l->context, kind));
+  if (ring->lane) tile_attr(&attrs, "lane", hct_attr_i64(l->context, ring->lane));
+  if (ring->within) tile_attr(&attrs, "within", hct_attr_str(l->context, ring->within));
   tile_attr(&attrs, "hct.collective", hct_attr_str(l->context, collective));
+  if (strcmp(over, ring->axis)) tile_attr(&attrs, "hct.over", hct_attr_str(l->context, over));
   MlirValue operands[2] = {buffer, counter};
-  tile_emit(l, step, 2, operands, &attrs);
+  tile_emit(l, ring->step, 2, operands, &attrs);
   l->at = outer;
   tile_loop_close(l, &body);
+}
+
+/* Along one axis; along the flat ring, half of each part in either direction, at once. */
+static void emit_rings(lowering *l, const char *step, MlirValue buffer, const char *collective, const char *axis, int64_t factor, const char *kind) {
+  if (!is_flat(axis)) {
+    emit_ring(l, &(ring_pass){step, axis, 0, NULL}, buffer, collective, axis, factor, kind);
+    return;
+  }
+  emit_ring(l, &(ring_pass){step, "f0", 1, NULL}, buffer, collective, axis, factor, kind);
+  emit_ring(l, &(ring_pass){step, "f1", 2, NULL}, buffer, collective, axis, factor, kind);
 }
 
 static void emit_copy_part(lowering *l, const tile_view *whole, const tile_view *part, const char *axis, int factor, const char *direction) {
@@ -72,44 +101,58 @@ static tile_view operand_owned(lowering *l, size_t value, const hct_layout *want
 
 static void lower_all_gather(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *from = tile_info(l, op->operands[0]), *to = tile_info(l, op->results[0]);
-  int factor = factor_over(&from->layout, axis_of(axis));
+  int factor = factor_over(&from->layout, axis);
   HCT_BUG_ON(factor < 0, "all_gather of a value that is not split");
-  hct_layout whole_layout = without_axis(&from->layout, factor, axis_of(axis));
+  hct_layout whole_layout = without_axis(&from->layout, factor, axis);
   tile_view part = tile_value(l, op->operands[0]);
   part = tile_view_dense(l, &part, &from->layout, from->shape.dtype);
   tile_view whole = tile_view_fresh(l, &whole_layout, to->shape.dtype);
   emit_copy_part(l, &whole, &part, axis, factor, "in");
-  emit_ring(l, "gather_step", whole.buffer, axis_size(l, axis_of(axis)) - 1, "all_gather", axis, factor, NULL);
+  emit_rings(l, "gather_step", whole.buffer, "all_gather", axis, factor, NULL);
   tile_view result = tile_view_conform(l, &whole, &whole_layout, &to->layout, to->shape.dtype);
   tile_value_set(l, op->results[0], &result);
 }
 
 static void lower_reduce_scatter(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *to = tile_info(l, op->results[0]);
-  int factor = factor_over(&to->layout, axis_of(axis));
+  int factor = factor_over(&to->layout, axis);
   HCT_BUG_ON(factor < 0, "reduce_scatter to a value that is not split");
-  hct_layout whole_layout = without_axis(&to->layout, factor, axis_of(axis));
+  hct_layout whole_layout = without_axis(&to->layout, factor, axis);
   tile_view whole = operand_owned(l, op->operands[0], &whole_layout);
-  emit_ring(l, "scatter_step", whole.buffer, axis_size(l, axis_of(axis)) - 1, "reduce_scatter", axis, factor, hct_op_str(op->op, "kind"));
+  emit_rings(l, "scatter_step", whole.buffer, "reduce_scatter", axis, factor, hct_op_str(op->op, "kind"));
   tile_view part = tile_view_fresh(l, &to->layout, to->shape.dtype);
   emit_copy_part(l, &whole, &part, axis, factor, "out");
   tile_value_set(l, op->results[0], &part);
 }
 
+/* Reduce-scatter along one axis, all-reduce of the own part along the other, all-gather along the first: half of each part with rows
+ * first, the other half with columns first, at once. */
+static void emit_torus(lowering *l, MlirValue buffer, const char *kind) {
+  static const ring_pass passes[] = {
+      {"scatter_step", "c", 1, NULL}, {"scatter_step", "r", 2, NULL}, {"scatter_step", "r", 1, "c"}, {"scatter_step", "c", 2, "r"},
+      {"gather_step", "r", 1, "c"},   {"gather_step", "c", 2, "r"},   {"gather_step", "c", 1, NULL}, {"gather_step", "r", 2, NULL},
+  };
+  for (size_t i = 0; i < HCT_COUNT(passes); i++) emit_ring(l, &passes[i], buffer, "all_reduce", "rc", HCT_ABSENT, kind);
+}
+
 static void lower_all_reduce(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *to = tile_info(l, op->results[0]);
   tile_view whole = operand_owned(l, op->operands[0], &to->layout);
-  int64_t trips = axis_size(l, axis_of(axis)) - 1;
-  emit_ring(l, "scatter_step", whole.buffer, trips, "all_reduce", axis, HCT_ABSENT, hct_op_str(op->op, "kind"));
-  emit_ring(l, "gather_step", whole.buffer, trips, "all_reduce", axis, HCT_ABSENT, NULL);
+  const char *kind = hct_op_str(op->op, "kind");
+  if (is_flat(axis) && !strcmp(hct_op_str_or(op->op, "algorithm", "ring"), "torus")) {
+    emit_torus(l, whole.buffer, kind);
+  } else {
+    emit_rings(l, "scatter_step", whole.buffer, "all_reduce", axis, HCT_ABSENT, kind);
+    emit_rings(l, "gather_step", whole.buffer, "all_reduce", axis, HCT_ABSENT, kind);
+  }
   tile_value_set(l, op->results[0], &whole);
 }
 
 static void lower_shard_slice(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *from = tile_info(l, op->operands[0]), *to = tile_info(l, op->results[0]);
-  int factor = factor_over(&to->layout, axis_of(axis));
+  int factor = factor_over(&to->layout, axis);
   HCT_BUG_ON(factor < 0, "shard_slice to a value that is not split");
-  hct_layout whole_layout = without_axis(&to->layout, factor, axis_of(axis));
+  hct_layout whole_layout = without_axis(&to->layout, factor, axis);
   tile_view whole = tile_value(l, op->operands[0]);
   whole = tile_view_dense(l, &whole, &from->layout, from->shape.dtype);
   whole = tile_view_conform(l, &whole, &from->layout, &whole_layout, from->shape.dtype);

@@ -9,7 +9,7 @@
  * In topological order, each operator gets for each mesh axis one of its loops, or none: from the strategy where it touches a
  * parameter, else what costs least time in collectives and compute. Time (micro-batches) is a third axis, seeded on dimension 0 of the
  * inputs and forced on every loop that it reaches. */
-#include "compiler/transform/partition.h"
+#include "compiler/strategy/strategy.h"
 
 #include <string.h>
 
@@ -27,6 +27,13 @@ static const char *text_of(partition *p, const hct_layout *layout) {
 }
 
 /* ---- set-up ---- */
+static hct_status choose_strategy(partition *p) {
+  const char *name = hct_pass_option(p->pass, "strategy", "hecaton");
+  p->strategy = strategy_find(name);
+  if (p->strategy) return HCT_OK;
+  return hct_error(p->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--strategy=%s: it must be one of %s", name, strategy_names(p->arena));
+}
+
 static hct_status choose_micro_batch(partition *p) {
   p->batch = 1;
   for (size_t a = 0; a < p->flow.arg_count; a++)
@@ -187,6 +194,15 @@ static bool axis_in_use(const partition *p, const hct_flow_op *op, hct_axis axis
   return false;
 }
 
+static bool both_in_use(const partition *p, const hct_flow_op *op, const op_rule *rule, int label) {
+  for (size_t k = 0; k < op->operand_count; k++) {
+    const hct_layout *layout = &p->now[op->operands[k]].layout;
+    int row = partition_axis_factor(layout, HCT_AXIS_ROW), col = partition_axis_factor(layout, HCT_AXIS_COL);
+    if (row >= 0 && row == col && rule->operand[k][row] == label) return true;
+  }
+  return false;
+}
+
 static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   double best = 0;
   int chosen[3] = {axis_label[0], -1, -1}, candidate[3] = {axis_label[0], -1, -1};
@@ -194,8 +210,8 @@ static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_
   for (int r = -1; r < rule->label_count; r++) {
     if (r >= 0 && (!partition_can_split(p, rule, r, HCT_AXIS_ROW) || !axis_in_use(p, op, HCT_AXIS_ROW))) continue;
     for (int c = -1; c < rule->label_count; c++) {
-      /* one loop over both axes is left out: leaving the major one alone again would be no all-gather of contiguous parts */
-      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || c == r || !axis_in_use(p, op, HCT_AXIS_COL))) continue;
+      /* one loop over both axes only where an operand is split so: leaving the major one alone again is no all-gather of contiguous parts */
+      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || !axis_in_use(p, op, HCT_AXIS_COL) || (c == r && (!partition_can_split_both(p, rule, c) || !both_in_use(p, op, rule, c))))) continue;
       candidate[1] = r, candidate[2] = c;
       double seconds = assignment_seconds(p, op, rule, candidate);
       if (any && seconds >= best * (1 - 1e-9)) continue;
@@ -223,13 +239,15 @@ static bool follow_operand(const partition *p, const hct_flow_op *op, const op_r
     if (factor >= 0 && !partition_can_split(p, rule, label, (hct_axis)axis)) return false;
     axis_label[axis] = label;
   }
-  return true;
+  return axis_label[1] < 0 || axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]);
 }
 
 /* A view of a parameter that nothing has placed yet (position embeddings): features over columns, as the embedding's. */
 static void features_over_columns(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   const hct_flow_value *v = &p->flow.values[op->operands[0]];
   if (v->shape.rank == 0) return;
+  axis_label[1] = axis_label[2] = -1;
+  if (p->strategy->flat) return; /* activations between blocks are not split over features */
   int label = rule->operand[0][hct_flow_factor_at(v, v->shape.rank - 1)];
   axis_label[1] = axis_label[2] = -1;
   if (partition_can_split(p, rule, label, HCT_AXIS_COL)) axis_label[2] = label;
@@ -263,6 +281,8 @@ static bool is_fallback(const partition *p, const hct_flow_op *op, const op_rule
     int factor = partition_axis_factor(layout, (hct_axis)axis), label = factor >= 0 ? rule->operand[k][factor] : -1;
     if (factor >= 0 && !partition_can_split(p, rule, label, (hct_axis)axis)) return true;
   }
+  int row = partition_axis_factor(layout, HCT_AXIS_ROW), col = partition_axis_factor(layout, HCT_AXIS_COL);
+  if (row >= 0 && row == col) return !partition_can_split_both(p, rule, rule->operand[k][row]);
   return false;
 }
 
@@ -288,16 +308,19 @@ static void resolve_result(partition *p, const hct_flow_op *op, bool by_strategy
   if (!gradient && meets_sum && (by_strategy || is_add(op))) return;
   if (gradient || (!by_strategy && !is_add(op) && strcmp(op->name, "reduce") && strcmp(op->name, "pick"))) return;
   bool scatter = by_strategy || is_add(op);
+  if (scatter) partition_resolve_flat(p, value, op);
   for (int axis = 1; axis < 3; axis++) partition_resolve(p, value, (hct_axis)axis, scatter, op);
 }
 
 static void resolve_operands(partition *p, const hct_flow_op *op) {
-  for (size_t k = 0; k < op->operand_count; k++)
+  for (size_t k = 0; k < op->operand_count; k++) {
+    if (is_add(op) && p->parameter[op->operands[k]] == SIZE_MAX) partition_resolve_flat(p, op->operands[k], op);
     for (int axis = 1; axis < 3; axis++)
       if (is_add(op) && p->parameter[op->operands[k]] == SIZE_MAX) partition_resolve(p, op->operands[k], (hct_axis)axis, true, op);
+  }
 }
 
-static void partition_op(partition *p, const hct_flow_op *op, const strategy *s) {
+static void partition_op(partition *p, const hct_flow_op *op) {
   op_rule rule;
   p->builder.before = op->op;
   if (!strcmp(op->name, "constant")) return;
@@ -312,7 +335,7 @@ static void partition_op(partition *p, const hct_flow_op *op, const strategy *s)
   bool by_strategy = false;
   if (covered) {
     axis_label[0] = time_label(p, op, &rule);
-    by_strategy = s->assign(p, op, &rule, axis_label);
+    by_strategy = p->strategy->assign(p, op, &rule, axis_label);
     bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
     bool part_of_param = rule.linear && free_param(p, op->operands[0]);
     if (part_of_param && !by_strategy) features_over_columns(p, op, &rule, axis_label);
@@ -403,6 +426,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   p.assigned = HCT_NEW_ARRAY(p.arena, bool, p.flow.value_count);
   p.parameter = HCT_NEW_ARRAY(p.arena, size_t, p.flow.value_count);
   p.builder = (hct_builder){.context = p.context, .block = hct_function_body(p.flow.function)};
+  HCT_TRY(choose_strategy(&p));
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
   mark_cuts(&p);
@@ -410,7 +434,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   mark_gradients(&p);
   for (size_t i = 0; i < p.flow.op_count; i++) {
     if (!strcmp(p.flow.ops[i].name, "update")) partition_update(&p, &p.flow.ops[i]);
-    else partition_op(&p, &p.flow.ops[i], &strategy_hecaton);
+    else partition_op(&p, &p.flow.ops[i]);
   }
   partition_return(&p);
   for (size_t i = 0; i < p.flow.op_count; i++) /* constants were copied to where they are used */

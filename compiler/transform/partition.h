@@ -30,6 +30,7 @@ typedef struct sharded { /* where a value is now */
 } sharded;
 typedef struct cached { size_t value; const char *pass, *layout; MlirValue sharded; } cached;
 
+typedef struct strategy strategy; /* compiler/strategy/strategy.h */
 typedef struct partition {
   hct_pass_context *pass;
   hct_arena *arena;
@@ -40,6 +41,7 @@ typedef struct partition {
   bool *cut;               /* [value * HCT_MAX_FACTORS + factor]: sliced or concatenated along somewhere, so never worth splitting */
   size_t *parameter;       /* by value: param argument whose gradient it is, or SIZE_MAX */
   int64_t batch, micro_batch, fallbacks;
+  const strategy *strategy;
   int64_t sizes[3];        /* of the axes t (1), r, c */
   struct { cached *items; size_t count, capacity; } cache;
   hct_builder builder;
@@ -54,15 +56,11 @@ hct_layout partition_under(const hct_flow_value *value, const op_rule *rule, con
 MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback);
 /* Seconds of the collectives that partition_reshard would insert. */
 double partition_reshard_cost(const partition *p, size_t value, const hct_layout *wanted);
-/* Resolves what is partial over `axis` by a reduce-scatter over a token factor, or an all-reduce. */
+/* Resolves what is partial over `axis` by a reduce-scatter where the strategy has sums, or an all-reduce. */
 void partition_resolve(partition *p, size_t value, hct_axis axis, bool scatter, const hct_flow_op *user);
+/* The same over both mesh axes at once, for strategies that take all dies as one axis. */
+void partition_resolve_flat(partition *p, size_t value, const hct_flow_op *user);
+bool partition_can_split_both(const partition *p, const op_rule *rule, int label); /* over rows and, within them, columns */
 bool partition_can_split(const partition *p, const op_rule *rule, int label, hct_axis axis);
-
-/* What a strategy decides: the axes of operators that touch a parameter or make its gradient. True when it did. */
-typedef struct strategy {
-  const char *name;
-  bool (*assign)(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
-} strategy;
-extern const strategy strategy_hecaton;
 
 #endif

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "compiler/transform/partition.h"
+#include "compiler/strategy/strategy.h"
 
 hct_layout partition_layout(const hct_flow_value *value) {
   hct_layout layout = {.rank = (uint8_t)value->shape.rank};
@@ -60,6 +60,11 @@ bool partition_can_split(const partition *p, const op_rule *rule, int label, hct
   return kind != LABEL_WHOLE && (kind != LABEL_EXACT || rule->labels[label].size % p->sizes[axis] == 0);
 }
 
+bool partition_can_split_both(const partition *p, const op_rule *rule, int label) {
+  if (!partition_can_split(p, rule, label, HCT_AXIS_ROW) || !partition_can_split(p, rule, label, HCT_AXIS_COL)) return false;
+  return rule->labels[label].kind != LABEL_EXACT || rule->labels[label].size % (p->sizes[HCT_AXIS_ROW] * p->sizes[HCT_AXIS_COL]) == 0;
+}
+
 /* ---- collectives ---- */
 static const char *layout_text(partition *p, const hct_layout *layout) {
   hct_text text = {0};
@@ -76,13 +81,17 @@ static void attributes_copy(partition *p, MlirOperation to, const hct_flow_op *u
     if (hct_op_has(user->op, names[i])) hct_op_set(to, names[i], mlirOperationGetAttributeByName(user->op, hct_ref(names[i])));
 }
 
-static sharded collective(partition *p, const char *name, sharded from, hct_axis axis, const hct_layout *to, const hct_flow_op *user, bool fallback) {
-  char letter[2] = {hct_axis_letter(axis), 0};
+enum { BOTH_AXES = -1 };
+
+static sharded collective(partition *p, const char *name, sharded from, int axis, const hct_layout *to, const hct_flow_op *user, bool fallback) {
+  char letters[3] = "rc";
+  if (axis != BOTH_AXES) letters[0] = hct_axis_letter((hct_axis)axis), letters[1] = 0;
   const char *text = layout_text(p, to);
-  hct_named attributes[4] = {{"axis", hct_attr_str(p->context, letter)}, {"hct.sharding", hct_attr_strs(p->context, 1, &text)}};
+  hct_named attributes[5] = {{"axis", hct_attr_str(p->context, letters)}, {"hct.sharding", hct_attr_strs(p->context, 1, &text)}};
   size_t count = 2;
   if (!strcmp(name, "hct_graph.reduce_scatter") || !strcmp(name, "hct_graph.all_reduce"))
     attributes[count++] = (hct_named){"kind", hct_attr_str(p->context, from.layout.partial == HCT_PARTIAL_MAX ? "max" : "sum")};
+  if (axis == BOTH_AXES && !strcmp(name, "hct_graph.all_reduce")) attributes[count++] = (hct_named){"algorithm", hct_attr_str(p->context, p->strategy->flat)};
   if (fallback) attributes[count++] = (hct_named){"hct.fallback", mlirUnitAttrGet(p->context)};
   MlirType type = mlirValueGetType(from.value);
   MlirOperation op = hct_build(&p->builder, name, 1, &from.value, 1, &type, count, attributes);
@@ -120,6 +129,29 @@ static sharded move_axis(partition *p, sharded at, hct_axis axis, move_phase pha
   return at;
 }
 
+/* All dies as one axis: what leaves both mesh axes leaves them along the flat ring. */
+static sharded gather_flat(partition *p, sharded at, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  int row = partition_axis_factor(&at.layout, HCT_AXIS_ROW), col = partition_axis_factor(&at.layout, HCT_AXIS_COL);
+  bool leaves = row >= 0 && row == col && partition_axis_factor(wanted, HCT_AXIS_ROW) != row && partition_axis_factor(wanted, HCT_AXIS_COL) != row;
+  if (!p->strategy->flat || !leaves) return at;
+  hct_layout next = at.layout;
+  remove_axis(&next, row, HCT_AXIS_ROW);
+  remove_axis(&next, row, HCT_AXIS_COL);
+  return collective(p, "hct_graph.all_gather", at, BOTH_AXES, &next, user, fallback);
+}
+
+/* A row split cannot be gathered from under the column split of the same factor: both go, and the column's is sliced again. */
+static sharded gather_stranded(partition *p, sharded at, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  int row = partition_axis_factor(&at.layout, HCT_AXIS_ROW), col = partition_axis_factor(&at.layout, HCT_AXIS_COL);
+  if (row < 0 || row != col || partition_axis_factor(wanted, HCT_AXIS_ROW) == row || partition_axis_factor(wanted, HCT_AXIS_COL) != row) return at;
+  hct_layout next = at.layout;
+  remove_axis(&next, col, HCT_AXIS_COL);
+  return collective(p, "hct_graph.all_gather", at, HCT_AXIS_COL, &next, user, fallback);
+}
+
+/* Gathers undo the minor split of a factor first; the others go in the axes' order. */
+static hct_axis axis_in_phase(move_phase phase, int nth) { return phase == MOVE_GATHER && nth ? (nth == 1 ? HCT_AXIS_COL : HCT_AXIS_ROW) : (hct_axis)nth; }
+
 static bool is_constant(const partition *p, size_t value) { return p->flow.values[value].op != SIZE_MAX && !strcmp(p->flow.ops[p->flow.values[value].op].name, "constant"); }
 
 /* Constants are placed as they are wanted: one copy a sharding. */
@@ -141,8 +173,10 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
   if (is_constant(p, value)) {
     at = constant_copy(p, value, wanted);
   } else {
+    at = gather_flat(p, at, wanted, user, fallback);
+    at = gather_stranded(p, at, wanted, user, fallback);
     for (move_phase phase = MOVE_GATHER; phase < MOVE_PHASES; phase++)
-      for (int axis = 0; axis < 3; axis++) at = move_axis(p, at, (hct_axis)axis, phase, wanted, user, fallback);
+      for (int nth = 0; nth < 3; nth++) at = move_axis(p, at, axis_in_phase(phase, nth), phase, wanted, user, fallback);
     if (fallback) {
       p->fallbacks++;
       hct_remark(p->pass->diags, hct_loc_of(p->arena, user->op), "%s: an operand is gathered, since its sharding %s does not go through the operator", user->name, layout_text(p, &p->now[value].layout));
@@ -169,10 +203,10 @@ double partition_reshard_cost(const partition *p, size_t value, const hct_layout
 }
 
 /* Where a sum over an axis leaves its tokens: the batch when the axis divides what is in flight, else the sequence, else the larger. */
-static int token_factor(const partition *p, const hct_layout *layout, hct_axis axis) {
+static int token_factor(const partition *p, const hct_layout *layout, int64_t size) {
   int batch = partition_axis_factor(layout, HCT_AXIS_TIME), sequence = -1;
   if (batch < 0) return -1;
-  int64_t size = p->sizes[axis], rest = p->batch % p->micro_batch;
+  int64_t rest = p->batch % p->micro_batch;
   bool batch_free = layout->factors[batch].axis_count == 1;
   if (batch_free && p->micro_batch % size == 0 && rest % size == 0) return batch;
   for (int f = batch + 1; f < layout->dim_first[layout->rank > 1 ? layout->rank - 1 : 1] && sequence < 0; f++)
@@ -181,13 +215,41 @@ static int token_factor(const partition *p, const hct_layout *layout, hct_axis a
   return batch_free ? batch : sequence;
 }
 
+/* The feature factor along columns: the first of the last dimension that they divide, else the largest. */
+static int feature_factor(const partition *p, const hct_layout *layout, hct_axis axis) {
+  int best = -1;
+  for (int f = layout->rank ? layout->dim_first[layout->rank - 1] : 0; f < layout->factor_count; f++) {
+    if (layout->factors[f].axis_count || layout->factors[f].size == 1) continue;
+    if (layout->factors[f].size % p->sizes[axis] == 0) return f;
+    if (best < 0 || layout->factors[f].size > layout->factors[best].size) best = f;
+  }
+  return best;
+}
+
+static int sum_factor(const partition *p, const hct_layout *layout, hct_axis axis) {
+  if (p->strategy->sums == SUMS_WHOLE) return -1;
+  return p->strategy->sums == SUMS_TO_FEATURES && axis == HCT_AXIS_COL ? feature_factor(p, layout, axis) : token_factor(p, layout, p->sizes[axis]);
+}
+
+void partition_resolve_flat(partition *p, size_t value, const hct_flow_op *user) {
+  sharded at = p->now[value];
+  if (!p->strategy->flat || (at.layout.partial_axes & 6) != 6 || at.layout.partial != HCT_PARTIAL_SUM) return;
+  hct_layout next = at.layout;
+  without_partial(&next, HCT_AXIS_ROW);
+  without_partial(&next, HCT_AXIS_COL);
+  p->builder.location = mlirOperationGetLocation(user->op);
+  int factor = p->strategy->sums == SUMS_TO_TOKENS ? token_factor(p, &at.layout, p->sizes[HCT_AXIS_ROW] * p->sizes[HCT_AXIS_COL]) : -1;
+  if (factor >= 0) partition_add_axis(&next, factor, HCT_AXIS_ROW), partition_add_axis(&next, factor, HCT_AXIS_COL);
+  p->now[value] = collective(p, factor >= 0 ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, BOTH_AXES, &next, user, false);
+}
+
 void partition_resolve(partition *p, size_t value, hct_axis axis, bool scatter, const hct_flow_op *user) {
   sharded at = p->now[value];
   if (!(at.layout.partial_axes >> axis & 1)) return;
   hct_layout next = at.layout;
   without_partial(&next, axis);
   p->builder.location = mlirOperationGetLocation(user->op);
-  int factor = scatter && at.layout.partial == HCT_PARTIAL_SUM ? token_factor(p, &at.layout, axis) : -1;
+  int factor = scatter && at.layout.partial == HCT_PARTIAL_SUM ? sum_factor(p, &at.layout, axis) : -1;
   if (factor >= 0) partition_add_axis(&next, factor, axis);
   p->now[value] = collective(p, factor >= 0 ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, axis, &next, user, false);
 }

@@ -9,7 +9,7 @@
 
 #include "ir/isa/instr.h"
 
-static const char *const ring_names[HCT_RING_COUNT] = {"row", "col"};
+static const char *const ring_names[HCT_RING_COUNT] = {"row", "col", "flat0", "flat1"};
 
 /* ---- printing ---- */
 static void addr_print(const hct_addr *addr, hct_text *text) {

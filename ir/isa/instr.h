@@ -11,20 +11,26 @@ enum {
   HCT_MAX_LOOPS = 8,    /* sequencer loop nesting */
   HCT_MAX_TERMS = 8,    /* address terms of one operand */
   HCT_MAX_SYNCS = 4,    /* waits, and signals, of one instruction */
-  HCT_SEMAPHORES = 128, /* a die's semaphores */
+  HCT_SEMAPHORES = 252, /* a die's semaphores */
 };
 
 typedef enum hct_engine {
   HCT_ENGINE_SEQ, HCT_ENGINE_MXU, HCT_ENGINE_VPU, HCT_ENGINE_LOAD, HCT_ENGINE_STORE,
   /* one send and one receive queue a ring; ring R (hct_ring) uses SEND0 + 2 R and RECV0 + 2 R */
-  HCT_ENGINE_SEND0, HCT_ENGINE_RECV0, HCT_ENGINE_SEND1, HCT_ENGINE_RECV1,
+  HCT_ENGINE_SEND0, HCT_ENGINE_RECV0, HCT_ENGINE_SEND1, HCT_ENGINE_RECV1, HCT_ENGINE_SEND2, HCT_ENGINE_RECV2, HCT_ENGINE_SEND3, HCT_ENGINE_RECV3,
   HCT_ENGINE_COUNT,
 } hct_engine;
 const char *hct_engine_name(hct_engine engine); /* "mxu", "send.row", ... */
 
 /* Rings of a die (method.md): folded ring of the dies of one mesh column, along which the *row* index varies, and of one mesh
- * row. Codes 2.. are for flat rings, later. */
-typedef enum hct_ring { HCT_RING_ROW = 0 /* row index varies */, HCT_RING_COL = 1, HCT_RING_COUNT } hct_ring;
+ * row; the flat ring of all dies, a Hamiltonian cycle, in one direction and in the other (on a mesh of one row or column, the folded ring). */
+typedef enum hct_ring { HCT_RING_ROW = 0 /* row index varies */, HCT_RING_COL = 1, HCT_RING_FLAT0 = 2, HCT_RING_FLAT1 = 3, HCT_RING_COUNT } hct_ring;
+int64_t hct_ring_size(hct_ring ring, int64_t rows, int64_t cols);
+int64_t hct_ring_position(hct_ring ring, int64_t rows, int64_t cols, int64_t row, int64_t col);
+/* Number (row-major) of the die at `position`, modulo the ring's size, of the ring through (row, col). */
+int64_t hct_ring_die(hct_ring ring, int64_t rows, int64_t cols, int64_t row, int64_t col, int64_t position);
+/* Which part of a collective over the ring is a die's own: its row, its column, or its number. */
+int64_t hct_ring_index(hct_ring ring, int64_t cols, int64_t die);
 /* Folded order 0, 2, 4, ..., 5, 3, 1 of `size` indices: the index at ring position p, and the position of an index. */
 int64_t hct_ring_index_at(int64_t size, int64_t position);
 int64_t hct_ring_position_of(int64_t size, int64_t index);
@@ -32,9 +38,9 @@ int64_t hct_ring_position_of(int64_t size, int64_t index);
 /* One term of an address or value: term(kind) * stride, added to the base. */
 typedef enum hct_term_kind {
   HCT_TERM_LOOP = 1,   /* ((sign * counter[level] + offset) mod size); size 0 = no modulo; the modulo is never negative */
-  HCT_TERM_RING = 2,   /* mesh index at ring position (own position + sign * counter[level] + offset) mod ring size, of ring `ring`;
+  HCT_TERM_RING = 2,   /* part (hct_ring_index) of the die at ring position (own position + sign * counter[level] + offset) mod ring size, of ring `ring`;
                           level HCT_NO_LEVEL: no counter */
-  HCT_TERM_INDEX = 3,  /* the die's own row (ring ROW) or column (ring COL) index */
+  HCT_TERM_INDEX = 3,  /* the die's own row (ring ROW) or column (ring COL), or number (FLAT) */
 } hct_term_kind;
 enum { HCT_NO_LEVEL = 15 };
 typedef struct hct_term {

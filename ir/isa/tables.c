@@ -65,17 +65,9 @@ const hct_function_info *hct_function_by_name(const char *table, const char *nam
 
 /* ---- engines ---- */
 const char *hct_engine_name(hct_engine engine) {
-  static const char *const names[HCT_ENGINE_COUNT] = {"seq", "mxu", "vpu", "load", "store", "send.row", "recv.row", "send.col", "recv.col"};
+  static const char *const names[HCT_ENGINE_COUNT] = {"seq", "mxu", "vpu", "load", "store", "send.row", "recv.row", "send.col", "recv.col", "send.flat0", "recv.flat0", "send.flat1", "recv.flat1"};
   return engine < HCT_ENGINE_COUNT ? names[engine] : "?";
 }
-
-/* ---- rings ---- */
-int64_t hct_ring_index_at(int64_t size, int64_t position) {
-  int64_t even = (size + 1) / 2; /* indices 0, 2, 4, ... come first, then the odd ones downwards */
-  return position < even ? 2 * position : 2 * (size - 1 - position) + 1;
-}
-
-int64_t hct_ring_position_of(int64_t size, int64_t index) { return index % 2 == 0 ? index / 2 : size - 1 - (index - 1) / 2; }
 
 /* ---- addresses ---- */
 static int64_t modulo(int64_t value, int64_t size) {
@@ -84,13 +76,14 @@ static int64_t modulo(int64_t value, int64_t size) {
 }
 
 static int64_t term_evaluate(const hct_term *term, const hct_die_state *state) {
-  bool row = term->ring == HCT_RING_ROW;
-  int64_t index = row ? state->row : state->col, size = row ? state->rows : state->cols;
+  hct_ring ring = (hct_ring)term->ring;
   int64_t counted = term->level == HCT_NO_LEVEL ? term->offset : term->sign * state->counter[term->level] + term->offset;
   switch (term->kind) {
     case HCT_TERM_LOOP: return term->size ? modulo(counted, term->size) : counted;
-    case HCT_TERM_RING: return hct_ring_index_at(size, modulo(hct_ring_position_of(size, index) + counted, size));
-    case HCT_TERM_INDEX: return index;
+    case HCT_TERM_RING:
+      counted += hct_ring_position(ring, state->rows, state->cols, state->row, state->col);
+      return hct_ring_index(ring, state->cols, hct_ring_die(ring, state->rows, state->cols, state->row, state->col, counted));
+    case HCT_TERM_INDEX: return hct_ring_index(ring, state->cols, state->row * state->cols + state->col);
     default: hct_bug(__FILE__, __LINE__, "term kind %d", term->kind);
   }
 }

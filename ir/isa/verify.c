@@ -47,7 +47,7 @@ static extent addr_extent(const verifier *v, const hct_addr *addr, const int64_t
   extent e = {addr->base, addr->base};
   for (int i = 0; i < addr->term_count; i++) {
     const hct_term *t = &addr->terms[i];
-    int64_t ring = t->ring == HCT_RING_ROW ? v->image->rows : v->image->cols, low = 0, high = ring - 1;
+    int64_t ring = hct_ring_size((hct_ring)t->ring, v->image->rows, v->image->cols), low = 0, high = ring - 1;
     if (t->kind == HCT_TERM_LOOP) {
       int64_t last = trips[t->level] > 0 ? trips[t->level] - 1 : 0;
       low = t->offset + (t->sign < 0 ? -last : 0), high = t->offset + (t->sign < 0 ? 0 : last);
@@ -161,9 +161,8 @@ static bool dry_issue(const verifier *v, dry_die *die) {
 static bool is_transfer(const hct_instr *i) { return i->opcode == HCT_OP_SEND || i->opcode == HCT_OP_RECV || i->opcode == HCT_OP_RECVR; }
 
 static size_t next_on_ring(const hct_image *image, size_t die, int ring) {
-  int64_t cols = image->cols, row = (int64_t)die / cols, col = (int64_t)die % cols, size = ring == HCT_RING_ROW ? image->rows : cols, own = ring == HCT_RING_ROW ? row : col;
-  int64_t other = hct_ring_index_at(size, (hct_ring_position_of(size, own) + 1) % size);
-  return (size_t)(ring == HCT_RING_ROW ? other * cols + col : row * cols + other);
+  int64_t row = (int64_t)die / image->cols, col = (int64_t)die % image->cols;
+  return (size_t)hct_ring_die((hct_ring)ring, image->rows, image->cols, row, col, hct_ring_position((hct_ring)ring, image->rows, image->cols, row, col) + 1);
 }
 
 static bool dry_transfer(verifier *v, dry_die *dies, size_t sender, int ring) {

@@ -86,6 +86,16 @@ static bool source_same(const hct_source *a, const hct_source *b) {
   return !strcmp(a->collective, b->collective) && !strcmp(a->axis, b->axis) && !strcmp(a->layer, b->layer) && !strcmp(a->pass, b->pass);
 }
 
+/* Messages that a die receives in one collective. */
+static uint64_t messages_each(const hct_report_input *in, const hct_source *source) {
+  int64_t rows = in->image->rows, cols = in->image->cols;
+  bool twice = !strcmp(source->collective, "all_reduce");
+  if (strcmp(source->axis, "flat")) return (uint64_t)((!strcmp(source->axis, "row") ? rows : cols) - 1) * (twice ? 2 : 1);
+  const char *strategy = hct_image_meta(in->image, "strategy");
+  if (strategy && !strcmp(strategy, "megatron-torus")) return (uint64_t)(4 * (rows - 1) + 4 * (cols - 1));
+  return (uint64_t)(rows * cols - 1) * (twice ? 4 : 2);
+}
+
 /* One row a kind, axis, layer and pass: sources that differ in location only are one. */
 static json_t *collectives_json(const hct_report_input *in) {
   json_t *rows = json_array();
@@ -106,8 +116,7 @@ static json_t *collectives_json(const hct_report_input *in) {
       if (bytes < least) least = bytes;
       if (bytes > most) most = bytes;
     }
-    int64_t ring = !strcmp(source->axis, "row") ? in->image->rows : in->image->cols;
-    uint64_t steps = (uint64_t)(ring - 1) * (!strcmp(source->collective, "all_reduce") ? 2 : 1) * stats->die_count;
+    uint64_t steps = messages_each(in, source) * stats->die_count;
     json_array_append_new(rows, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "kind", source->collective, "axis", source->axis, "layer", source->layer, "pass", source->pass, "count",
                                           (json_int_t)(steps ? messages / steps : 0), "received_bytes_per_die_min", (json_int_t)least, "received_bytes_per_die_max", (json_int_t)most));
   }

@@ -102,21 +102,12 @@ static void account(machine *m, size_t index) {
 }
 
 /* ---- rings ---- */
-static size_t ring_next(const machine *m, size_t index, hct_ring ring) {
-  int64_t cols = m->image->cols, row = (int64_t)index / cols, col = (int64_t)index % cols;
-  if (ring == HCT_RING_ROW) {
-    int64_t size = m->image->rows;
-    return (size_t)(hct_ring_index_at(size, (hct_ring_position_of(size, row) + 1) % size) * cols + col);
-  }
-  return (size_t)(row * cols + hct_ring_index_at(cols, (hct_ring_position_of(cols, col) + 1) % cols));
+static size_t ring_neighbour(const machine *m, size_t index, hct_ring ring, int64_t steps) {
+  int64_t rows = m->image->rows, cols = m->image->cols, row = (int64_t)index / cols, col = (int64_t)index % cols;
+  return (size_t)hct_ring_die(ring, rows, cols, row, col, hct_ring_position(ring, rows, cols, row, col) + steps);
 }
-
-static size_t ring_previous(const machine *m, size_t index, hct_ring ring) {
-  int64_t cols = m->image->cols, row = (int64_t)index / cols, col = (int64_t)index % cols;
-  int64_t size = ring == HCT_RING_ROW ? m->image->rows : cols, own = ring == HCT_RING_ROW ? row : col;
-  int64_t other = hct_ring_index_at(size, (hct_ring_position_of(size, own) + size - 1) % size);
-  return (size_t)(ring == HCT_RING_ROW ? other * cols + col : row * cols + other);
-}
+static size_t ring_next(const machine *m, size_t index, hct_ring ring) { return ring_neighbour(m, index, ring, 1); }
+static size_t ring_previous(const machine *m, size_t index, hct_ring ring) { return ring_neighbour(m, index, ring, -1); }
 
 /* ---- faults ---- */
 static void fault(machine *m, size_t index, const hct_instr *instr, const char *text) {

@@ -1,0 +1,69 @@
+#include "compiler/strategy/strategy.h"
+
+#include <string.h>
+
+static const struct { const char *name; const strategy *strategy; } strategies[] = {
+#define HCT_STRATEGY(name, symbol, doc) {name, &symbol},
+#include "compiler/strategy/strategies.def"
+#undef HCT_STRATEGY
+};
+
+const strategy *strategy_find(const char *name) {
+  for (size_t i = 0; i < HCT_COUNT(strategies); i++)
+    if (!strcmp(strategies[i].name, name)) return strategies[i].strategy;
+  return NULL;
+}
+
+const char *strategy_names(hct_arena *arena) {
+  const char *names = strategies[0].name;
+  for (size_t i = 1; i < HCT_COUNT(strategies); i++) names = hct_arena_printf(arena, "%s, %s", names, strategies[i].name);
+  return names;
+}
+
+bool strategy_is_param(const partition *p, size_t value) {
+  if (value >= p->flow.arg_count) return false;
+  MlirAttribute role = hct_function_arg_attr(p->flow.function, value, "hct.role");
+  return !mlirAttributeIsNull(role) && !strcmp(hct_attr_text(role), "param");
+}
+
+void strategy_follow(const hct_layout *layout, const int *labels, int axis_label[3]) {
+  for (int axis = 1; axis < 3; axis++) {
+    int factor = partition_axis_factor(layout, (hct_axis)axis);
+    axis_label[axis] = factor >= 0 ? labels[factor] : -1;
+  }
+}
+
+int strategy_choose_factor(const partition *p, const op_rule *rule, size_t weight, const int *labels, const hct_layout *layout, hct_axis axis, const bool allowed[HCT_MAX_FACTORS]) {
+  int best = -1;
+  for (int f = 0; f < layout->factor_count; f++) {
+    if (!allowed[f] || labels[f] < 0 || layout->factors[f].axis_count || p->cut[weight * HCT_MAX_FACTORS + (size_t)f] || !partition_can_split(p, rule, labels[f], axis)) continue;
+    if (layout->factors[f].size % p->sizes[axis] == 0) return f;
+    if (best < 0 || layout->factors[f].size > layout->factors[best].size) best = f;
+  }
+  return best;
+}
+
+void strategy_summed(const op_rule *rule, const int *labels, bool out_summed[HCT_MAX_FACTORS], bool out_kept[HCT_MAX_FACTORS]) {
+  for (int f = 0; f < HCT_MAX_FACTORS; f++) {
+    out_summed[f] = labels[f] >= 0 && rule->labels[labels[f]].kind == LABEL_SUM;
+    out_kept[f] = !out_summed[f];
+  }
+}
+
+void strategy_place(partition *p, size_t param, const hct_layout *layout) {
+  p->now[param].layout = *layout;
+  p->assigned[param] = true;
+}
+
+bool strategy_follow_gradient(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  size_t param = op->result_count == 1 ? p->parameter[op->results[0]] : SIZE_MAX;
+  if (param == SIZE_MAX || !p->assigned[param] || p->flow.values[param].shape.rank != p->flow.values[op->results[0]].shape.rank) return false;
+  strategy_follow(&p->now[param].layout, rule->result, axis_label);
+  return true;
+}
+
+size_t strategy_weight_operand(const partition *p, const hct_flow_op *op) {
+  for (size_t k = 2; k-- > 0;)
+    if (strategy_is_param(p, op->operands[k])) return k;
+  return SIZE_MAX;
+}

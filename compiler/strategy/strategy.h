@@ -1,0 +1,44 @@
+/* What a strategy decides: how weights are split, and over which loops the operators that touch a parameter, or make its gradient, are
+ * spread. Everything else (propagation, collectives, lowering) is the partitioner's and the same for all. */
+#ifndef HCT_COMPILER_STRATEGY_STRATEGY_H
+#define HCT_COMPILER_STRATEGY_STRATEGY_H
+
+#include "compiler/transform/partition.h"
+
+typedef enum strategy_sums { /* where the sum of partial activations goes */
+  SUMS_TO_TOKENS,   /* scattered over tokens */
+  SUMS_TO_FEATURES, /* scattered over features along columns, over tokens along rows */
+  SUMS_WHOLE,       /* all-reduced: every die has it */
+} strategy_sums;
+
+struct strategy {
+  const char *name;
+  strategy_sums sums;
+  const char *flat; /* NULL: one mesh axis at a time; else all dies as one axis: "ring" or "torus", how they all-reduce */
+  /* True when it decided `axis_label` (loop of each mesh axis). */
+  bool (*assign)(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
+};
+const strategy *strategy_find(const char *name); /* NULL: none */
+const char *strategy_names(hct_arena *arena);    /* "a, b, c" */
+
+#define HCT_STRATEGY(name, symbol, doc) extern const strategy symbol;
+#include "compiler/strategy/strategies.def"
+#undef HCT_STRATEGY
+
+/* ---- shared by strategies (strategy.c) ---- */
+bool strategy_is_param(const partition *p, size_t value);
+/* Loops of the axes that split `layout`, whose factors have these labels. */
+void strategy_follow(const hct_layout *layout, const int *labels, int axis_label[3]);
+/* The factor of a weight to split over `axis`: among those for which `allowed` (by factor) holds, the first that its size divides, else
+ * the largest; -1: none. Factors that are cut later, or split already, are never taken. */
+int strategy_choose_factor(const partition *p, const op_rule *rule, size_t weight, const int *labels, const hct_layout *layout, hct_axis axis, const bool allowed[HCT_MAX_FACTORS]);
+/* Whether the loop of each factor is summed in the operator. */
+void strategy_summed(const op_rule *rule, const int *labels, bool out_summed[HCT_MAX_FACTORS], bool out_kept[HCT_MAX_FACTORS]);
+/* Embedding tables of the 2-D strategies: vocabulary over rows, features over columns. */
+void strategy_table_place(partition *p, size_t table);
+void strategy_place(partition *p, size_t param, const hct_layout *layout);
+/* Decides for gradients of placed parameters, and says which operand of a product is a parameter: SIZE_MAX when none is. */
+bool strategy_follow_gradient(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
+size_t strategy_weight_operand(const partition *p, const hct_flow_op *op);
+
+#endif
