@@ -140,10 +140,17 @@ static sharded gather_flat(partition *p, sharded at, const hct_layout *wanted, c
   return collective(p, "hct_graph.all_gather", at, BOTH_AXES, &next, user, fallback);
 }
 
-/* A row split cannot be gathered from under the column split of the same factor: both go, and the column's is sliced again. */
+/* Rows are major on a factor split over both axes: a row split can neither be gathered from above a column split nor come above one. Then
+ * the columns' is gathered too, and sliced again afterwards. */
+static bool column_in_the_way(const hct_layout *at, const hct_layout *wanted) {
+  int row = partition_axis_factor(at, HCT_AXIS_ROW), col = partition_axis_factor(at, HCT_AXIS_COL);
+  int row_wanted = partition_axis_factor(wanted, HCT_AXIS_ROW), col_wanted = partition_axis_factor(wanted, HCT_AXIS_COL);
+  return col >= 0 && col == col_wanted && row != row_wanted && (row == col || row_wanted == col);
+}
+
 static sharded gather_stranded(partition *p, sharded at, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
-  int row = partition_axis_factor(&at.layout, HCT_AXIS_ROW), col = partition_axis_factor(&at.layout, HCT_AXIS_COL);
-  if (row < 0 || row != col || partition_axis_factor(wanted, HCT_AXIS_ROW) == row || partition_axis_factor(wanted, HCT_AXIS_COL) != row) return at;
+  if (!column_in_the_way(&at.layout, wanted)) return at;
+  int col = partition_axis_factor(&at.layout, HCT_AXIS_COL);
   hct_layout next = at.layout;
   remove_axis(&next, col, HCT_AXIS_COL);
   return collective(p, "hct_graph.all_gather", at, HCT_AXIS_COL, &next, user, fallback);
@@ -197,7 +204,7 @@ double partition_reshard_cost(const partition *p, size_t value, const hct_layout
     double size = (double)p->sizes[axis], once = (size - 1) / size * elements * 4 / bandwidth + (size - 1) * latency;
     int now = partition_axis_factor(at, (hct_axis)axis), want = partition_axis_factor(wanted, (hct_axis)axis);
     if (at->partial_axes >> axis & 1) seconds += (wanted->partial_axes >> axis & 1) ? 0 : want >= 0 ? once : 2 * once;
-    else if (now >= 0 && now != want) seconds += once * 1.01;
+    else if (now >= 0 && (now != want || (axis == HCT_AXIS_COL && column_in_the_way(at, wanted)))) seconds += once * 1.01;
   }
   return seconds;
 }
