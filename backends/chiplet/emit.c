@@ -99,7 +99,8 @@ typedef struct ring_emission {
   const chiplet_buffer *buffer;
   part_shape shape;
   int64_t parts, position; /* dies of the ring, this die's position */
-  bool even;               /* parts are of one size: steps are a loop */
+  int64_t steps;
+  bool reduce, even;       /* even: parts are of one size, steps are a loop */
 } ring_emission;
 
 enum { RING_SEMAPHORE = HCT_SEMAPHORES - HCT_RING_COUNT }; /* above those of engine pairs (sync.c): RING_SEMAPHORE + ring */
@@ -180,50 +181,77 @@ static void token(hct_instr *instr, bool wait, hct_ring ring) {
   else instr->signals[instr->signal_count++] = sync;
 }
 
-/* send(0); receive(s), send(s+1) for s = 0 .. steps-2; receive(steps-1): a send waits for the receive before it by a token, nothing else
- * does, so all links of the ring run at once. Both engines wait beforehand, and signal afterwards, through syncs of their own. */
-static void emit_ring(chiplet_stream *s, const chiplet_op *loop) {
+static ring_emission ring_begin(chiplet_stream *s, const chiplet_op *loop) {
   const chiplet_op *op = &loop->body[0];
-  ring_emission r = {.stream = s, .op = op, .buffer = buffer_at(s, op->operands[0].buffer), .parts = hct_ring_size(op->ring, s->program->rows, s->program->cols),
+  ring_emission r = {.stream = s, .op = op, .buffer = buffer_at(s, op->operands[0].buffer), .steps = loop->trips, .parts = hct_ring_size(op->ring, s->program->rows, s->program->cols),
                      .position = hct_ring_position(op->ring, s->program->rows, s->program->cols, s->row, s->col)};
-  bool reduce = op->kind == CHIPLET_SCATTER_STEP;
   r.shape = shape_around(s, r.buffer, op->factor);
   int64_t pitch;
   hct_range divided = divided_of(&r, &pitch, &r.even);
   r.even = r.even && divided.length % r.parts == 0;
-  int64_t steps = loop->trips, ahead = reduce ? 1 : 0;
-  if (steps <= 0) return;
-  uint8_t receive = reduce ? HCT_OP_RECVR : HCT_OP_RECV, level = (uint8_t)s->depth;
-  hct_engine send_engine = (hct_engine)(HCT_ENGINE_SEND0 + 2 * (int)op->ring), receive_engine = (hct_engine)(HCT_ENGINE_RECV0 + 2 * (int)op->ring);
-  chiplet_access reads = ring_access(&r, false), writes = ring_access(&r, true);
-  hct_instr gate = {.opcode = HCT_OP_SYNC, .source = op->source};
-  gate.engine = (uint8_t)send_engine;
-  chiplet_item_push(s, chiplet_item_add(s, send_engine, 1, &reads), gate);
-  gate.engine = (uint8_t)receive_engine;
-  chiplet_item_push(s, chiplet_item_add(s, receive_engine, 1, &writes), gate);
-  chiplet_sequencer_add(s, ring_message(&r, HCT_OP_SEND, ahead, HCT_NO_LEVEL));
-  if (r.even && steps > 2) {
-    hct_instr in = ring_message(&r, receive, ahead + 1, level), out = ring_message(&r, HCT_OP_SEND, ahead + 1, level);
-    token(&in, false, op->ring);
-    token(&out, true, op->ring);
-    chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_LOOP, .engine = HCT_ENGINE_SEQ, .level = level, .values[0].base = steps - 1, .source = op->source});
-    chiplet_sequencer_add(s, in);
-    chiplet_sequencer_add(s, out);
-    chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_END, .engine = HCT_ENGINE_SEQ, .level = level, .source = op->source});
-  } else {
-    for (int64_t step = 0; step + 1 < steps; step++) {
-      hct_instr in = ring_message(&r, receive, ahead + 1 + step, HCT_NO_LEVEL), out = ring_message(&r, HCT_OP_SEND, ahead + 1 + step, HCT_NO_LEVEL);
-      token(&in, false, op->ring);
-      token(&out, true, op->ring);
-      chiplet_sequencer_add(s, in);
-      chiplet_sequencer_add(s, out);
-    }
+  r.reduce = op->kind == CHIPLET_SCATTER_STEP;
+  return r;
+}
+
+/* Both engines wait before the first message, and signal after the last, through syncs of their own. */
+static void ring_gate(chiplet_stream *s, const ring_emission *r) {
+  chiplet_access reads = ring_access(r, false), writes = ring_access(r, true);
+  hct_engine send = (hct_engine)(HCT_ENGINE_SEND0 + 2 * (int)r->op->ring), receive = (hct_engine)(HCT_ENGINE_RECV0 + 2 * (int)r->op->ring);
+  hct_instr gate = {.opcode = HCT_OP_SYNC, .source = r->op->source};
+  gate.engine = (uint8_t)send;
+  chiplet_item_push(s, chiplet_item_add(s, send, 1, &reads), gate);
+  gate.engine = (uint8_t)receive;
+  chiplet_item_push(s, chiplet_item_add(s, receive, 1, &writes), gate);
+}
+
+static uint8_t ring_receive(const ring_emission *r) { return r->reduce ? HCT_OP_RECVR : HCT_OP_RECV; }
+static int64_t ring_ahead(const ring_emission *r) { return r->reduce ? 1 : 0; } /* how far behind the own part the first message's is */
+
+/* Receives step `step`'s part and passes it on. */
+static void ring_step(chiplet_stream *s, const ring_emission *r, int64_t step, uint8_t level) {
+  hct_instr in = ring_message(r, ring_receive(r), ring_ahead(r) + 1 + step, level), out = ring_message(r, HCT_OP_SEND, ring_ahead(r) + 1 + step, level);
+  token(&in, false, r->op->ring);
+  token(&out, true, r->op->ring);
+  chiplet_sequencer_add(s, in);
+  chiplet_sequencer_add(s, out);
+}
+
+/* Steps first .. first + count - 1 of every ring, in turn. */
+static void ring_steps(chiplet_stream *s, const ring_emission *rings, size_t ring_count, int64_t first, int64_t count) {
+  uint8_t level = (uint8_t)s->depth;
+  bool even = count > 1;
+  for (size_t i = 0; i < ring_count; i++) even = even && rings[i].even;
+  if (!even) {
+    for (int64_t step = first; step < first + count; step++)
+      for (size_t i = 0; i < ring_count; i++) ring_step(s, &rings[i], step, HCT_NO_LEVEL);
+    return;
   }
-  chiplet_sequencer_add(s, ring_message(&r, receive, ahead + steps, HCT_NO_LEVEL));
-  gate.engine = (uint8_t)send_engine;
-  chiplet_item_push(s, chiplet_item_add(s, send_engine, 1, &reads), gate);
-  gate.engine = (uint8_t)receive_engine;
-  chiplet_item_push(s, chiplet_item_add(s, receive_engine, 1, &writes), gate);
+  chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_LOOP, .engine = HCT_ENGINE_SEQ, .level = level, .values[0].base = count, .source = rings[0].op->source});
+  for (size_t i = 0; i < ring_count; i++) ring_step(s, &rings[i], first, level);
+  chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_END, .engine = HCT_ENGINE_SEQ, .level = level, .source = rings[0].op->source});
+}
+
+/* send(0); receive(s), send(s+1) for s = 0 .. steps-2; receive(steps-1): a send waits for the receive before it by a token, nothing else
+ * does, so all links of the ring run at once. Two rings that move halves of one buffer go step by step together: one alone would fill its
+ * queue and keep the sequencer from the other. */
+static void emit_rings(chiplet_stream *s, const chiplet_op *loops, size_t count) {
+  ring_emission rings[2];
+  size_t ring_count = 0;
+  for (size_t i = 0; i < count; i++)
+    if (loops[i].trips > 0) rings[ring_count++] = ring_begin(s, &loops[i]);
+  if (ring_count == 2 && rings[0].steps > rings[1].steps) { /* the shorter first */
+    ring_emission longer = rings[0];
+    rings[0] = rings[1], rings[1] = longer;
+  }
+  for (size_t i = 0; i < ring_count; i++) ring_gate(s, &rings[i]);
+  for (size_t i = 0; i < ring_count; i++) chiplet_sequencer_add(s, ring_message(&rings[i], HCT_OP_SEND, ring_ahead(&rings[i]), HCT_NO_LEVEL));
+  int64_t done = 0;
+  for (size_t first = 0; first < ring_count; first++) {
+    ring_steps(s, &rings[first], ring_count - first, done, rings[first].steps - 1 - done);
+    done = rings[first].steps - 1;
+  }
+  for (size_t i = 0; i < ring_count; i++) chiplet_sequencer_add(s, ring_message(&rings[i], ring_receive(&rings[i]), ring_ahead(&rings[i]) + rings[i].steps, HCT_NO_LEVEL));
+  for (size_t i = 0; i < ring_count; i++) ring_gate(s, &rings[i]);
 }
 
 /* ---- the program ---- */
@@ -233,12 +261,14 @@ static bool is_ring_loop(const chiplet_op *op) {
   return op->body_count == 1 && (op->body[0].kind == CHIPLET_GATHER_STEP || op->body[0].kind == CHIPLET_SCATTER_STEP);
 }
 
+/* The two halves of one collective, on different rings. */
+static bool are_halves(const chiplet_op *a, const chiplet_op *b) {
+  return is_ring_loop(a) && b->kind == CHIPLET_LOOP && is_ring_loop(b) && a->body[0].lane == 1 && b->body[0].lane == 2 && a->body[0].ring != b->body[0].ring &&
+         a->body[0].operands[0].buffer == b->body[0].operands[0].buffer && a->body[0].factor == b->body[0].factor;
+}
+
 /* A loop over micro-batches: drained at its begin and after its last iteration; iterations overlap as far as what they touch allows. */
 static void emit_loop(chiplet_stream *s, const chiplet_op *op) {
-  if (is_ring_loop(op)) {
-    emit_ring(s, op);
-    return;
-  }
   if (op->trips == 0) return;
   chiplet_fence(s);
   uint8_t level = (uint8_t)s->depth++;
@@ -257,7 +287,15 @@ static void emit_loop(chiplet_stream *s, const chiplet_op *op) {
 static void emit_ops(chiplet_stream *s, const chiplet_op *ops, size_t count) {
   for (size_t i = 0; i < count; i++) {
     switch (ops[i].kind) {
-      case CHIPLET_LOOP: emit_loop(s, &ops[i]); break;
+      case CHIPLET_LOOP:
+        if (!is_ring_loop(&ops[i])) {
+          emit_loop(s, &ops[i]);
+        } else {
+          bool pair = i + 1 < count && are_halves(&ops[i], &ops[i + 1]);
+          emit_rings(s, &ops[i], pair ? 2 : 1);
+          i += pair;
+        }
+        break;
       case CHIPLET_LOAD:
       case CHIPLET_STORE: emit_dma(s, &ops[i]); break;
       case CHIPLET_COPY_PART: emit_copy_part(s, &ops[i]); break;

@@ -175,7 +175,15 @@ static void emit_fill(chiplet_stream *s, const chiplet_op *op) {
   if (n.loops[0].extent) emit_fill_nest(s, op, &n, op->scalar);
 }
 
-/* Reduced loops go inside: an element of the result is then finished by one instruction. */
+static void fill_result(chiplet_stream *s, const chiplet_op *op, nest n) {
+  for (int i = n.count; i-- > 0;)
+    if (n.loops[i].group) loop_erase(&n, i);
+  n.operand_count = 1;
+  nest_simplify(&n);
+  emit_fill_nest(s, op, &n, !strcmp(op->fn, "sum") ? 0 : !strcmp(op->fn, "max") ? -3.4028234663852886e38 : 3.4028234663852886e38);
+}
+
+/* Reduced loops go inside: an element of the result is then finished by one instruction, while there are at most four. */
 static void emit_reduce(chiplet_stream *s, const chiplet_op *op) {
   nest n = nest_make(s, op);
   bool result_empty = false;
@@ -185,20 +193,18 @@ static void emit_reduce(chiplet_stream *s, const chiplet_op *op) {
     result_empty |= n.loops[i].extent == 0 && !n.loops[i].group;
   }
   if (result_empty || (n.empty && op->accumulate)) return;
+  nest result = n;
   if (n.empty) { /* a sum of nothing */
-    for (int i = n.count; i-- > 0;)
-      if (n.loops[i].group) loop_erase(&n, i);
-    n.operand_count = 1;
-    nest_simplify(&n);
-    emit_fill_nest(s, op, &n, strcmp(op->fn, "sum") ? -3.4028234663852886e38 : 0);
+    fill_result(s, op, result);
     return;
   }
   nest_simplify(&n);
   for (int i = 0; i < n.count; i++) reduced += n.loops[i].group;
-  HCT_BUG_ON(reduced > 4, "a reduction over %d separate loops", reduced);
+  bool in_parts = reduced > 4 && !op->accumulate;
+  if (in_parts) fill_result(s, op, result);
   hct_instr instr = chiplet_instr(op, HCT_OP_RED);
   instr.fn = hct_function_by_name("RED", op->fn)->code;
-  instr.accumulate = op->accumulate;
+  instr.accumulate = op->accumulate || in_parts;
   emit_four(s, op, instr, &n);
 }
 

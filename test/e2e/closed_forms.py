@@ -9,6 +9,13 @@ For a linear layer [k, n] whose input is split [tokens over a, features over b] 
 Layers that read one input share its gathers and the reduce-scatter of its gradient. Embedding lookup is a reduce-scatter over rows,
 its gradient an all-gather. Everything else (norm statistics, loss, gradients of gains and biases) is all-reduced.
 
+Megatron, N dies as one axis: an all-reduce of the activations, 2(N-1)/N T hidden, after each second linear layer, of the gradient before each
+first one, of the embedding and of the gradient at the head; with split sequences an all-gather and a reduce-scatter, (N-1)/N T hidden each, in
+its place, and the inputs of first layers and the head gathered once more for the gradients of their weights.
+
+Optimus, [k, n]: forward X over columns (C-1)/RC T k and W over rows (R-1)/RC k n are gathered; backward W and X again, and dX over columns
+and dW over rows are reduce-scattered. Weights move once a batch, whatever the micro-batch.
+
 usage: closed_forms.py BIN_DIRECTORY WORK_DIRECTORY
 """
 import json
@@ -30,8 +37,44 @@ def linear(total, axes, tokens, mesh, k, outputs):
     total["reduce_scatter", ta] += (a - 1) * tokens * k / (a * b)
 
 
-def expected(model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
+def megatron(mesh, tokens, hidden, layers, sequence):
+    n, total = mesh["row"] * mesh["col"], defaultdict(float)
+    part = (n - 1) * tokens * hidden / n
+    if sequence:
+        total["all_gather", "flat"] = (6 * layers + 3) * part
+        total["reduce_scatter", "flat"] = (4 * layers + 2) * part
+    else:
+        total["all_reduce", "flat"] = (4 * layers + 2) * 2 * part
+    return total
+
+
+def summa(total, mesh, tokens, k, outputs):
+    r, c = mesh["row"], mesh["col"]
+    x, w = (c - 1) * tokens * k / (r * c), (r - 1) * k * sum(outputs) / (r * c)
+    total["all_gather", "col"] += 2 * x
+    total["reduce_scatter", "col"] += x
+    total["all_gather", "row"] += 2 * w
+    total["reduce_scatter", "row"] += w
+
+
+def optimus(model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
+    total = defaultdict(float)
+    embedding = (mesh["row"] - 1) * tokens * hidden / (mesh["row"] * mesh["col"])
+    total["reduce_scatter", "row"] += embedding
+    total["all_gather", "row"] += embedding
+    for _ in range(layers):
+        for k, outputs in ((hidden, [hidden, kv_hidden, kv_hidden]), (hidden, [hidden]), (hidden, [ffn, ffn] if model == "llama" else [ffn]), (ffn, [hidden])):
+            summa(total, mesh, tokens, k, outputs)
+    summa(total, mesh, tokens, hidden, [vocab])
+    return total
+
+
+def expected(strategy, model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
     """Elements that one die receives in a step, by (kind, mesh axis)."""
+    if strategy.startswith("megatron"):
+        return megatron(mesh, tokens, hidden, layers, strategy == "megatron-sequence")
+    if strategy == "optimus":
+        return optimus(model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden)
     rc, cr = ("row", "col"), ("col", "row")
     total = defaultdict(float)
     r, c = mesh["row"], mesh["col"]
@@ -50,15 +93,17 @@ def counted(report, axis_sizes):
     """Sum over the report's rows; every die must have received the same."""
     total = defaultdict(float)
     for row in report["collectives"]:
-        if row["kind"] == "all_reduce":
+        if row["kind"] == "all_reduce" and row["axis"] != "flat":
             continue
+        if row["layer"] == "position" and row["axis"] != "flat" and report["program"]["strategy"] == "megatron-sequence":
+            continue  # the gradient of the position embedding, a sum over tokens
         low, high = row["received_bytes_per_die_min"], row["received_bytes_per_die_max"]
         assert low == high, f"dies received different amounts where sizes divide: {row}"
         total[row["kind"], row["axis"]] += low / F32
     return total
 
 
-def check(bin_directory, work, name, mesh, micro_batch, sizes):
+def check(bin_directory, work, name, mesh, micro_batch, sizes, strategy):
     batch, seq, hidden, heads, kv, ffn, vocab, layers = sizes
     model = "llama" if name.startswith("llama") else "gpt2"
     onnx, image, report = (work / f"{name}.{e}" for e in ("onnx", "hct", "json"))
@@ -68,17 +113,17 @@ def check(bin_directory, work, name, mesh, micro_batch, sizes):
     architecture = "tinyllama-1.1b" if model == "llama" else "gpt2"
     run(bin_directory / "hecaton-model", architecture, *overrides, "-o", onnx)
     run(bin_directory / "hecaton-compile", onnx, "--package=hecaton-4x4", f"--mesh={mesh['row']}x{mesh['col']}",
-        f"--micro-batch={micro_batch}", "--optimizer=sgd", "-o", image)
+        f"--micro-batch={micro_batch}", "--optimizer=sgd", f"--strategy={strategy}", "-o", image)
     run(bin_directory / "hecaton-sim", image, "--mode=timing", "--report", report)
     got = json.loads(report.read_text())
     assert got["program"]["fallbacks"] == 0, got["program"]
-    want = expected(model, mesh, batch * seq, hidden, ffn, vocab, layers, hidden * kv // heads)
+    want = expected(strategy, model, mesh, batch * seq, hidden, ffn, vocab, layers, hidden * kv // heads)
     have = counted(got, mesh)
     for key in sorted(set(want) | set(have)):
         if want[key] != have[key]:
-            print(f"FAIL {name} {mesh['row']}x{mesh['col']} micro-batch {micro_batch}: {key}: counted {have[key]:.1f} elements, closed form {want[key]:.1f}")
+            print(f"FAIL {strategy} {name} {mesh['row']}x{mesh['col']} micro-batch {micro_batch}: {key}: counted {have[key]:.1f} elements, closed form {want[key]:.1f}")
             return False
-    print(f"ok {name} {mesh['row']}x{mesh['col']} micro-batch {micro_batch}: {sum(want.values()):.0f} elements a die")
+    print(f"ok {strategy} {name} {mesh['row']}x{mesh['col']} micro-batch {micro_batch}: {sum(want.values()):.0f} elements a die")
     return True
 
 
@@ -90,7 +135,12 @@ def main():
     good = True
     for rows, cols, micro_batch in ((1, 1, 8), (2, 2, 8), (2, 2, 4), (4, 2, 4), (2, 4, 8), (4, 4, 4), (1, 4, 4), (4, 1, 8)):
         for name, sizes in (("gpt2", gpt2), ("llama", llama)):
-            good &= check(bin_directory, work, name, {"row": rows, "col": cols}, micro_batch, sizes)
+            good &= check(bin_directory, work, name, {"row": rows, "col": cols}, micro_batch, sizes, "hecaton")
+    gpt2, llama = (16, 8, 64, 16, 16, 256, 96, 2), (16, 8, 64, 16, 16, 128, 96, 2)  # heads and samples that all dies divide
+    for strategy in ("megatron-ring", "megatron-torus", "megatron-sequence", "optimus"):
+        for rows, cols, micro_batch in ((2, 2, 16), (2, 2, 8), (4, 2, 16), (2, 4, 8), (4, 4, 16)):
+            for name, sizes in (("gpt2", gpt2), ("llama", llama)):
+                good &= check(bin_directory, work, name, {"row": rows, "col": cols}, micro_batch, sizes, strategy)
     sys.exit(0 if good else 1)
 
 

@@ -90,6 +90,47 @@ static void test_rings(void) {
     }
 }
 
+/* Routes a message as the machine does, columns first, and counts it on the directed links it crosses. */
+static int route(int *links, int64_t cols, int64_t from, int64_t to) {
+  int64_t row = from / cols, col = from % cols;
+  int hops = 0;
+  for (; col != to % cols; hops++) {
+    bool east = col < to % cols;
+    links[(row * cols + col) * 4 + east]++;
+    col += east ? 1 : -1;
+  }
+  for (; row != to / cols; hops++) {
+    bool south = row < to / cols;
+    links[(row * cols + col) * 4 + 2 + south]++;
+    row += south ? 1 : -1;
+  }
+  return hops;
+}
+
+/* Flat rings visit every die once; both directions at once, no directed link carries two edges, and at most one hop has two links. On 3 x 3
+ * dies no such cycle exists: there two edges share links. */
+static void test_flat_rings(void) {
+  for (int64_t rows = 2; rows < 12; rows++)
+    for (int64_t cols = 2; cols < 12; cols++) {
+      int links[12 * 12 * 4] = {0}, most = 0, long_hops = 0;
+      for (int ring = HCT_RING_FLAT0; ring <= HCT_RING_FLAT1; ring++) {
+        bool seen[12 * 12] = {false};
+        for (int64_t p = 0; p < rows * cols; p++) {
+          int64_t die = hct_ring_die((hct_ring)ring, rows, cols, 0, 0, p), next = hct_ring_die((hct_ring)ring, rows, cols, 0, 0, p + 1);
+          CHECK(die >= 0 && die < rows * cols && !seen[die]);
+          seen[die] = true;
+          CHECK(hct_ring_position((hct_ring)ring, rows, cols, die / cols, die % cols) == p);
+          long_hops += route(links, cols, die, next) != 1;
+        }
+      }
+      for (size_t i = 0; i < HCT_COUNT(links); i++)
+        if (links[i] > most) most = links[i];
+      bool odd = rows % 2 && cols % 2;
+      CHECK(long_hops == (odd ? 2 : 0)); /* one in each direction */
+      CHECK(most == (rows == 3 && cols == 3 ? 2 : 1));
+    }
+}
+
 typedef struct cover { int seen[64]; int64_t next; } cover;
 static void cover_visit(void *user, int64_t tile, int64_t global) {
   cover *c = user;
@@ -119,6 +160,7 @@ int main(void) {
   test_round_trips(diags);
   test_damage(diags);
   test_rings();
+  test_flat_rings();
   test_layouts_cover();
   hct_diags_destroy(diags);
   return 0;
