@@ -227,7 +227,8 @@ hct_status hct_image_check(hct_diags *diags, hct_loc loc, const hct_image *image
   for (size_t i = 0; i < image->tensor_count; i++) {
     const hct_tensor *t = &image->tensors[i];
     bool timed = hct_layout_uses_axis(&t->layout, HCT_AXIS_TIME);
-    if (t->micro_batch_stride > MAX_BYTES / INT32_MAX || (timed && image->batch > image->micro_batch && t->micro_batch_stride == 0 && hct_layout_elements(&t->layout) > 0))
+    int64_t parts = image->batch / image->micro_batch + 1;
+    if (t->micro_batch_stride > MAX_BYTES / parts || (timed && image->batch > image->micro_batch && t->micro_batch_stride == 0 && hct_layout_elements(&t->layout) > 0))
       return hct_error(diags, HCT_E_IMAGE, loc, "tensor '%s': its micro-batch stride does not fit", t->name);
     if (t->tile_bytes > image->dram_bytes_used || t->dram_offset > image->dram_bytes_used - t->tile_bytes || tensor_extent(image, t) > t->tile_bytes)
       return hct_error(diags, HCT_E_IMAGE, loc, "tensor '%s' lies outside of the dies' DRAM regions", t->name);
