@@ -39,6 +39,7 @@ def model(name, nodes, inputs, outputs, initializers=(), opset=17):
 
 def compile_refused(name, wanted, path, *options, status=1):
     out = WORK / f"{name}.out"
+    out.unlink(missing_ok=True)
     refused(name, wanted, status, BIN / "hecaton-compile", path, "-o", out, *options, output=out)
 
 
