@@ -79,6 +79,11 @@ static json_t *time_json(const hct_report_input *in, const totals *t) {
   json_object_set_new(json, "busiest_channel_s", json_real((double)in->timing->busiest_channel_ps * 1e-12));
   json_object_set_new(json, "lower_bound_s", json_real(t->lower_bound_s));
   json_object_set_new(json, "lower_bound_by", json_string(t->bound));
+  if (hct_image_meta(in->image, "predicted_step_s")) {
+    double predicted = meta_number(in->image, "predicted_step_s");
+    json_object_set_new(json, "predicted_step_s", json_real(predicted));
+    json_object_set_new(json, "prediction_error", json_real(t->step_s > 0 ? predicted / t->step_s - 1 : 0));
+  }
   return json;
 }
 

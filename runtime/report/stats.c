@@ -14,34 +14,6 @@ void hct_stats_clear(hct_stats *stats) {
   memset(stats->sources, 0, stats->die_count * stats->source_count * sizeof *stats->sources);
 }
 
-int64_t hct_instr_elements(const hct_instr *instr) {
-  int dims = hct_opcode_lookup(instr->opcode)->dims;
-  int64_t elements = dims ? 1 : 0;
-  for (int d = 0; d < dims; d++) elements *= instr->shape[d];
-  return elements;
-}
-
-int64_t hct_view_bytes(const hct_instr *instr, unsigned view) {
-  int dims = hct_opcode_lookup(instr->opcode)->dims;
-  int64_t elements = 1;
-  for (int d = 0; d < dims; d++)
-    if (instr->shape[d] == 0) return 0;
-    else if (instr->views[view].stride[d]) elements *= instr->shape[d];
-  return elements * (int64_t)hct_dtype_bytes(instr->views[view].dtype);
-}
-
-int64_t hct_instr_sram_bytes(const hct_instr *instr) {
-  const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
-  int64_t bytes = 0;
-  for (unsigned v = 0; v < info->view_count; v++) {
-    if (info->views[v].space != HCT_SPACE_SRAM) continue;
-    hct_access access = info->views[v].access;
-    bool twice = access == HCT_ACCESS_MODIFY || (access == HCT_ACCESS_IF_ACCUMULATE && instr->accumulate);
-    bytes += hct_view_bytes(instr, v) * (twice ? 2 : 1);
-  }
-  return bytes;
-}
-
 void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr) {
   hct_die_stats *d = &stats->dies[die];
   hct_source_stats *s = &stats->sources[die * stats->source_count + (instr->source < stats->source_count ? instr->source : 0)];

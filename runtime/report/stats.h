@@ -4,6 +4,7 @@
 #define HCT_RUNTIME_REPORT_STATS_H
 
 #include "ir/isa/image.h"
+#include "ir/timing/rules.h"
 
 typedef struct hct_die_stats {
 #define HCT_STAT(field, text) uint64_t field;
@@ -27,9 +28,5 @@ void hct_stats_clear(hct_stats *stats);
 void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr);
 /* False, and a text that names the first difference, when two runs did not count the same. */
 bool hct_stats_agree(const hct_stats *a, const hct_stats *b, hct_text *out_difference);
-int64_t hct_instr_elements(const hct_instr *instr); /* product of the shape */
-/* Bytes that an instruction reads and writes in SRAM: each view's distinct elements once. */
-int64_t hct_instr_sram_bytes(const hct_instr *instr);
-int64_t hct_view_bytes(const hct_instr *instr, unsigned view); /* distinct elements (stride 0 repeats none) */
 
 #endif

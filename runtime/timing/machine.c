@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "runtime/timing/noc.h"
-#include "runtime/timing/rules.h"
+#include "ir/timing/rules.h"
 
 typedef struct engine {
   hct_issued *queue; /* ring of package->queue_depth */

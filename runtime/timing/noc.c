@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "runtime/timing/rules.h"
+#include "ir/timing/rules.h"
 
 enum { NORTH, EAST, SOUTH, WEST, MAX_PATH = 4096 };
 

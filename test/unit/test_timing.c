@@ -1,6 +1,6 @@
 /* Timing rules are equations: each is held against the equation or a printed figure of another simulator. */
 #include "runtime/timing/noc.h"
-#include "runtime/timing/rules.h"
+#include "ir/timing/rules.h"
 #include "test/unit/check.h"
 
 /* SCALE-Sim v2, output-stationary, GEMM M x N x K: it prints the formula less one. */
