@@ -25,7 +25,8 @@ static void streams_make(const chiplet_program *program, hct_arena *arena, hct_i
   image->streams = HCT_NEW_ARRAY(arena, hct_stream, dies);
   image->die_stream = HCT_NEW_ARRAY(arena, uint32_t, dies);
   for (size_t die = 0; die < dies; die++) {
-    chiplet_stream writer = {.program = program, .arena = arena, .row = (int64_t)die / program->cols, .col = (int64_t)die % program->cols, .batch_level = -1};
+    hct_arena *own = hct_arena_create();
+    chiplet_stream writer = {.program = program, .arena = own, .row = (int64_t)die / program->cols, .col = (int64_t)die % program->cols, .batch_level = -1};
     chiplet_emit(&writer);
     hct_stream stream = chiplet_stream_finish(&writer);
     encoded words = stream_encode(scratch, &stream);
@@ -33,9 +34,12 @@ static void streams_make(const chiplet_program *program, hct_arena *arena, hct_i
     snprintf(key, sizeof key, "%zu %016llx", words.count, (unsigned long long)hct_checksum(words.items, words.count * sizeof(uint64_t)));
     if (!hct_map_has(known, key)) {
       hct_map_put(known, key, (void *)(uintptr_t)image->stream_count);
-      image->streams[image->stream_count++] = stream;
+      hct_stream *kept = &image->streams[image->stream_count++];
+      *kept = (hct_stream){HCT_NEW_ARRAY(arena, hct_instr, stream.count), stream.count, stream.count};
+      memcpy(kept->items, stream.items, stream.count * sizeof *stream.items);
     }
     image->die_stream[die] = (uint32_t)(uintptr_t)hct_map_get(known, key);
+    hct_arena_destroy(own);
   }
   hct_arena_destroy(scratch);
 }

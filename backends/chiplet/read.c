@@ -79,6 +79,10 @@ static hct_status data_reference(tile_reader *r, const char *text, hct_tensor *t
   }
   int64_t offset, bytes;
   if (!hct_parse_i64(parts[1], &offset) || !hct_parse_i64(parts[2], &bytes) || offset < 0 || bytes < 0) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s'", text);
+  if (hct_pass_option(p->pass, "estimate-only", NULL)) { /* choose.c: the streams alone matter */
+    tensor->data = hct_arena_alloc(p->arena, 1);
+    return HCT_OK;
+  }
   const char *directory = p->pass->directory ? p->pass->directory : ".";
   const char *path = parts[0][0] == '/' ? parts[0] : hct_arena_printf(p->arena, "%s/%s", directory, parts[0]);
   hct_file file;

@@ -57,7 +57,14 @@ chiplet_item *chiplet_item_add(chiplet_stream *s, hct_engine engine, size_t acce
   return &s->items.items[index];
 }
 
-void chiplet_item_push(chiplet_stream *s, chiplet_item *item, hct_instr instr) { HCT_PUSH(s->arena, &item->code, instr); }
+/* Most items are one instruction, and instructions are large. */
+void chiplet_item_push(chiplet_stream *s, chiplet_item *item, hct_instr instr) {
+  if (item->code.capacity == 0) {
+    item->code.items = HCT_NEW(s->arena, hct_instr);
+    item->code.capacity = 1;
+  }
+  HCT_PUSH(s->arena, &item->code, instr);
+}
 
 void chiplet_sequencer_add(chiplet_stream *s, hct_instr instr) {
   chiplet_item item = {.engine = HCT_ENGINE_SEQ};

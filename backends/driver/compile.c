@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "backends/driver/choose.h"
 #include "backends/driver/driver.h"
 #include "compiler/import/import.h"
 #include "compiler/pipeline.h"
@@ -91,7 +92,7 @@ static int options_read(compile_job *job, int argc, char **argv) {
 /* Options whose feature is not there yet say so instead of being ignored. */
 static hct_status refuse_missing(hct_pass_context *pass) {
   static const struct { const char *option, *value; } missing[] = {
-      {"strategy", "auto"}, {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
+      {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
       {"overlap", "ring"}, {"recompute", "auto"}, {"recompute", "all"}, {"dtype", "bf16"}, {"dtype", "f16"}, {"emit", "onnx"},
   };
   hct_status status = HCT_OK;
@@ -172,8 +173,13 @@ static hct_status compile(compile_job *job) {
   if (status == HCT_OK) {
     const char *base = strrchr(job->model, '/') ? strrchr(job->model, '/') + 1 : job->model;
     hct_op_set(mlirModuleGetOperation(module), "hct.model", hct_attr_str(pass->context, base));
+    bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
+    if (level > HCT_LEVEL_GRAPH && !host) {
+      status = hct_pipeline_run(pass, module, HCT_LEVEL_GRAPH);
+      if (status == HCT_OK) status = hct_choose(pass, module);
+    }
     hct_pass_context_save(pass, module);
-    status = finish(pass, module, level, job->output);
+    if (status == HCT_OK) status = finish(pass, module, level, job->output);
     mlirModuleDestroy(module);
   }
   hct_context_destroy(pass->context);

@@ -79,7 +79,7 @@ compile_refused("noloss", ["E0302"], model("noloss", [node("Neg", ["x"], ["y"])]
 compile_refused("mesh", ["--mesh=0x4"], good, "--mesh=0x4")
 compile_refused("micro", ["--micro-batch=0"], good, "--micro-batch=0")
 compile_refused("optimizer", ["--optimizer=fast", "sgd"], good, "--optimizer=fast")
-compile_refused("strategy", ["does not work yet"], good, "--strategy=auto")
+compile_refused("schedule", ["does not work yet"], good, "--schedule=layerwise")
 compile_refused("strategy name", ["it must be one of hecaton, megatron-ring"], good, "--strategy=optimum")
 compile_refused("package", ["hecaton-9x9", "shipped"], good, "--package=hecaton-9x9")
 compile_refused("option", ["unrecognized option"], good, "--nonsense", status=2)

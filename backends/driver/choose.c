@@ -1,0 +1,109 @@
+#include "backends/driver/choose.h"
+
+#include <string.h>
+
+#include "backends/chiplet/chiplet.h"
+#include "compiler/pipeline.h"
+#include "compiler/strategy/strategy.h"
+#include "ir/timing/estimate.h"
+
+typedef struct candidate {
+  const char *strategy, *micro_batch;
+  bool fits;
+  hct_estimate estimate;
+} candidate;
+typedef struct candidate_list { candidate *items; size_t count, capacity; } candidate_list;
+
+static bool is_auto(const hct_pass_context *pass, const char *option, const char *fallback) { return !strcmp(hct_pass_option(pass, option, fallback), "auto"); }
+
+/* Dimension 0 of the first input that has one, as the partitioner takes it. */
+static int64_t batch_of(MlirModule module) {
+  MlirOperation function = hct_module_function(module);
+  MlirBlock body = hct_function_body(function);
+  for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
+    MlirAttribute role = hct_function_arg_attr(function, (size_t)a, "hct.role");
+    hct_shape shape;
+    if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "input")) continue;
+    if (hct_value_shape(mlirBlockGetArgument(body, a), &shape) && shape.rank > 0) return shape.dims[0];
+  }
+  return 1;
+}
+
+static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, candidate_list *list) {
+  if (!is_auto(pass, "micro-batch", "auto")) {
+    candidate one = {.strategy = name, .micro_batch = hct_pass_option(pass, "micro-batch", "auto")};
+    HCT_PUSH(pass->arena, list, one);
+    return;
+  }
+  for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
+    candidate one = {.strategy = name, .micro_batch = hct_arena_printf(pass->arena, "%lld", (long long)size)};
+    HCT_PUSH(pass->arena, list, one);
+    if (size <= 1) break;
+  }
+}
+
+static hct_map *options_copy(hct_arena *arena, const hct_map *options) {
+  hct_map *copy = hct_map_create(arena);
+  for (size_t i = 0; i < hct_map_count(options); i++) {
+    const char *key = hct_map_key_at(options, i);
+    if (strcmp(key, "print-ir-after") && strcmp(key, "time-passes")) hct_map_put(copy, key, hct_map_value_at(options, i));
+  }
+  return copy;
+}
+
+/* Compiles a copy of the module up to its streams, silently. */
+static void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c) {
+  hct_pass_context trial = *pass;
+  trial.diags = hct_diags_create(NULL);
+  trial.arena = hct_arena_create();
+  trial.options = options_copy(trial.arena, pass->options);
+  hct_map_put(trial.options, "estimate-only", hct_arena_strdup(trial.arena, "1"));
+  hct_map_put(trial.options, "strategy", hct_arena_strdup(trial.arena, c->strategy));
+  hct_map_put(trial.options, "micro-batch", hct_arena_strdup(trial.arena, c->micro_batch));
+  MlirModule copy = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
+  hct_image image;
+  hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
+  if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image);
+  c->fits = status == HCT_OK;
+  if (c->fits) c->estimate = hct_image_estimate(&image, &pass->package);
+  mlirModuleDestroy(copy);
+  hct_arena_destroy(trial.arena);
+  hct_diags_destroy(trial.diags);
+}
+
+static uint64_t dram_bytes(const candidate *c) { return c->estimate.dram_read_bytes + c->estimate.dram_write_bytes; }
+
+static bool better(const candidate *a, const candidate *b) {
+  double least = a->estimate.step_s < b->estimate.step_s ? a->estimate.step_s : b->estimate.step_s;
+  bool equal = a->estimate.step_s <= least * 1.001 && b->estimate.step_s <= least * 1.001;
+  return equal ? dram_bytes(a) < dram_bytes(b) : a->estimate.step_s < b->estimate.step_s;
+}
+
+hct_status hct_choose(hct_pass_context *pass, MlirModule module) {
+  bool any_strategy = is_auto(pass, "strategy", "hecaton");
+  if (!any_strategy && !is_auto(pass, "micro-batch", "auto")) return HCT_OK;
+  candidate_list list = {0};
+  const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
+  for (const char *at = names; *at;) {
+    size_t length = strcspn(at, ",");
+    candidates_add(pass, module, hct_arena_strndup(pass->arena, at, length), &list);
+    at += length;
+    at += strspn(at, ", ");
+  }
+  const candidate *best = NULL;
+  for (size_t i = 0; i < list.count; i++) {
+    candidate_try(pass, module, &list.items[i]);
+    if (list.items[i].fits && (!best || better(&list.items[i], best))) best = &list.items[i];
+  }
+  /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
+  const candidate *chosen = best ? best : &list.items[list.count - 1];
+  hct_map_put(pass->options, "strategy", hct_arena_strdup(pass->arena, chosen->strategy));
+  hct_map_put(pass->options, "micro-batch", hct_arena_strdup(pass->arena, chosen->micro_batch));
+  if (best && list.count > 1) {
+    hct_remark(pass->diags, (hct_loc){0}, "strategy %s with micro-batch %s: a step of %.4g s is predicted", best->strategy, best->micro_batch, best->estimate.step_s);
+    for (size_t i = 0; i < list.count; i++)
+      if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s with micro-batch %s: %.4g s", list.items[i].strategy, list.items[i].micro_batch, list.items[i].estimate.step_s);
+      else if (!list.items[i].fits) hct_note(pass->diags, "%s with micro-batch %s: does not fit", list.items[i].strategy, list.items[i].micro_batch);
+  }
+  return HCT_OK;
+}
