@@ -58,10 +58,17 @@ hct_status hct_pipeline_run(hct_pass_context *pass, MlirModule module, hct_level
   return HCT_OK;
 }
 
-hct_status hct_pipeline_run_pass(hct_pass_context *pass, MlirModule module, const char *flag) {
+static const pipeline_pass *pass_find(const char *flag) {
   for (size_t i = 0; i < HCT_COUNT(passes); i++)
-    if (!strcmp(passes[i].flag, flag)) return pass_run(pass, module, &passes[i]);
-  return hct_error(pass->diags, HCT_E_OPTION, (hct_loc){0}, "there is no pass '%s'", flag);
+    if (!strcmp(passes[i].flag, flag)) return &passes[i];
+  return NULL;
+}
+
+bool hct_pipeline_has_pass(const char *flag) { return pass_find(flag) != NULL; }
+
+hct_status hct_pipeline_run_pass(hct_pass_context *pass, MlirModule module, const char *flag) {
+  HCT_BUG_ON(!pass_find(flag), "there is no pass '%s'", flag);
+  return pass_run(pass, module, pass_find(flag));
 }
 
 void hct_pass_context_save(const hct_pass_context *pass, MlirModule module) {

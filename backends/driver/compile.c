@@ -4,11 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/backend.h"
 #include "backends/driver/choose.h"
 #include "backends/driver/driver.h"
+#include "backends/driver/output.h"
 #include "compiler/import/import.h"
-#include "compiler/pipeline.h"
 
 #define NEEDS required_argument
 #define NONE no_argument
@@ -114,25 +113,6 @@ static hct_status package_choose(hct_pass_context *pass) {
   return hct_package_remesh(pass->diags, &pass->package, rows, cols);
 }
 
-static hct_status dump_write(hct_pass_context *pass, MlirModule module, const char *path) {
-  hct_output *output;
-  hct_text text = {0};
-  hct_module_print(module, &text);
-  if (!strcmp(path, "-")) {
-    printf("%s\n", text.data);
-    hct_text_fini(&text);
-    return HCT_OK;
-  }
-  hct_status status = hct_output_open(pass->diags, path, &output);
-  if (status != HCT_OK) {
-    hct_text_fini(&text);
-    return status;
-  }
-  fwrite(text.data, 1, text.length, hct_output_stream(output));
-  hct_text_fini(&text);
-  return hct_output_commit(pass->diags, output);
-}
-
 /* The model's path as seen from the folder of the output: what dumps and images say. */
 static const char *reference_make(hct_pass_context *pass, const char *model, const char *output) {
   char *folder = dirname(hct_arena_strdup(pass->arena, output)), real_model[PATH_MAX], real_folder[PATH_MAX];
@@ -149,16 +129,6 @@ static const char *reference_make(hct_pass_context *pass, const char *model, con
   const char *reference = hct_arena_strdup(pass->arena, text.data);
   hct_text_fini(&text);
   return reference;
-}
-
-static hct_status finish(hct_pass_context *pass, MlirModule module, hct_level level, const char *output) {
-  if (level > HCT_LEVEL_TILE && !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) {
-    HCT_TRY(hct_pipeline_run(pass, module, HCT_LEVEL_GRAPH));
-    return hct_backend_host.emit(pass, module, level == HCT_LEVEL_ISA, output);
-  }
-  HCT_TRY(hct_pipeline_run(pass, module, level));
-  if (level <= HCT_LEVEL_TILE) return dump_write(pass, module, output);
-  return hct_backend_chiplet.emit(pass, module, level == HCT_LEVEL_ISA, output);
 }
 
 static hct_status compile(compile_job *job) {
@@ -179,7 +149,7 @@ static hct_status compile(compile_job *job) {
       if (status == HCT_OK) status = hct_choose(pass, module);
     }
     hct_pass_context_save(pass, module);
-    if (status == HCT_OK) status = finish(pass, module, level, job->output);
+    if (status == HCT_OK) status = hct_driver_emit(pass, module, level, job->output);
     mlirModuleDestroy(module);
   }
   hct_context_destroy(pass->context);
@@ -193,66 +163,5 @@ int hct_compile_main(int argc, char **argv) {
   if (code == 0) code = compile(&job) == HCT_OK ? 0 : 1;
   hct_arena_destroy(job.pass.arena);
   hct_diags_destroy(job.pass.diags);
-  return code < 0 ? 0 : code;
-}
-
-/* ---- hecaton-opt ---- */
-static hct_status opt_run(hct_pass_context *pass, const char *input, const char *output, hct_level level, bool emit, char **flags, int flag_count) {
-  hct_file file;
-  HCT_TRY(hct_file_map(pass->diags, input, &file));
-  char *text = hct_arena_strndup(pass->arena, (const char *)file.data, file.bytes);
-  hct_file_unmap(&file);
-  pass->directory = dirname(hct_arena_strdup(pass->arena, input));
-  MlirModule module;
-  HCT_TRY(hct_module_parse(pass->diags, pass->context, input, text, &module));
-  hct_status status = hct_module_verify(pass->diags, module, NULL);
-  if (status == HCT_OK) status = hct_pass_context_restore(pass, module);
-  for (int i = 0; i < flag_count && status == HCT_OK; i++) status = hct_pipeline_run_pass(pass, module, flags[i]);
-  if (status == HCT_OK && emit) {
-    status = finish(pass, module, level, output);
-  } else if (status == HCT_OK) {
-    status = dump_write(pass, module, output);
-  }
-  mlirModuleDestroy(module);
-  return status;
-}
-
-int hct_opt_main(int argc, char **argv) {
-  hct_pass_context pass = {.diags = hct_diags_create(stderr), .arena = hct_arena_create()};
-  pass.options = hct_map_create(pass.arena);
-  const char *input = NULL, *output = "-";
-  char *flags[64];
-  int flag_count = 0, code = 0;
-  bool emit = false;
-  hct_level level = HCT_LEVEL_IMAGE;
-  for (int i = 1; i < argc && code == 0; i++) {
-    if (!strcmp(argv[i], "--help")) {
-      printf("usage: hecaton-opt FILE.mlir [--PASS ...] [--emit=graph|dist|tile|isa|image] [-o OUT]\n\npasses:\n");
-      hct_pipeline_print(stdout);
-      code = -1;
-    } else if (!strcmp(argv[i], "--version")) {
-      printf("hecaton-opt %s\n", HCT_VERSION);
-      code = -1;
-    } else if (!strncmp(argv[i], "--hct-", 6) && flag_count < (int)HCT_COUNT(flags)) {
-      flags[flag_count++] = argv[i] + 2;
-    } else if (!strncmp(argv[i], "--emit=", 7) && hct_level_parse(argv[i] + 7, &level)) {
-      emit = true;
-    } else if (!strcmp(argv[i], "-o") && i + 1 < argc) {
-      output = argv[++i];
-    } else if (argv[i][0] != '-' && !input) {
-      input = argv[i];
-    } else {
-      fprintf(stderr, "hecaton-opt: '%s' is not understood; --help lists the options\n", argv[i]);
-      code = 2;
-    }
-  }
-  if (code == 0 && !input) code = (fprintf(stderr, "hecaton-opt: a file is needed\n"), 2);
-  if (code == 0) {
-    pass.context = hct_context_create(pass.diags);
-    code = opt_run(&pass, input, output, level, emit, flags, flag_count) == HCT_OK ? 0 : 1;
-    hct_context_destroy(pass.context);
-  }
-  hct_arena_destroy(pass.arena);
-  hct_diags_destroy(pass.diags);
   return code < 0 ? 0 : code;
 }

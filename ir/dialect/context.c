@@ -11,24 +11,30 @@
 
 static void text_append(MlirStringRef part, void *text) { hct_text_append(text, part.data, part.length); }
 
-/* MLIR's own messages (parse errors, IRDL violations) become ours, with MLIR's location text. */
+static void notes_add(hct_diags *diags, MlirDiagnostic diagnostic) {
+  for (intptr_t i = 0; i < mlirDiagnosticGetNumNotes(diagnostic); i++) {
+    hct_text note = {0};
+    mlirDiagnosticPrint(mlirDiagnosticGetNote(diagnostic, i), text_append, &note);
+    if (note.data && note.length < 400) hct_note(diags, "%s", note.data);
+    hct_text_fini(&note);
+  }
+}
+
+/* MLIR's own messages (parse errors, IRDL violations) become ours. */
 static MlirLogicalResult on_diagnostic(MlirDiagnostic diagnostic, void *user) {
   hct_diags *diags = user;
-  hct_text message = {0}, where = {0};
+  hct_arena *arena = hct_arena_create();
+  hct_text message = {0};
+  hct_loc loc = hct_loc_of_location(arena, mlirDiagnosticGetLocation(diagnostic));
   mlirDiagnosticPrint(diagnostic, text_append, &message);
-  mlirLocationPrint(mlirDiagnosticGetLocation(diagnostic), text_append, &where);
   const char *text = message.data ? message.data : "";
-  if (mlirDiagnosticGetSeverity(diagnostic) == MlirDiagnosticError) {
-    hct_error(diags, HCT_E_IR_INVALID, (hct_loc){.file = where.data}, "%s", text);
-    for (intptr_t i = 0; i < mlirDiagnosticGetNumNotes(diagnostic); i++) {
-      hct_text note = {0};
-      mlirDiagnosticPrint(mlirDiagnosticGetNote(diagnostic, i), text_append, &note);
-      if (note.data && note.length < 400) hct_note(diags, "%s", note.data);
-      hct_text_fini(&note);
-    }
-  }
+  MlirDiagnosticSeverity severity = mlirDiagnosticGetSeverity(diagnostic);
+  if (severity == MlirDiagnosticError) hct_error(diags, HCT_E_IR_INVALID, loc, "%s", text);
+  else if (severity == MlirDiagnosticWarning) hct_warning(diags, loc, "%s", text);
+  else hct_remark(diags, loc, "%s", text);
+  notes_add(diags, diagnostic);
   hct_text_fini(&message);
-  hct_text_fini(&where);
+  hct_arena_destroy(arena);
   return mlirLogicalResultSuccess();
 }
 
@@ -57,7 +63,7 @@ void hct_context_destroy(MlirContext context) { mlirContextDestroy(context); }
 
 hct_status hct_module_parse(hct_diags *diags, MlirContext context, const char *file_name, const char *text, MlirModule *out_module) {
   size_t errors = hct_diags_error_count(diags);
-  MlirOperation op = mlirOperationCreateParse(context, hct_ref(text), hct_ref(file_name));
+  MlirOperation op = mlirOperationCreateParse(context, hct_ref(text), hct_ref(file_name)); /* locations: lines of `text` */
   if (mlirOperationIsNull(op)) {
     if (hct_diags_error_count(diags) == errors) hct_error(diags, HCT_E_SYNTAX, (hct_loc){.file = file_name}, "not an MLIR module");
     return HCT_REFUSED;

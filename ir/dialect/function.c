@@ -149,6 +149,7 @@ MlirLocation hct_location_node(MlirContext context, const char *file, int64_t in
 }
 
 hct_loc hct_loc_of_location(hct_arena *arena, MlirLocation location) {
+  if (mlirLocationIsACallSite(location)) return hct_loc_of_location(arena, mlirLocationCallSiteGetCallee(location));
   if (mlirLocationIsAFused(location) && mlirLocationFusedGetNumLocations(location) > 0) {
     unsigned count = mlirLocationFusedGetNumLocations(location);
     MlirLocation *parts = HCT_NEW_ARRAY(arena, MlirLocation, count);
@@ -164,7 +165,8 @@ hct_loc hct_loc_of_location(hct_arena *arena, MlirLocation location) {
   if (mlirLocationIsAFileLineColRange(location)) {
     MlirStringRef file = mlirIdentifierStr(mlirLocationFileLineColRangeGetFilename(location));
     loc.file = hct_arena_strndup(arena, file.data, file.length);
-    if (!loc.where) loc.where = hct_arena_printf(arena, "%d:%d", mlirLocationFileLineColRangeGetStartLine(location), mlirLocationFileLineColRangeGetStartColumn(location));
+    if (!loc.where && mlirLocationFileLineColRangeGetStartLine(location) > 0) /* 0: the text as a whole */
+      loc.where = hct_arena_printf(arena, "%d:%d", mlirLocationFileLineColRangeGetStartLine(location), mlirLocationFileLineColRangeGetStartColumn(location));
   }
   return loc;
 }

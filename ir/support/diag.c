@@ -6,6 +6,8 @@ struct hct_diags {
   FILE *out;
   hct_text text;
   size_t errors;
+  hct_diag_sink sink;
+  void *sink_user;
 };
 
 hct_diags *hct_diags_create(FILE *out) {
@@ -21,40 +23,53 @@ void hct_diags_destroy(hct_diags *diags) {
   free(diags);
 }
 
+void hct_diags_set_sink(hct_diags *diags, hct_diag_sink sink, void *user) {
+  diags->sink = sink;
+  diags->sink_user = user;
+}
+
 size_t hct_diags_error_count(const hct_diags *diags) { return diags->errors; }
 
 const char *hct_diags_text(const hct_diags *diags) { return diags->text.data ? diags->text.data : ""; }
 
-static void line_vprintf(hct_diags *diags, const char *prefix, const char *fmt, va_list args) {
-  size_t start = diags->text.length;
-  hct_text_append(&diags->text, prefix, __builtin_strlen(prefix));
+long hct_loc_line(hct_loc loc) {
+  char *end;
+  if (!loc.where || loc.where[0] < '0' || loc.where[0] > '9') return 0;
+  long line = strtol(loc.where, &end, 10);
+  return *end == ':' || !*end ? line : 0;
+}
+
+static void prefix_print(hct_text *text, const hct_diag *diag) {
+  static const char *const kinds[] = {"error", "warning", "remark", "note", "hint"};
+  if (diag->kind >= HCT_DIAG_NOTE) {
+    hct_text_printf(text, "  %s: ", kinds[diag->kind]);
+    return;
+  }
+  if (diag->loc.file) hct_text_printf(text, "%s:%s", diag->loc.file, hct_loc_line(diag->loc) ? "" : " ");
+  if (diag->loc.where) hct_text_printf(text, "%s: ", diag->loc.where);
+  hct_text_printf(text, "%s", kinds[diag->kind]);
+  if (diag->kind == HCT_DIAG_ERROR) hct_text_printf(text, "[E%04d]", (int)diag->code);
+  hct_text_printf(text, ": ");
+}
+
+static void emit(hct_diags *diags, hct_diag diag, const char *fmt, va_list args) {
+  size_t start = diags->text.length, message;
+  prefix_print(&diags->text, &diag);
+  message = diags->text.length;
   hct_text_vprintf(&diags->text, fmt, args);
+  diags->errors += diag.kind == HCT_DIAG_ERROR;
+  diag.message = diags->text.data + message;
+  if (diags->sink) diags->sink(diags->sink_user, &diag);
   hct_text_append(&diags->text, "\n", 1);
   if (!diags->out) return;
   fputs(diags->text.data + start, diags->out);
   fflush(diags->out);
 }
 
-static void located_vprintf(hct_diags *diags, hct_loc loc, const char *kind, const char *fmt, va_list args) {
-  hct_text prefix = {0};
-  if (loc.file) hct_text_printf(&prefix, "%s:%s", loc.file, loc.where && loc.where[0] >= '0' && loc.where[0] <= '9' ? "" : " ");
-  if (loc.where) hct_text_printf(&prefix, "%s: ", loc.where);
-  hct_text_printf(&prefix, "%s: ", kind);
-  line_vprintf(diags, prefix.data, fmt, args);
-  hct_text_fini(&prefix);
-}
-
-static void error_vprintf(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, va_list args) {
-  char kind[32];
-  snprintf(kind, sizeof kind, "error[E%04d]", (int)code);
-  located_vprintf(diags, loc, kind, fmt, args);
-  diags->errors++;
-}
-
 hct_status hct_error(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  error_vprintf(diags, code, loc, fmt, args);
+  emit(diags, (hct_diag){.kind = HCT_DIAG_ERROR, .code = code, .loc = loc}, fmt, args);
   va_end(args);
   return HCT_REFUSED;
 }
@@ -62,7 +77,7 @@ hct_status hct_error(hct_diags *diags, hct_diag_code code, hct_loc loc, const ch
 hct_status hct_failure(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  error_vprintf(diags, code, loc, fmt, args);
+  emit(diags, (hct_diag){.kind = HCT_DIAG_ERROR, .code = code, .loc = loc}, fmt, args);
   va_end(args);
   return HCT_FAILED;
 }
@@ -70,27 +85,27 @@ hct_status hct_failure(hct_diags *diags, hct_diag_code code, hct_loc loc, const 
 void hct_remark(hct_diags *diags, hct_loc loc, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  located_vprintf(diags, loc, "remark", fmt, args);
+  emit(diags, (hct_diag){.kind = HCT_DIAG_REMARK, .loc = loc}, fmt, args);
   va_end(args);
 }
 
 void hct_warning(hct_diags *diags, hct_loc loc, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  located_vprintf(diags, loc, "warning", fmt, args);
+  emit(diags, (hct_diag){.kind = HCT_DIAG_WARNING, .loc = loc}, fmt, args);
   va_end(args);
 }
 
 void hct_note(hct_diags *diags, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  line_vprintf(diags, "  note: ", fmt, args);
+  emit(diags, (hct_diag){.kind = HCT_DIAG_NOTE}, fmt, args);
   va_end(args);
 }
 
 void hct_hint(hct_diags *diags, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  line_vprintf(diags, "  hint: ", fmt, args);
+  emit(diags, (hct_diag){.kind = HCT_DIAG_HINT}, fmt, args);
   va_end(args);
 }

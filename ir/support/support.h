@@ -54,6 +54,18 @@ hct_diags *hct_diags_create(FILE *out);
 void hct_diags_destroy(hct_diags *diags);
 size_t hct_diags_error_count(const hct_diags *diags);
 const char *hct_diags_text(const hct_diags *diags);
+/* Every diagnostic, one at a time, beside the text: what --verify-diagnostics listens to. A note or hint has no place of its own:
+ * it belongs to the error, warning or remark before it. */
+typedef enum hct_diag_kind { HCT_DIAG_ERROR, HCT_DIAG_WARNING, HCT_DIAG_REMARK, HCT_DIAG_NOTE, HCT_DIAG_HINT } hct_diag_kind;
+typedef struct hct_diag {
+  hct_diag_kind kind;
+  hct_diag_code code;  /* of errors */
+  hct_loc loc;
+  const char *message; /* until the sink returns */
+} hct_diag;
+typedef void (*hct_diag_sink)(void *user, const hct_diag *diag);
+void hct_diags_set_sink(hct_diags *diags, hct_diag_sink sink, void *user);
+long hct_loc_line(hct_loc loc); /* of a `where` that is a line, or LINE:COLUMN; else 0 */
 /* Each returns the status to return, so that `return hct_error(...)` reads naturally. */
 hct_status hct_error(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) HCT_PRINTF(4, 5);
 hct_status hct_failure(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) HCT_PRINTF(4, 5);

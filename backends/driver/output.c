@@ -1,0 +1,31 @@
+#include "backends/driver/output.h"
+
+#include <string.h>
+
+#include "backends/backend.h"
+
+hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *text) {
+  if (!strcmp(path, "-")) {
+    fwrite(text->data, 1, text->length, stdout);
+    return HCT_OK;
+  }
+  hct_output *output;
+  HCT_TRY(hct_output_open(diags, path, &output));
+  fwrite(text->data, 1, text->length, hct_output_stream(output));
+  return hct_output_commit(diags, output);
+}
+
+hct_status hct_driver_emit(hct_pass_context *pass, MlirModule module, hct_level level, const char *path) {
+  if (level > HCT_LEVEL_TILE && !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) {
+    HCT_TRY(hct_pipeline_run(pass, module, HCT_LEVEL_GRAPH));
+    return hct_backend_host.emit(pass, module, level == HCT_LEVEL_ISA, path);
+  }
+  HCT_TRY(hct_pipeline_run(pass, module, level));
+  if (level > HCT_LEVEL_TILE) return hct_backend_chiplet.emit(pass, module, level == HCT_LEVEL_ISA, path);
+  hct_text text = {0};
+  hct_module_print(module, &text);
+  hct_text_append(&text, "\n", 1);
+  hct_status status = hct_driver_write(pass->diags, path, &text);
+  hct_text_fini(&text);
+  return status;
+}

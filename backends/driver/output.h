@@ -1,0 +1,11 @@
+/* What hecaton-compile and hecaton-opt share: from a module to what was asked for. */
+#ifndef HCT_BACKENDS_DRIVER_OUTPUT_H
+#define HCT_BACKENDS_DRIVER_OUTPUT_H
+
+#include "compiler/pipeline.h"
+
+hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *text); /* "-": standard output */
+/* Runs the rest of the pipeline up to `level`, and writes the dump, the streams' text or the image there. */
+hct_status hct_driver_emit(hct_pass_context *pass, MlirModule module, hct_level level, const char *path);
+
+#endif
