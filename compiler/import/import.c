@@ -8,7 +8,7 @@
 
 static const struct { const char *name; int64_t opset; import_function function; } onnx_ops[] = {
 #define HCT_ONNX_OP(name, opset, function) {#name, opset, function},
-#include "compiler/import/onnx_ops.def"
+#include "ir/dialect/onnx_ops.def"
 #undef HCT_ONNX_OP
 };
 
@@ -230,6 +230,10 @@ static hct_status import_node(importer *im, size_t index) {
   im->node_index = index;
   im->loc = node_loc(im, index);
   im->builder.location = hct_location_node(im->context, im->file, (int64_t)index, im->node->name && im->node->name[0] ? im->node->name : im->node->op_type);
+  return import_run(im);
+}
+
+hct_status import_run(importer *im) {
   for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++) {
     if (strcmp(onnx_ops[i].name, im->node->op_type)) continue;
     if (im->node->n_input && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
@@ -254,8 +258,9 @@ static hct_status refuse_cycle(importer *im, const bool *done) {
   return HCT_REFUSED;
 }
 
-static hct_status import_nodes(importer *im) {
-  size_t left = im->graph->n_node;
+/* `out_order`: the nodes as they were run. */
+static hct_status import_nodes(importer *im, size_t *out_order) {
+  size_t left = im->graph->n_node, at = 0;
   bool *done = HCT_NEW_ARRAY(im->arena, bool, left + 1);
   for (bool moved = true; left && moved;) {
     moved = false;
@@ -263,6 +268,7 @@ static hct_status import_nodes(importer *im) {
       if (done[n] || !node_is_ready(im, im->graph->node[n])) continue;
       HCT_TRY(import_node(im, n));
       done[n] = moved = true;
+      out_order[at++] = n;
       left--;
     }
   }
@@ -289,29 +295,47 @@ static hct_status import_results(importer *im, MlirOperation function) {
   return HCT_OK;
 }
 
-static hct_status import_graph(importer *im, const wire_list *wire, const char *reference, MlirModule *out_module) {
-  MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
-  MlirModule module = mlirModuleCreateEmpty(location);
+MlirOperation import_function_create(MlirContext context, MlirLocation location, MlirBlock *out_body) {
   MlirRegion region = mlirRegionCreate();
-  im->body = mlirBlockCreate(0, NULL, NULL);
-  mlirRegionAppendOwnedBlock(region, im->body);
+  *out_body = mlirBlockCreate(0, NULL, NULL);
+  mlirRegionAppendOwnedBlock(region, *out_body);
   MlirOperationState state = mlirOperationStateGet(hct_ref("func.func"), location);
   MlirNamedAttribute attributes[] = {
-      mlirNamedAttributeGet(mlirIdentifierGet(im->context, hct_ref("sym_name")), hct_attr_str(im->context, "step")),
-      mlirNamedAttributeGet(mlirIdentifierGet(im->context, hct_ref("function_type")), mlirTypeAttrGet(mlirFunctionTypeGet(im->context, 0, NULL, 0, NULL))),
+      mlirNamedAttributeGet(mlirIdentifierGet(context, hct_ref("sym_name")), hct_attr_str(context, "step")),
+      mlirNamedAttributeGet(mlirIdentifierGet(context, hct_ref("function_type")), mlirTypeAttrGet(mlirFunctionTypeGet(context, 0, NULL, 0, NULL))),
   };
   mlirOperationStateAddAttributes(&state, 2, attributes);
   mlirOperationStateAddOwnedRegions(&state, 1, &region);
-  MlirOperation function = mlirOperationCreate(&state);
-  mlirBlockAppendOwnedOperation(mlirModuleGetBody(module), function);
+  return mlirOperationCreate(&state);
+}
+
+void import_function_finish(MlirOperation function, MlirOperation like) {
+  static const char *const arrays[] = {"arg_attrs", "res_attrs"};
+  for (size_t i = 0; i < HCT_COUNT(arrays); i++) {
+    MlirAttribute attributes = mlirOperationGetAttributeByName(like, hct_ref(arrays[i]));
+    if (!mlirAttributeIsNull(attributes)) hct_op_set(function, arrays[i], attributes);
+  }
+  hct_function_update_type(function);
+  hct_function_eliminate_dead(function);
+}
+
+/* A trial first, which says what is known and what shapes the rest has, and refuses what is not supported; then the level itself. */
+static hct_status import_graph(importer *im, const wire_list *wire, const char *reference, MlirModule *out_module) {
+  MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
+  MlirModule module = mlirModuleCreateEmpty(location);
+  MlirOperation trial = import_function_create(im->context, location, &im->body);
+  size_t *order = HCT_NEW_ARRAY(im->arena, size_t, im->graph->n_node + 1);
   im->builder = (hct_builder){.context = im->context, .block = im->body, .location = location};
-  hct_status status = import_arguments(im, function, wire, reference);
-  if (status == HCT_OK) status = import_nodes(im);
-  if (status == HCT_OK) status = import_results(im, function);
+  hct_status status = import_arguments(im, trial, wire, reference);
+  if (status == HCT_OK) status = import_nodes(im, order);
+  if (status == HCT_OK) status = import_results(im, trial);
+  if (status == HCT_OK) status = import_level_write(im, trial, order, im->graph->n_node, module);
+  mlirOperationDestroy(trial);
   if (status != HCT_OK) {
     mlirModuleDestroy(module);
     return status;
   }
+  hct_op_set(mlirModuleGetOperation(module), "hct.opset", hct_attr_i64(im->context, im->opset));
   *out_module = module;
   return HCT_OK;
 }

@@ -1,5 +1,5 @@
-/* ONNX to the graph level (protobuf-c). Shape arithmetic and masks whose inputs are known are folded on the way; what depends on
- * run-time inputs or on float initializers becomes hct_graph operators. Symbolic dimensions are bound by --dim and --shape. */
+/* ONNX to the onnx level (protobuf-c). Shape arithmetic and masks whose inputs are known are folded on the way; what depends on
+ * run-time inputs or on float initializers stays an onnx operator a node. Symbolic dimensions are bound by --dim and --shape. */
 #ifndef HCT_COMPILER_IMPORT_IMPORT_H
 #define HCT_COMPILER_IMPORT_IMPORT_H
 

@@ -138,3 +138,30 @@ MlirAttribute host_attribute(importer *im, const host_tensor *t) {
   hct_arena_destroy(scratch);
   return attribute;
 }
+
+bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor) {
+  if (!mlirAttributeIsADenseElements(attribute)) return false;
+  MlirType type = mlirAttributeGetType(attribute), element = mlirShapedTypeGetElementType(type);
+  hct_dtype dtype = HCT_F32;
+  if (mlirTypeIsAInteger(element)) {
+    unsigned width = mlirIntegerTypeGetWidth(element);
+    if (width != 64 && width != 32 && width != 1) return false;
+    dtype = width == 64 ? HCT_I64 : width == 32 ? HCT_I32 : HCT_BOOL;
+  } else if (!mlirTypeIsAF32(element)) {
+    return false;
+  }
+  int64_t dims[HCT_MAX_RANK], rank = mlirShapedTypeGetRank(type);
+  if (rank > HCT_MAX_RANK) return false;
+  for (int64_t d = 0; d < rank; d++) dims[d] = mlirShapedTypeGetDimSize(type, (intptr_t)d);
+  host_tensor t = host_create(im->arena, dtype, (size_t)rank, dims);
+  int64_t count = hct_shape_elements(&t.shape);
+  for (int64_t n = 0; n < count; n++) {
+    intptr_t at = (intptr_t)n;
+    if (dtype == HCT_F32) t.f[n] = (double)mlirDenseElementsAttrGetFloatValue(attribute, at);
+    else if (dtype == HCT_I64) t.i[n] = mlirDenseElementsAttrGetInt64Value(attribute, at);
+    else if (dtype == HCT_I32) t.i[n] = mlirDenseElementsAttrGetInt32Value(attribute, at);
+    else t.i[n] = mlirDenseElementsAttrGetBoolValue(attribute, at);
+  }
+  *out_tensor = t;
+  return true;
+}

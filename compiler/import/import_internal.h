@@ -50,6 +50,15 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
+hct_status import_run(importer *im); /* im->node through its function of onnx_ops.def; refused when there is none */
+
+/* ---- functions of modules ---- */
+MlirOperation import_function_create(MlirContext context, MlirLocation location, MlirBlock *out_body); /* @step(), empty */
+/* Arguments' and results' attributes as `like` has them; its type; without what nothing needs. */
+void import_function_finish(MlirOperation function, MlirOperation like);
+/* The onnx level of what a trial made of the nodes, in their order, into `module` (import_level.c). */
+hct_status import_level_write(importer *im, MlirOperation trial, const size_t *order, size_t count, MlirModule module);
+
 /* ---- known tensors (import_host.c) ---- */
 host_tensor host_create(hct_arena *arena, hct_dtype dtype, size_t rank, const int64_t *dims);
 bool host_is_float(const host_tensor *t);
@@ -61,6 +70,7 @@ bool dtype_from_onnx(int32_t type, hct_dtype *out_dtype);
 host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides);
 void host_strides(const hct_shape *shape, int64_t *out_strides);
 MlirAttribute host_attribute(importer *im, const host_tensor *t);
+bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor); /* false: not dense, or of another type */
 
 /* ---- building (import_build.c) ---- */
 MlirValue build_value(importer *im, import_value *value); /* the constant of a known one */
@@ -78,7 +88,7 @@ hct_shape shape_of(MlirValue value);
 bool broadcast_shape(const hct_shape *a, const hct_shape *b, hct_shape *out_shape);
 
 #define HCT_ONNX_OP(name, opset, function) hct_status function(importer *im);
-#include "compiler/import/onnx_ops.def"
+#include "ir/dialect/onnx_ops.def"
 #undef HCT_ONNX_OP
 
 #endif

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "ir/dialect/ir.h"
 
 MlirOperation hct_build(hct_builder *builder, const char *op_name, size_t operand_count, const MlirValue *operands, size_t result_count,
@@ -9,7 +11,9 @@ MlirOperation hct_build(hct_builder *builder, const char *op_name, size_t operan
     MlirNamedAttribute named = mlirNamedAttributeGet(mlirIdentifierGet(builder->context, hct_ref(attributes[i].name)), attributes[i].value);
     mlirOperationStateAddAttributes(&state, 1, &named);
   }
-  if (hct_dialect_is_variadic(op_name)) {
+  bool given = false; /* by the caller, where operands in the middle are absent */
+  for (size_t i = 0; i < attribute_count; i++) given |= !strcmp(attributes[i].name, "operandSegmentSizes");
+  if (!given && hct_dialect_is_variadic(op_name)) {
     int32_t present[HCT_MAX_VARIADIC];
     HCT_BUG_ON(operand_count > HCT_MAX_VARIADIC, "%s with %zu operands", op_name, operand_count);
     for (size_t i = 0; i < HCT_MAX_VARIADIC; i++) present[i] = i < operand_count;

@@ -99,4 +99,11 @@ MlirLocation hct_location_node(MlirContext context, const char *file, int64_t in
 hct_loc hct_loc_of(hct_arena *arena, MlirOperation op);
 hct_loc hct_loc_of_location(hct_arena *arena, MlirLocation location);
 
+/* ---- the onnx dialect (onnx_ops.def): ONNX's op_type and the operator's name, "onnx.layer_normalization" ---- */
+enum { HCT_ONNX_NAME_BYTES = 96 };
+void hct_onnx_op_name(const char *op_type, char out_name[HCT_ONNX_NAME_BYTES]);
+const char *hct_onnx_op_type(const char *op_name); /* NULL: no such operator */
+size_t hct_onnx_op_type_count(void);
+const char *hct_onnx_op_type_at(size_t index);
+
 #endif

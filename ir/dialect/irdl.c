@@ -70,8 +70,29 @@ static void op_print(hct_text *text, const dialect_op *op) {
   hct_text_printf(text, "  }\n");
 }
 
+/* Inputs and outputs of a node may be absent in the middle: optional ones, and attributes that say which are there. */
+static void onnx_print(hct_text *text) {
+  hct_text_printf(text, "irdl.dialect @onnx {\n");
+  for (size_t i = 0; i < hct_onnx_op_type_count(); i++) {
+    char name[HCT_ONNX_NAME_BYTES];
+    hct_onnx_op_name(hct_onnx_op_type_at(i), name);
+    hct_text_printf(text, "  irdl.operation @%s {\n", name + strlen("onnx."));
+    if (!strcmp(name, "onnx.constant")) {
+      hct_text_printf(text, "    %%r0 = irdl.any\n    %%a0 = irdl.any\n    irdl.attributes {\"value\" = %%a0}\n    irdl.results(r0: %%r0)\n  }\n");
+      continue;
+    }
+    optional_operands_print(text);
+    for (int r = 0; r < HCT_MAX_VARIADIC; r++) hct_text_printf(text, "    %%r%d = irdl.any\n", r);
+    hct_text_printf(text, "    irdl.results(");
+    for (int r = 0; r < HCT_MAX_VARIADIC; r++) hct_text_printf(text, "%sr%d: optional %%r%d", r ? ", " : "", r, r);
+    hct_text_printf(text, ")\n  }\n");
+  }
+  hct_text_printf(text, "}\n");
+}
+
 void hct_dialect_irdl_print(hct_text *text) {
   static const char *const dialects[] = {"hct_graph", "hct_tile"};
+  onnx_print(text);
   for (size_t d = 0; d < HCT_COUNT(dialects); d++) {
     hct_text_printf(text, "irdl.dialect @%s {\n", dialects[d]);
     if (!strcmp(dialects[d], "hct_tile")) hct_text_printf(text, "  irdl.type @sram\n  irdl.type @tensor\n");
