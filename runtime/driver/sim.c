@@ -1,6 +1,7 @@
 #include "runtime/driver/sim.h"
 
 #include <getopt.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,7 @@ typedef struct sim_job {
   hct_image image;
   hct_package package;
   hct_memory *memories;
+  hct_effects *effects;
   hct_host_program *host; /* NULL: a program for the package */
   hct_stats functional, timing;
   hct_machine_result result;
@@ -39,7 +41,7 @@ static void help_print(void) {
          "  --steps=N                       optimizer steps; an input with one leading axis more is taken step by step [1]\n"
          "  --set NAME=V                    lr, momentum, beta1, beta2, eps, weight-decay\n"
          "  --report FILE.json              the account, schema hecaton-report/1\n"
-         "  --threads=N                     numbers and times are the same for any N (one is used)\n"
+         "  --threads=N                     numbers and times are the same for any N [all cores]\n"
          "  --jitter=SEED                   perturbs every latency; numbers do not change\n"
          "  --no-recurrence                 simulates every iteration (it always does, so far)\n"
          "  --save-model FILE.onnx          does not work yet\n"
@@ -211,7 +213,8 @@ static hct_status run_functional(sim_job *job) {
   const hct_tensor *loss = hct_image_tensor(&job->image, HCT_ROLE_LOSS, NULL);
   job->losses = HCT_NEW_ARRAY(job->arena, double, (size_t)job->steps);
   hct_stats_init(&job->functional, job->arena, &job->image);
-  hct_machine_options options = {.memories = job->memories, .jitter = job->jitter, .seed = job->seed};
+  if (!job->host) job->effects = hct_effects_create(job->memories, (size_t)(job->image.rows * job->image.cols), (size_t)job->threads);
+  hct_machine_options options = {.effects = job->effects, .jitter = job->jitter, .seed = job->seed};
   for (int64_t step = 0; step < job->steps; step++) {
     for (size_t i = 0; i < job->inputs.count; i++) {
       const binding *b = &job->inputs.items[i];
@@ -277,16 +280,22 @@ static hct_status run(sim_job *job) {
     if (!agree) return HCT_REFUSED;
   }
   hct_report_input report = {.image = &job->image, .package = &job->package, .losses = job->losses, .loss_count = job->loss_count, .steps = job->steps,
-                             .stats = timing ? &job->timing : &job->functional, .timing = timing ? &job->result : NULL, .threads = (int)job->threads,
+                             .stats = timing ? &job->timing : &job->functional, .timing = timing ? &job->result : NULL, .threads = job->effects ? (int)hct_effects_threads(job->effects) : 1,
                              .wall_s = seconds_since(&start)};
   hct_report_print(&report, stdout);
   return job->report ? hct_report_write(job->diags, &report, job->report) : HCT_OK;
 }
 
+static int64_t cores(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 int hct_sim_main(int argc, char **argv) {
-  sim_job job = {.diags = hct_diags_create(stderr), .arena = hct_arena_create(), .steps = 1, .threads = 1};
+  sim_job job = {.diags = hct_diags_create(stderr), .arena = hct_arena_create(), .steps = 1, .threads = cores()};
   int code = options_read(&job, argc, argv);
   if (code == 0) code = run(&job) == HCT_OK ? 0 : 1;
+  hct_effects_destroy(job.effects);
   hct_loader_destroy(&job.image, job.memories);
   hct_host_program_close(job.host);
   hct_arena_destroy(job.arena);

@@ -57,6 +57,12 @@ static bool is_empty(const hct_instr *instr) {
   return false;
 }
 
+static int64_t elements_of(const hct_instr *message) {
+  int64_t elements = 1;
+  for (int d = 0; d < HCT_MAX_DIMS; d++) elements *= message->shape[d];
+  return elements;
+}
+
 bool hct_exec(const hct_issued *issued, const hct_memory *memory, char out_fault[256]) {
   exec_frame frame;
   uint8_t opcode = issued->instr->opcode;
@@ -87,24 +93,51 @@ bool hct_exec(const hct_issued *issued, const hct_memory *memory, char out_fault
   }
 }
 
+/* What does not depend on data or addresses. */
+static bool message_check(const hct_instr *send, const hct_instr *receive, char fault[256]) {
+  if (memcmp(send->shape, receive->shape, sizeof send->shape) == 0 && send->views[0].dtype == receive->views[0].dtype) return true;
+  snprintf(fault, 256, "a message of %lld %s meets a receive of %lld %s, or their shapes differ", (long long)elements_of(send), hct_dtype_name(send->views[0].dtype), (long long)elements_of(receive),
+           hct_dtype_name(receive->views[0].dtype));
+  return false;
+}
+
+static bool message_take(const hct_instr *receive, exec_frame *target) { return receive->opcode == HCT_OP_RECV ? exec_copy(target) : exec_reduce_into(target, receive->fn); }
+
 bool hct_exec_transfer(const hct_issued *send, const hct_memory *from, const hct_issued *receive, const hct_memory *to, char out_fault[256]) {
   exec_frame source, target;
-  int64_t elements[2] = {1, 1};
-  for (int d = 0; d < HCT_MAX_DIMS; d++) {
-    elements[0] *= send->instr->shape[d];
-    elements[1] *= receive->instr->shape[d];
-  }
-  if (elements[0] != elements[1] || send->instr->views[0].dtype != receive->instr->views[0].dtype) {
-    snprintf(out_fault, 256, "a message of %lld elements meets a receive of %lld", (long long)elements[0], (long long)elements[1]);
-    return false;
-  }
-  if (elements[0] == 0) return true;
+  if (!message_check(send->instr, receive->instr, out_fault)) return false;
+  if (elements_of(send->instr) == 0) return true;
   if (!frame_make(send, from, out_fault, &source) || !frame_make(receive, to, out_fault, &target)) return false;
-  bool same_shape = memcmp(send->instr->shape, receive->instr->shape, sizeof send->instr->shape) == 0;
-  if (!same_shape) {
-    snprintf(out_fault, 256, "a message and its receive have different shapes");
-    return false;
-  }
   target.view[1] = source.view[0];
-  return receive->instr->opcode == HCT_OP_RECV ? exec_copy(&target) : exec_reduce_into(&target, receive->instr->fn);
+  return message_take(receive->instr, &target);
+}
+
+int64_t hct_exec_message_bytes(const hct_instr *send) { return elements_of(send) * (int64_t)hct_dtype_bytes(send->views[0].dtype); }
+
+static exec_operand packed(const hct_instr *instr, uint8_t *data) {
+  exec_operand operand = {.data = data, .dtype = instr->views[0].dtype};
+  int64_t stride = (int64_t)hct_dtype_bytes(operand.dtype);
+  for (int d = HCT_MAX_DIMS - 1; d >= 0; d--) {
+    operand.stride[d] = stride;
+    stride *= instr->shape[d];
+  }
+  return operand;
+}
+
+bool hct_exec_send(const hct_issued *send, const hct_memory *from, const hct_instr *receive, uint8_t *out_data, char out_fault[256]) {
+  exec_frame frame;
+  if (!message_check(send->instr, receive, out_fault)) return false;
+  if (elements_of(send->instr) == 0) return true;
+  if (!frame_make(send, from, out_fault, &frame)) return false;
+  frame.view[1] = frame.view[0];
+  frame.view[0] = packed(send->instr, out_data);
+  return exec_copy(&frame);
+}
+
+bool hct_exec_receive(const hct_issued *receive, const hct_memory *to, uint8_t *data, char out_fault[256]) {
+  exec_frame frame;
+  if (elements_of(receive->instr) == 0) return true;
+  if (!frame_make(receive, to, out_fault, &frame)) return false;
+  frame.view[1] = packed(receive->instr, data);
+  return message_take(receive->instr, &frame);
 }

@@ -21,6 +21,10 @@ typedef struct hct_memory {
 bool hct_exec(const hct_issued *issued, const hct_memory *memory, char out_fault[256]);
 /* Moves a message: `send` on the sender's memory, `receive` on the receiver's. */
 bool hct_exec_transfer(const hct_issued *send, const hct_memory *from, const hct_issued *receive, const hct_memory *to, char out_fault[256]);
+/* The same in two halves, through a buffer of hct_exec_message_bytes. */
+int64_t hct_exec_message_bytes(const hct_instr *send);
+bool hct_exec_send(const hct_issued *send, const hct_memory *from, const hct_instr *receive, uint8_t *out_data, char out_fault[256]);
+bool hct_exec_receive(const hct_issued *receive, const hct_memory *to, uint8_t *data, char out_fault[256]);
 
 /* ---- inside runtime/exec ---- */
 typedef struct exec_operand {

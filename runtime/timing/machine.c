@@ -44,6 +44,7 @@ typedef struct machine {
   event *heap;
   size_t heap_count, heap_capacity;
   uint64_t random;
+  bool faulted; /* an effect has, maybe one handed over long ago */
   hct_status status;
 } machine;
 
@@ -110,13 +111,13 @@ static size_t ring_next(const machine *m, size_t index, hct_ring ring) { return 
 static size_t ring_previous(const machine *m, size_t index, hct_ring ring) { return ring_neighbour(m, index, ring, -1); }
 
 /* ---- faults ---- */
-static void fault(machine *m, size_t index, const hct_instr *instr, const char *text) {
-  if (m->status != HCT_OK) return;
+static void fault(machine *m, const hct_effect_fault *f) {
+  const hct_instr *instr = f->instr;
   const hct_source *source = instr->source < m->image->source_count ? &m->image->sources[instr->source] : NULL;
   hct_text line = {0};
   hct_instr_print(instr, &line);
-  m->status = hct_error(m->diags, HCT_E_FAULT, (hct_loc){.file = source && source->location[0] ? source->location : NULL}, "die %zu,%zu: %s", index / (size_t)m->image->cols,
-                        index % (size_t)m->image->cols, text);
+  m->status = hct_error(m->diags, HCT_E_FAULT, (hct_loc){.file = source && source->location[0] ? source->location : NULL}, "die %zu,%zu: %s", f->die / (size_t)m->image->cols,
+                        f->die % (size_t)m->image->cols, f->text);
   hct_note(m->diags, "while running '%s'", line.data);
   hct_text_fini(&line);
 }
@@ -242,22 +243,18 @@ static void retire(machine *m, size_t index, int engine_index) {
 static void transfer_complete(machine *m, size_t sender, hct_ring ring) {
   size_t receiver = ring_next(m, sender, ring);
   engine *send = &m->dies[sender].engines[HCT_ENGINE_SEND0 + 2 * ring], *receive = &m->dies[receiver].engines[HCT_ENGINE_RECV0 + 2 * ring];
-  char text[256];
-  if (m->options->memories &&
-      !hct_exec_transfer(engine_head(send), &m->options->memories[sender], engine_head(receive), &m->options->memories[receiver], text))
-    fault(m, receiver, engine_head(receive)->instr, text);
+  if (m->options->effects && !hct_effects_transfer(m->options->effects, sender, engine_head(send), receiver, engine_head(receive))) m->faulted = true;
   retire(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring);
   retire(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
 }
 
 static void complete(machine *m, const event *e) {
   const hct_instr *instr = engine_head(&m->dies[e->die].engines[e->engine])->instr;
-  char text[256];
   if (instr->opcode == HCT_OP_SEND) {
     transfer_complete(m, e->die, (hct_ring)((e->engine - HCT_ENGINE_SEND0) / 2));
     return;
   }
-  if (m->options->memories && !hct_exec(engine_head(&m->dies[e->die].engines[e->engine]), &m->options->memories[e->die], text)) fault(m, e->die, instr, text);
+  if (m->options->effects && !hct_effects_run(m->options->effects, e->die, engine_head(&m->dies[e->die].engines[e->engine]))) m->faulted = true;
   retire(m, e->die, e->engine);
 }
 
@@ -319,13 +316,15 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
     return hct_error(diags, HCT_E_IMAGE, (hct_loc){0}, "the image is for %lldx%lld dies, its package has %lldx%lld", (long long)image->rows, (long long)image->cols, (long long)package->rows, (long long)package->cols);
   machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
   machine_init(&m);
-  while (m.heap_count && m.status == HCT_OK) {
+  while (m.heap_count && !m.faulted) {
     event e = event_pop(&m);
     m.now_ps = e.time_ps;
     m.result.events++;
     if (e.kind == EVENT_ISSUE) issue(&m, e.die);
     else complete(&m, &e);
   }
+  hct_effect_fault first;
+  if (options->effects && !hct_effects_finish(options->effects, &first)) fault(&m, &first);
   if (m.status == HCT_OK) finish(&m);
   if (m.status == HCT_OK) {
     *out_result = m.result;

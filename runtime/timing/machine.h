@@ -1,6 +1,6 @@
-/* The package as a discrete-event machine: one event loop for both simulators (system.md, "Timing"). With memories it also moves and
- * computes data, each instruction's effect when it completes, so that the order of effects is that of the modelled time and a
- * missing wait shows as wrong numbers under --jitter; without, it moves time alone. Counters are counted at the same place.
+/* The package as a discrete-event machine: one event loop for both simulators (system.md, "Timing"). With effects it also moves and
+ * computes data, each instruction's effect handed over when it completes, so that the order of effects is that of the modelled time and
+ * a missing wait shows as wrong numbers under --jitter; without, it moves time alone. Counters are counted at the same place.
  *
  * Times are picoseconds, relative to the start of the step; nothing depends on absolute time or on a global counter, so a later
  * recurrence detector may compare and shift whole machine states. Ties: by time, then die, then engine. */
@@ -9,14 +9,14 @@
 
 #include "ir/isa/sequencer.h"
 #include "ir/package/package.h"
-#include "runtime/exec/exec.h"
+#include "runtime/exec/effects.h"
 #include "runtime/report/stats.h"
 
 typedef enum hct_die_activity { HCT_BUSY_MXU, HCT_BUSY_VPU, HCT_BUSY_NOP, HCT_BUSY_DRAM, HCT_IDLE, HCT_ACTIVITY_COUNT } hct_die_activity;
 
 typedef struct hct_machine_options {
-  const hct_memory *memories; /* one a die, row-major; NULL: time only */
-  bool jitter;                /* every latency is multiplied by a random factor from 1 to 2 */
+  hct_effects *effects; /* on the dies' memories; NULL: time only */
+  bool jitter;          /* every latency is multiplied by a random factor from 1 to 2 */
   uint64_t seed;
 } hct_machine_options;
 

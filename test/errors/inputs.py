@@ -113,6 +113,13 @@ sim("name", ["there is no input 'idz'"], "--input", f"idz={ids}")
 sim("notnpy", ["garbage.onnx"], "--input", f"ids={garbage}", "--input", f"labels={labels}")
 np.save(WORK / "high.npy", np.full((2, 4), 99, np.int64))
 sim("token", ["index 99", "16 rows"], "--input", f"ids={WORK}/high.npy", "--input", f"labels={labels}")
+bad = np.zeros((2, 4), np.int64)
+bad[0, 1], bad[0, 3], bad[1, 0], bad[1, 2] = 70, 71, 72, 73
+np.save(WORK / "many.npy", bad)
+first = {subprocess.run([str(BIN / "hecaton-sim"), str(image), "--input", f"ids={WORK}/many.npy", "--input", f"labels={labels}", f"--threads={t}"], capture_output=True, text=True).stderr for t in [1] + [2, 3, 4] * 5}
+if len(first) != 1 or not any("error[E0703]" in text for text in first):
+    failures += 1
+    print("FAIL the first fault depends on the number of threads:", first)
 sim("output", ["there is no output 'grad:nothing'"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--output", f"grad:nothing={WORK}/g.npy")
 sim("mode", ["--mode=fast"], "--mode=fast")
 sim("set", ["--set colour=1"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--set", "colour=1")
