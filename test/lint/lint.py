@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Rules of the house that a compiler does not check: dependencies run one way, hecaton-sim links no MLIR, CHECK lines are read by
-FileCheck, the top level is what the owner asked for, files stay small.
+FileCheck, each pass has its tests, the top level is what the owner asked for, files stay small.
 
 usage: lint.py SOURCE_DIRECTORY BIN_DIRECTORY
 """
@@ -33,8 +33,14 @@ for path in files:
     text = (SOURCE / path).read_text()
     if text.count("\n") > 800:
         faults.append(f"{path}: {text.count(chr(10))} lines")
-    if path.suffix == ".mlir" and re.search(r"^// *CHECK", text, re.M) and not re.search(r"RUN:.*FileCheck", text):
-        faults.append(f"{path}: CHECK lines that no FileCheck reads")
+    if path.parts[0] == "test" and path.suffix in (".mlir", ".test"):
+        lines = re.findall(r"^(?://|#) *([A-Z][A-Z0-9_-]*?)(?:-NEXT|-SAME|-DAG|-NOT|-LABEL|-COUNT-\d+|-EMPTY)?: ", text, re.M)
+        read = {"CHECK"} if re.search(r"RUN:.*FileCheck(?!.*--check-prefix)", text) else set()
+        read.update(re.findall(r"RUN:.*--check-prefix=(\S+)", text))
+        for prefix in sorted(set(lines) - read - {"RUN", "REQUIRES", "UNSUPPORTED", "XFAIL"}):
+            faults.append(f"{path}: {prefix} lines that no FileCheck reads")
+        if "expected-" in text and "--verify-diagnostics" not in text:
+            faults.append(f"{path}: expected diagnostics that no --verify-diagnostics reads")
     home = folder_of(str(path.parent))
     for included in re.findall(r'^#include "([^"]+)"', text, re.M) if home else []:
         target = folder_of(str(Path(included).parent))
@@ -42,6 +48,18 @@ for path in files:
             faults.append(f"{path}: {home} includes {included}")
     if path.parts[0] == "tools" and path.suffix == ".c" and text.count("\n") > 150:
         faults.append(f"{path}: a main of over 150 lines")
+
+# Each pass has tests named after it, in the folder of its source: what it does and leaves alone, and what it refuses.
+for flag in re.findall(r'^HCT_PASS\("([^"]+)"', (SOURCE / "compiler/passes.def").read_text(), re.M):
+    for stem, needs in ((flag, "FileCheck"), (flag + "-refused", "--verify-diagnostics")):
+        tests = [f for f in files if f.name == stem + ".mlir" and f.parts[:2] == ("test", "compiler")]
+        if not any(re.search(rf"RUN:.*--{flag}\b(?=.*{needs})", (SOURCE / f).read_text()) for f in tests):
+            faults.append(f"compiler/passes.def: no test/compiler/**/{stem}.mlir runs --{flag} under {needs}")
+for path in files:
+    if path.parts[0] == "test" and path.suffix in (".mlir", ".test") and (SOURCE / path).exists():
+        first = (SOURCE / path).read_text().split("\n", 1)[0]
+        if not re.match(r"(//|#) [A-Z0-9].*\w", first):
+            faults.append(f"{path}: the first line is no sentence")
 
 linked = subprocess.run(["ldd", BIN / "hecaton-sim"], capture_output=True, text=True).stdout
 if re.search("MLIR|LLVM", linked):

@@ -1,0 +1,59 @@
+// A training step returns the loss and the updated parameters; an inference step is the graph as it was.
+// RUN: %hecaton-opt --hct-derive-training --split-input-file %s 2>&1 | FileCheck %s
+
+// d loss / d w = sum over the batch of x, since loss = sum(x w); sgd takes w, the gradient, the six settings and the step.
+// CHECK-LABEL: func.func @train
+// CHECK-SAME: %[[X:arg[0-9]+]]: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}
+// CHECK-SAME: %[[W:arg[0-9]+]]: tensor<8xf32> {hct.name = "w", hct.role = "param", hct.trainable}
+// CHECK-SAME: hct.name = "spare", hct.role = "param"}
+// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<6xf32> {hct.data = dense<[2.500000e-01, {{.*}}hct.name = "settings", hct.role = "setting"}
+// CHECK-SAME: %[[STEP:arg[0-9]+]]: tensor<f32> {hct.name = "step", hct.role = "state"}
+// CHECK-SAME: -> (tensor<f32> {hct.name = "loss", hct.role = "loss"}, tensor<8xf32> {hct.name = "w", hct.role = "param"}, tensor<f32> {hct.name = "step", hct.role = "state"})
+// CHECK-NEXT: "hct_graph.map2"(%[[X]], %[[W]]) {fn = "mul"}
+// CHECK-NEXT: "hct_graph.reduce"
+// CHECK-NEXT: %[[LOSS:.+]] = "hct_graph.reshape"
+// CHECK-NEXT: %[[ONE:.+]] = "hct_graph.constant"() {hct.pass = "backward", value = dense<1.000000e+00> : tensor<f32>}
+// CHECK-NEXT: %[[SEED:.+]] = "hct_graph.reshape"(%[[ONE]])
+// CHECK-NEXT: %[[DY:.+]] = "hct_graph.map2"(%[[SEED]], %[[X]]) {fn = "mul", hct.pass = "backward"}
+// CHECK-NEXT: %[[SUM:.+]] = "hct_graph.reduce"(%[[DY]]) {axes = array<i64: 0>, hct.pass = "backward", kind = "sum"} : (tensor<4x8xf32>) -> tensor<1x8xf32>
+// CHECK-NEXT: %[[DW:.+]] = "hct_graph.reshape"(%[[SUM]])
+// CHECK-NEXT: %[[NEW:.+]] = "hct_graph.update"(%[[W]], %[[DW]], %[[SETTINGS]], %[[STEP]]) {{.*}}hct.pass = "update", kind = "sgd"
+// CHECK-NEXT: %[[NEXT:.+]] = "hct_graph.map1"(%[[STEP]]) {fn = "adds", {{.*}}scalar = 1.000000e+00
+// CHECK-NEXT: return %[[LOSS]], %[[NEW]], %[[NEXT]] :
+module attributes {hct.options = {"optimizer" = "sgd", "lr" = "0.25"}} {
+  func.func @train(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}, %s: tensor<8xf32> {hct.name = "spare", hct.role = "param"})
+      -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %2 = "hct_graph.reshape"(%1) : (tensor<1x1xf32>) -> tensor<f32>
+    return %2, %0 : tensor<f32>, tensor<4x8xf32>
+  }
+}
+// -----
+// Without an optimizer the gradients are results, and with --keep-output the model's other output is one too.
+// CHECK-LABEL: func.func @gradients
+// CHECK-SAME: -> (tensor<f32> {hct.name = "loss", hct.role = "loss"}, tensor<4x8xf32> {hct.name = "y", hct.role = "output"}, tensor<8xf32> {hct.name = "w", hct.role = "gradient"})
+// CHECK-NOT: hct_graph.update
+// CHECK: return
+module attributes {hct.options = {"optimizer" = "none", "keep-output" = "y"}} {
+  func.func @gradients(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %2 = "hct_graph.reshape"(%1) : (tensor<1x1xf32>) -> tensor<f32>
+    return %2, %0 : tensor<f32>, tensor<4x8xf32>
+  }
+}
+// -----
+// In infer mode nothing is added, and outputs stay outputs.
+// CHECK-LABEL: func.func @infer
+// CHECK-SAME: (%[[X:arg[0-9]+]]: tensor<4x8xf32> {{.*}}, %[[W:arg[0-9]+]]: tensor<8xf32> {hct.name = "w", hct.role = "param"} {{[^%]*}}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"})
+// CHECK-NEXT: %[[Y:.+]] = "hct_graph.map2"(%[[X]], %[[W]]) {fn = "mul"}
+// CHECK-NEXT: return %[[Y]] :
+module attributes {hct.options = {"mode" = "infer"}} {
+  func.func @infer(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
