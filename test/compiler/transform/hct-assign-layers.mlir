@@ -40,6 +40,23 @@ module {
   }
 }
 // -----
+// A value with several readers ends a group before a later value with one, though both stand alone between the linear layers.
+// CHECK-LABEL: func.func @stream
+// CHECK: "hct_graph.contract"{{.*}}hct.group = 0 : i64
+// CHECK-NEXT: "hct_graph.map1"{{.*}}hct.group = 1 : i64
+// CHECK-NEXT: "hct_graph.map2"{{.*}}hct.group = 1 : i64
+// CHECK-NEXT: "hct_graph.contract"{{.*}}hct.group = 1 : i64
+module {
+  func.func @stream(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %a: tensor<8x8xf32> {hct.name = "a.weight", hct.role = "param"}, %b: tensor<8x8xf32> {hct.name = "b.weight", hct.role = "param"})
+      -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %a) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.map1"(%0) {fn = "sigmoid"} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.map2"(%0, %1) {fn = "mul"} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %3 = "hct_graph.contract"(%2, %b) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    return %3 : tensor<4x8xf32>
+  }
+}
+// -----
 // Without operators there is nothing to name.
 // CHECK-LABEL: func.func @empty
 // CHECK-SAME: (%[[X:[a-z0-9]+]]: tensor<4x8xf32>

@@ -6,7 +6,7 @@
 // CHECK-SAME: %[[X:arg[0-9]+]]: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}
 // CHECK-SAME: %[[W:arg[0-9]+]]: tensor<8xf32> {hct.name = "w", hct.role = "param", hct.trainable}
 // CHECK-SAME: hct.name = "spare", hct.role = "param"}
-// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<6xf32> {hct.data = dense<[2.500000e-01, {{.*}}hct.name = "settings", hct.role = "setting"}
+// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<6xf32> {hct.data = dense<[2.500000e-01, 0.899999976, 0.899999976, 9.990000e-01, 9.99999993E-9, 0.000000e+00]> : tensor<6xf32>, hct.name = "settings", hct.role = "setting"}
 // CHECK-SAME: %[[STEP:arg[0-9]+]]: tensor<f32> {hct.name = "step", hct.role = "state"}
 // CHECK-SAME: -> (tensor<f32> {hct.name = "loss", hct.role = "loss"}, tensor<8xf32> {hct.name = "w", hct.role = "param"}, tensor<f32> {hct.name = "step", hct.role = "state"})
 // CHECK-NEXT: "hct_graph.map2"(%[[X]], %[[W]]) {fn = "mul"}
