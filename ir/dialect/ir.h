@@ -15,6 +15,8 @@ MlirContext hct_context_create(hct_diags *diags);
 void hct_context_destroy(MlirContext context);
 /* The IRDL module of our dialects, as written to BUILD/share/hecaton/hecaton.irdl.mlir. */
 void hct_dialect_irdl_print(hct_text *text);
+/* The operators of "hct_graph" or "hct_tile" as a Markdown table, for the pages beside this file. */
+void hct_dialect_docs_print(const char *dialect, hct_text *text);
 enum { HCT_MAX_VARIADIC = 16 };
 bool hct_dialect_is_variadic(const char *op_name); /* takes any number of operands, up to HCT_MAX_VARIADIC */
 

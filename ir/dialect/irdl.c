@@ -5,14 +5,19 @@
 typedef struct dialect_op {
   const char *dialect, *name;
   int operands, results;
-  const char *attributes;
+  bool pure;
+  const char *attributes, *doc;
 } dialect_op;
 
+#define PURE true
+#define EFFECT false
 static const dialect_op dialect_ops[] = {
-#define HCT_DIALECT_OP(dialect, name, operands, results, effects, attributes, doc) {#dialect, #name, operands, results, attributes},
+#define HCT_DIALECT_OP(dialect, name, operands, results, effects, attributes, doc) {#dialect, #name, operands, results, effects, attributes, doc},
 #include "ir/dialect/ops.def"
 #undef HCT_DIALECT_OP
 };
+#undef PURE
+#undef EFFECT
 
 /* One IRDL constraint stands for one type, so operands of several types need one each: "any number" is MAX_VARIADIC optional ones, and
  * an attribute that says which are there (hct_build adds it). Results of any number are of one type. */
@@ -99,5 +104,30 @@ void hct_dialect_irdl_print(hct_text *text) {
     for (size_t i = 0; i < HCT_COUNT(dialect_ops); i++)
       if (!strcmp(dialect_ops[i].dialect, dialects[d])) op_print(text, &dialect_ops[i]);
     hct_text_printf(text, "}\n");
+  }
+}
+
+/* ---- the tables of the dialect pages ---- */
+static void cell_print(hct_text *text, const char *cell) { /* | would end the cell */
+  for (; *cell; cell++) hct_text_printf(text, *cell == '|' ? "\\%c" : "%c", *cell);
+}
+
+static void count_print(hct_text *text, int count) {
+  if (count < 0) hct_text_printf(text, "any");
+  else hct_text_printf(text, "%d", count);
+}
+
+void hct_dialect_docs_print(const char *dialect, hct_text *text) {
+  hct_text_printf(text, "| operator | operands | results | attributes | effect | what it says |\n| --- | --- | --- | --- | --- | --- |\n");
+  for (size_t i = 0; i < HCT_COUNT(dialect_ops); i++) {
+    const dialect_op *op = &dialect_ops[i];
+    if (strcmp(op->dialect, dialect) != 0) continue;
+    hct_text_printf(text, "| `%s.%s` | ", op->dialect, op->name);
+    count_print(text, op->operands);
+    hct_text_printf(text, " | ");
+    count_print(text, op->results);
+    hct_text_printf(text, " | %s%s%s | %s | ", op->attributes[0] ? "`" : "", op->attributes, op->attributes[0] ? "`" : "", op->pure ? "none" : "yes");
+    cell_print(text, op->doc);
+    hct_text_printf(text, " |\n");
   }
 }
