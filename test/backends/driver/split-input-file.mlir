@@ -5,13 +5,13 @@
 // RUN: not %hecaton-opt --split-input-file --emit=image %s -o %t 2>&1 | FileCheck --check-prefix=IMAGE %s
 // RUN: not %hecaton-opt --hct-no-such-pass %s 2>&1 | FileCheck --check-prefix=PASS %s
 module {
-  func.func @step(%x: tensor<4xf32>) -> tensor<4xf32> {
+  func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4xf32> {hct.name = "o", hct.role = "output"}) {
     return %x : tensor<4xf32>
   }
 }
 // -----
 module {
-  func.func @step(%y: tensor<5xf32>) -> tensor<5xf32> {
+  func.func @step(%y: tensor<5xf32> {hct.name = "y", hct.role = "input"}) -> (tensor<5xf32> {hct.name = "o", hct.role = "output"}) {
     return %y : tensor<5xf32>
   }
 }

@@ -1,0 +1,265 @@
+#include <string.h>
+
+#include "ir/dialect/verify.h"
+
+/* ---- shapes of hct_graph ---- */
+static const char *shape_text(hct_verifier *v, const hct_shape *shape) {
+  hct_text text = {0};
+  for (size_t d = 0; d < shape->rank; d++) hct_text_printf(&text, "%lldx", (long long)shape->dims[d]);
+  hct_text_printf(&text, "%s", hct_dtype_name(shape->dtype));
+  const char *copy = hct_arena_strdup(v->arena, text.data);
+  hct_text_fini(&text);
+  return copy;
+}
+
+static bool broadcasts_to(const hct_shape *from, const hct_shape *to) {
+  if (from->rank > to->rank) return false;
+  for (size_t d = 0; d < from->rank; d++) {
+    int64_t size = from->dims[d], wanted = to->dims[d + to->rank - from->rank];
+    if (size != wanted && size != 1) return false;
+  }
+  return true;
+}
+
+static void check_elementwise(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count, const hct_shape *result) {
+  for (size_t k = 0; k < count; k++)
+    if (!broadcasts_to(&operands[k], result)) hct_verify_refuse(v, op, "operand %zu (%s) does not broadcast to the result (%s)", k, shape_text(v, &operands[k]), shape_text(v, result));
+}
+
+static void check_reshape(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
+  if (hct_shape_elements(from) != hct_shape_elements(to)) hct_verify_refuse(v, op, "%s and %s have different numbers of elements", shape_text(v, from), shape_text(v, to));
+}
+
+static void check_transpose(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
+  int64_t perm[HCT_MAX_RANK];
+  bool seen[HCT_MAX_RANK] = {false};
+  size_t count = hct_op_i64s(op, "perm", perm, HCT_MAX_RANK);
+  bool fits = count == from->rank && count == to->rank;
+  for (size_t d = 0; fits && d < count; d++) {
+    fits = perm[d] >= 0 && perm[d] < (int64_t)count && !seen[perm[d]] && to->dims[d] == from->dims[perm[d]];
+    if (fits) seen[perm[d]] = true;
+  }
+  if (!fits) hct_verify_refuse(v, op, "perm does not take %s to %s", shape_text(v, from), shape_text(v, to));
+}
+
+static void check_slice(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
+  int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK];
+  bool fits = hct_op_i64s(op, "starts", starts, HCT_MAX_RANK) == from->rank && hct_op_i64s(op, "steps", steps, HCT_MAX_RANK) == from->rank && to->rank == from->rank;
+  for (size_t d = 0; fits && d < from->rank; d++) {
+    int64_t last = 0;
+    fits = hct_mul_i64(to->dims[d] - 1, steps[d], &last) && hct_add_i64(starts[d], last, &last) && steps[d] != 0 && (to->dims[d] == 0 || (starts[d] >= 0 && starts[d] < from->dims[d] && last >= 0 && last < from->dims[d]));
+  }
+  if (!fits) hct_verify_refuse(v, op, "starts and steps leave %s for a result %s", shape_text(v, from), shape_text(v, to));
+}
+
+static void check_contract(hct_verifier *v, MlirOperation op, const hct_shape *operands, const hct_shape *result) {
+  const char *spec = hct_op_str(op, "spec"), *comma = strchr(spec, ','), *arrow = strstr(spec, "->");
+  if (!comma || !arrow || comma > arrow) {
+    hct_verify_refuse(v, op, "spec '%s' is not of the form bsk,nk->bsn", spec);
+    return;
+  }
+  const char *parts[3] = {spec, comma + 1, arrow + 2};
+  size_t lengths[3] = {(size_t)(comma - spec), (size_t)(arrow - comma - 1), strlen(arrow + 2)};
+  int64_t sizes[256] = {0};
+  for (size_t k = 0; k < 3; k++) {
+    const hct_shape *shape = k < 2 ? &operands[k] : result;
+    bool seen[256] = {false};
+    if (lengths[k] != shape->rank) {
+      hct_verify_refuse(v, op, "spec '%s' names %zu dimensions of a value of rank %zu", spec, lengths[k], shape->rank);
+      return;
+    }
+    for (size_t d = 0; d < lengths[k]; d++) {
+      unsigned char letter = (unsigned char)parts[k][d];
+      if (seen[letter]) hct_verify_refuse(v, op, "spec '%s' repeats '%c' in one operand", spec, letter);
+      seen[letter] = true;
+      if (k == 2 && !sizes[letter]) hct_verify_refuse(v, op, "spec '%s' has '%c' only in the result", spec, letter);
+      if (sizes[letter] && sizes[letter] != shape->dims[d]) hct_verify_refuse(v, op, "'%c' of spec '%s' is %lld in one place, %lld in another", letter, spec, (long long)sizes[letter], (long long)shape->dims[d]);
+      sizes[letter] = shape->dims[d];
+    }
+  }
+}
+
+static void check_reduce(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
+  int64_t axes[HCT_MAX_RANK];
+  if (!hct_verify_is_function("RED", hct_op_str(op, "kind"))) hct_verify_refuse(v, op, "kind '%s' is none of sum, max, min", hct_op_str(op, "kind"));
+  bool reduced[HCT_MAX_RANK] = {false};
+  size_t count = hct_op_i64s(op, "axes", axes, HCT_MAX_RANK);
+  bool fits = from->rank == to->rank;
+  for (size_t i = 0; fits && i < count; i++) {
+    fits = i < HCT_MAX_RANK && axes[i] >= 0 && axes[i] < (int64_t)from->rank;
+    if (fits) reduced[axes[i]] = true;
+  }
+  for (size_t d = 0; fits && d < from->rank; d++) fits = to->dims[d] == (reduced[d] ? 1 : from->dims[d]);
+  if (!fits) hct_verify_refuse(v, op, "reducing these axes of %s does not give %s", shape_text(v, from), shape_text(v, to));
+}
+
+static void check_concat(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count, const hct_shape *to) {
+  int64_t axis = hct_op_i64(op, "axis"), total = 0;
+  bool fits = axis >= 0 && axis < (int64_t)to->rank;
+  for (size_t k = 0; fits && k < count; k++) {
+    fits = operands[k].rank == to->rank;
+    for (size_t d = 0; fits && d < to->rank; d++) fits = (int64_t)d == axis || operands[k].dims[d] == to->dims[d];
+    if (fits) total += operands[k].dims[axis];
+  }
+  if (!fits || total != to->dims[axis]) hct_verify_refuse(v, op, "operands along axis %lld do not make %s", (long long)axis, shape_text(v, to));
+}
+
+static void check_function(hct_verifier *v, MlirOperation op, const char *table) {
+  if (!hct_verify_is_function(table, hct_op_str(op, "fn"))) hct_verify_refuse(v, op, "fn '%s' is no function of %s (isa_functions.def)", hct_op_str(op, "fn"), table);
+}
+
+static bool dims_equal(const int64_t *a, const int64_t *b, size_t count) { return !count || !memcmp(a, b, count * sizeof *a); }
+static bool shape_dims_equal(const hct_shape *a, const hct_shape *b) { return a->rank == b->rank && dims_equal(a->dims, b->dims, a->rank); }
+
+static void check_softmax(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count, const hct_shape *to) {
+  int64_t axis = hct_op_i64(op, "axis");
+  if (axis < 0 || axis >= (int64_t)to->rank) hct_verify_refuse(v, op, "axis %lld is none of the %zu of the result", (long long)axis, to->rank);
+  for (size_t k = 0; k < count; k++)
+    if (!shape_dims_equal(&operands[k], to)) hct_verify_refuse(v, op, "operand %zu (%s) is not of the result's shape (%s)", k, shape_text(v, &operands[k]), shape_text(v, to));
+}
+
+static void check_pad(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
+  int64_t low[HCT_MAX_RANK];
+  bool fits = hct_op_i64s(op, "low", low, HCT_MAX_RANK) == from->rank && to->rank == from->rank;
+  for (size_t d = 0; fits && d < from->rank; d++) fits = low[d] >= 0 && from->dims[d] <= to->dims[d] && low[d] <= to->dims[d] - from->dims[d];
+  if (!fits) hct_verify_refuse(v, op, "%s at these offsets is not inside %s", shape_text(v, from), shape_text(v, to));
+}
+
+static bool is_index(hct_verifier *v, MlirOperation op, const hct_shape *ids) {
+  bool fits = ids->dtype == HCT_I64 || ids->dtype == HCT_I32;
+  if (!fits) hct_verify_refuse(v, op, "operand 1 (%s) is no tensor of integers", shape_text(v, ids));
+  return fits;
+}
+
+/* table [v, f...], ids [i...], rows [i..., f...] */
+static void check_rows(hct_verifier *v, MlirOperation op, const hct_shape *table, const hct_shape *ids, const hct_shape *rows) {
+  if (!is_index(v, op, ids)) return;
+  bool fits = table->rank >= 1 && rows->rank == ids->rank + table->rank - 1 && dims_equal(rows->dims, ids->dims, ids->rank);
+  if (!fits || !dims_equal(rows->dims + ids->rank, table->dims + 1, table->rank - 1))
+    hct_verify_refuse(v, op, "rows %s are not those of a table %s at %s", shape_text(v, rows), shape_text(v, table), shape_text(v, ids));
+}
+
+/* wide [..., v], ids and flat [...] */
+static void check_classes(hct_verifier *v, MlirOperation op, const hct_shape *wide, const hct_shape *ids, const hct_shape *flat) {
+  if (!is_index(v, op, ids)) return;
+  if (wide->rank != ids->rank + 1 || !dims_equal(wide->dims, ids->dims, ids->rank) || !shape_dims_equal(ids, flat))
+    hct_verify_refuse(v, op, "%s with ids %s and %s: all but the last dimension of the first must be those of the others", shape_text(v, wide), shape_text(v, ids), shape_text(v, flat));
+}
+
+static void check_constant(hct_verifier *v, MlirOperation op) {
+  MlirAttribute value = mlirOperationGetAttributeByName(op, hct_ref("value"));
+  if (hct_attr_text(value)) return; /* FILE|OFFSET|BYTES|CHECKSUM */
+  if (!mlirAttributeIsAElements(value)) hct_verify_refuse(v, op, "attribute 'value' is neither elements nor a data reference");
+  else if (!mlirTypeEqual(mlirAttributeGetType(value), mlirValueGetType(hct_op_result(op, 0)))) hct_verify_refuse(v, op, "attribute 'value' is not of the result's type");
+}
+
+/* (p, g, state..., settings f32[6], step f32[]) -> (p', state'...) */
+static void check_update(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count) {
+  const char *kind = hct_op_str(op, "kind");
+  if (!hct_verify_is_function("UPDATE", kind)) {
+    hct_verify_refuse(v, op, "kind '%s' is none of sgd, momentum, adam, adamw", kind);
+    return;
+  }
+  size_t states = kind[0] == 's' ? 0 : kind[0] == 'm' ? 1 : 2, results = (size_t)mlirOperationGetNumResults(op);
+  if (count != 4 + states || results != 1 + states) {
+    hct_verify_refuse(v, op, "%s has %zu operands and %zu results, and needs %zu and %zu", kind, count, results, 4 + states, 1 + states);
+    return;
+  }
+  for (size_t k = 1; k < 2 + states; k++)
+    if (!shape_dims_equal(&operands[0], &operands[k])) hct_verify_refuse(v, op, "operand %zu (%s) is not of the parameter's shape (%s)", k, shape_text(v, &operands[k]), shape_text(v, &operands[0]));
+  for (size_t k = 0; k < results; k++) {
+    hct_shape result;
+    if (hct_value_shape(hct_op_result(op, k), &result) && !shape_dims_equal(&operands[0], &result)) hct_verify_refuse(v, op, "result %zu (%s) is not of the parameter's shape", k, shape_text(v, &result));
+  }
+  const hct_shape *settings = &operands[2 + states], *step = &operands[3 + states];
+  if (settings->rank != 1 || settings->dims[0] != 6 || step->rank != 0) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the 6 settings and the step", shape_text(v, settings), shape_text(v, step));
+}
+
+/* ---- collectives ---- */
+
+/* Where a value is, as its maker or the function's argument says; false at graph level. */
+static bool layout_of(MlirValue value, hct_layout *out_layout) {
+  MlirAttribute text;
+  if (mlirValueIsAOpResult(value)) {
+    MlirAttribute all = mlirOperationGetAttributeByName(mlirOpResultGetOwner(value), hct_ref("hct.sharding"));
+    intptr_t index = mlirOpResultGetResultNumber(value);
+    if (mlirAttributeIsNull(all) || !mlirAttributeIsAArray(all) || mlirArrayAttrGetNumElements(all) <= index) return false;
+    text = mlirArrayAttrGetElement(all, index);
+  } else {
+    MlirOperation function = mlirBlockGetParentOperation(mlirBlockArgumentGetOwner(value));
+    text = hct_function_arg_attr(function, (size_t)mlirBlockArgumentGetArgNumber(value), "hct.sharding");
+  }
+  const char *said = hct_attr_text(text);
+  return said && hct_layout_parse(said, out_layout);
+}
+
+static bool split_over(const hct_layout *layout, const char *axis) {
+  for (int f = 0; f < layout->factor_count; f++) {
+    size_t found = 0;
+    for (const char *at = axis; *at; at++)
+      for (int a = 0; a < layout->factors[f].axis_count; a++) found += hct_axis_letter((hct_axis)layout->factors[f].axes[a]) == *at;
+    if (found == strlen(axis)) return true;
+  }
+  return false;
+}
+
+static void check_collective(hct_verifier *v, MlirOperation op, const char *name, const hct_shape *from, const hct_shape *to) {
+  const char *axis = hct_op_str(op, "axis"), *kind = hct_op_str_or(op, "kind", "sum");
+  bool reduces = !strcmp(name, "all_reduce"), over_time = reduces && !strcmp(axis, "t");
+  if (!shape_dims_equal(from, to)) hct_verify_refuse(v, op, "%s and %s differ: a collective keeps the shape", shape_text(v, from), shape_text(v, to));
+  if (strcmp(axis, "r") && strcmp(axis, "c") && strcmp(axis, "rc") && !over_time) hct_verify_refuse(v, op, "axis '%s' is none of r, c, rc%s", axis, reduces ? ", t" : "");
+  if (strcmp(kind, "sum") && strcmp(kind, "max")) hct_verify_refuse(v, op, "kind '%s' is neither sum nor max", kind);
+  const char *algorithm = hct_op_str_or(op, "algorithm", "ring");
+  if (strcmp(algorithm, "ring") && strcmp(algorithm, "torus")) hct_verify_refuse(v, op, "algorithm '%s' is neither ring nor torus", algorithm);
+  hct_layout before, after;
+  if (v->status != HCT_OK || reduces || !layout_of(hct_op_operand(op, 0), &before) || !layout_of(hct_op_result(op, 0), &after)) return;
+  bool gathers = !strcmp(name, "all_gather");
+  if (!split_over(gathers ? &before : &after, axis)) hct_verify_refuse(v, op, "the %s is not split over %s", gathers ? "operand" : "result", axis);
+}
+
+enum { MAX_OPERANDS = 64 };
+
+/* Static tensors, whose elements can be counted. */
+static bool shape_read(hct_verifier *v, MlirOperation op, const char *what, size_t index, MlirValue value, hct_shape *out_shape) {
+  if (!hct_value_shape(value, out_shape)) {
+    hct_verify_refuse(v, op, "%s %zu is not a static tensor of a supported type and rank", what, index);
+    return false;
+  }
+  int64_t bytes = 8;
+  for (size_t d = 0; d < out_shape->rank; d++) {
+    if (hct_mul_i64(bytes, out_shape->dims[d], &bytes)) continue;
+    hct_verify_refuse(v, op, "%s %zu (%s) has too many elements", what, index, shape_text(v, out_shape));
+    return false;
+  }
+  return true;
+}
+
+void hct_verify_graph_op(hct_verifier *v, MlirOperation op) {
+  hct_shape operands[MAX_OPERANDS], to;
+  size_t count = (size_t)mlirOperationGetNumOperands(op), results = (size_t)mlirOperationGetNumResults(op);
+  if (count > MAX_OPERANDS) return;
+  for (size_t k = 0; k < count; k++)
+    if (!shape_read(v, op, "operand", k, hct_op_operand(op, k), &operands[k])) return;
+  for (size_t k = results; k-- > 0;)
+    if (!shape_read(v, op, "result", k, hct_op_result(op, k), &to)) return;
+  const char *name = hct_op_name(op) + strlen("hct_graph.");
+  const hct_shape *a = &operands[0], *b = &operands[1];
+  bool map1 = !strcmp(name, "map1"), map2 = !strcmp(name, "map2");
+  if (map1 || map2) check_function(v, op, map1 ? "MAP1" : "MAP2");
+  if (map1 || map2 || !strcmp(name, "select") || !strcmp(name, "broadcast")) check_elementwise(v, op, operands, count, &to);
+  else if (!strcmp(name, "reshape")) check_reshape(v, op, a, &to);
+  else if (!strcmp(name, "transpose")) check_transpose(v, op, a, &to);
+  else if (!strcmp(name, "slice")) check_slice(v, op, a, &to);
+  else if (!strcmp(name, "contract")) check_contract(v, op, operands, &to);
+  else if (!strcmp(name, "reduce")) check_reduce(v, op, a, &to);
+  else if (!strcmp(name, "concat")) check_concat(v, op, operands, count, &to);
+  else if (!strcmp(name, "pad")) check_pad(v, op, a, &to);
+  else if (!strcmp(name, "softmax") || !strcmp(name, "softmax_grad")) check_softmax(v, op, operands, count, &to);
+  else if (!strcmp(name, "gather_rows")) check_rows(v, op, a, b, &to);
+  else if (!strcmp(name, "scatter_rows")) check_rows(v, op, &to, b, a);
+  else if (!strcmp(name, "pick")) check_classes(v, op, a, b, &to);
+  else if (!strcmp(name, "place")) check_classes(v, op, &to, b, a);
+  else if (!strcmp(name, "constant")) check_constant(v, op);
+  else if (!strcmp(name, "update")) check_update(v, op, operands, count);
+  else check_collective(v, op, name, a, &to);
+}

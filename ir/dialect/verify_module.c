@@ -1,0 +1,187 @@
+#include <string.h>
+
+#include "ir/dialect/verify.h"
+
+bool hct_verify_layout(hct_verifier *v, MlirOperation op, const char *what, const char *text, const hct_shape *shape, hct_layout *out_layout) {
+  if (!hct_layout_parse(text, out_layout)) {
+    hct_verify_refuse(v, op, "%s '%s' is not of the form [4@tr,16,4@c*16] sum(c)", what, text);
+    return false;
+  }
+  bool fits = !shape || out_layout->rank == shape->rank;
+  for (size_t d = 0; shape && fits && d < shape->rank; d++) fits = hct_layout_dim_size(out_layout, (unsigned)d) == shape->dims[d];
+  if (!fits) hct_verify_refuse(v, op, "%s '%s' is not of the tensor's shape", what, text);
+  return fits;
+}
+
+/* ---- what every operator may bear ---- */
+static bool is_text(MlirAttribute attribute) { return mlirAttributeIsNull(attribute) || mlirAttributeIsAString(attribute); }
+
+static void check_shardings(hct_verifier *v, MlirOperation op) {
+  MlirAttribute all = mlirOperationGetAttributeByName(op, hct_ref("hct.sharding"));
+  if (mlirAttributeIsNull(all)) return;
+  intptr_t results = mlirOperationGetNumResults(op);
+  if (!mlirAttributeIsAArray(all) || mlirArrayAttrGetNumElements(all) != results) {
+    hct_verify_refuse(v, op, "hct.sharding is not an array of %td texts, one a result", results);
+    return;
+  }
+  for (intptr_t r = 0; r < results; r++) {
+    const char *text = hct_attr_text(mlirArrayAttrGetElement(all, r));
+    hct_shape shape;
+    hct_layout layout;
+    if (!text) hct_verify_refuse(v, op, "hct.sharding is not an array of texts");
+    else if (hct_value_shape(mlirOperationGetResult(op, r), &shape)) hct_verify_layout(v, op, "hct.sharding", text, &shape, &layout);
+  }
+}
+
+void hct_verify_discardable(hct_verifier *v, MlirOperation op) {
+  static const char *const texts[] = {"hct.layer", "hct.pass", "hct.collective", "hct.over"};
+  for (size_t i = 0; i < HCT_COUNT(texts); i++)
+    if (!is_text(mlirOperationGetAttributeByName(op, hct_ref(texts[i])))) hct_verify_refuse(v, op, "%s is no text", texts[i]);
+  if (hct_op_has(op, "hct.group") && (hct_op_i64_or(op, "hct.group", -1) < 0 || hct_op_i64_or(op, "hct.group", -1) >= 1 << 20))
+    hct_verify_refuse(v, op, "hct.group is no number of a fusion group");
+  check_shardings(v, op);
+}
+
+/* ---- the module ---- */
+static void check_module_attributes(hct_verifier *v, MlirOperation top) {
+  static const char *const numbers[] = {"hct.batch", "hct.micro_batch"}, *const texts[] = {"hct.package", "hct.done", "hct.model"};
+  for (size_t i = 0; i < HCT_COUNT(numbers); i++)
+    if (hct_op_has(top, numbers[i]) && hct_op_i64_or(top, numbers[i], 0) < 1) hct_verify_refuse(v, top, "%s is no positive number", numbers[i]);
+  for (size_t i = 0; i < HCT_COUNT(texts); i++)
+    if (!is_text(mlirOperationGetAttributeByName(top, hct_ref(texts[i])))) hct_verify_refuse(v, top, "%s is no text", texts[i]);
+  MlirAttribute options = mlirOperationGetAttributeByName(top, hct_ref("hct.options"));
+  if (mlirAttributeIsNull(options)) return;
+  bool fits = mlirAttributeIsADictionary(options);
+  for (intptr_t i = 0; fits && i < mlirDictionaryAttrGetNumElements(options); i++) fits = mlirAttributeIsAString(mlirDictionaryAttrGetElement(options, i).attribute);
+  if (!fits) hct_verify_refuse(v, top, "hct.options is no dictionary of texts");
+}
+
+/* ---- the function ---- */
+static bool check_role(const char *role, bool argument) {
+  static const char *const arguments[] = {"input", "param", "state", "setting"}, *const results[] = {"output", "loss", "param", "state", "gradient"};
+  for (size_t i = 0; i < (argument ? HCT_COUNT(arguments) : HCT_COUNT(results)); i++)
+    if (!strcmp(role, argument ? arguments[i] : results[i])) return true;
+  return false;
+}
+
+static const char *entry_text(MlirOperation function, bool argument, size_t index, const char *name) {
+  return hct_attr_text(argument ? hct_function_arg_attr(function, index, name) : hct_function_result_attr(function, index, name));
+}
+
+static void check_entry(hct_verifier *v, MlirOperation function, bool argument, size_t index, MlirValue value) {
+  const char *what = argument ? "argument" : "result", *name = entry_text(function, argument, index, "hct.name"), *role = entry_text(function, argument, index, "hct.role");
+  hct_shape shape;
+  hct_layout layout;
+  hct_loc loc = hct_loc_of_location(v->arena, argument ? mlirValueGetLocation(value) : mlirOperationGetLocation(function));
+  if (!hct_value_shape(value, &shape)) hct_verify_refuse_at(v, loc, "%s %zu is not a static tensor of a supported type and rank", what, index);
+  else if (!name) hct_verify_refuse_at(v, loc, "%s %zu has no hct.name", what, index);
+  else if (!role || !check_role(role, argument)) hct_verify_refuse_at(v, loc, "%s '%s': hct.role '%s' is not one of %ss", what, name, role ? role : "", what);
+  else if (argument && !mlirAttributeIsNull(hct_function_arg_attr(function, index, "hct.sharding"))) {
+    const char *text = entry_text(function, true, index, "hct.sharding");
+    hct_verify_layout(v, function, hct_arena_printf(v->arena, "hct.sharding of argument '%s':", name), text ? text : "", &shape, &layout);
+  }
+}
+
+static void check_data(hct_verifier *v, MlirOperation function, size_t index, MlirValue value) {
+  MlirAttribute data = hct_function_arg_attr(function, index, "hct.data");
+  if (mlirAttributeIsNull(data) || hct_attr_text(data)) return;
+  if (!mlirAttributeIsAElements(data) || !mlirTypeEqual(mlirAttributeGetType(data), mlirValueGetType(value)))
+    hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data is neither a data reference nor elements of the argument's type", index);
+}
+
+/* A returned parameter or state is the new one of an argument. */
+static void check_replaced(hct_verifier *v, MlirOperation function, MlirBlock body, size_t index, MlirValue value) {
+  const char *name = entry_text(function, false, index, "hct.name"), *role = entry_text(function, false, index, "hct.role");
+  if (strcmp(role, "param") && strcmp(role, "state")) return;
+  for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
+    MlirValue argument = mlirBlockGetArgument(body, a);
+    if (!strcmp(entry_text(function, true, (size_t)a, "hct.name"), name) && !strcmp(entry_text(function, true, (size_t)a, "hct.role"), role) &&
+        mlirTypeEqual(mlirValueGetType(argument), mlirValueGetType(value)))
+      return;
+  }
+  hct_verify_refuse(v, function, "result '%s' of role %s replaces no argument of its name, role and type", name, role);
+}
+
+static void check_signature(hct_verifier *v, MlirOperation function, MlirBlock body) {
+  MlirOperation end = hct_block_terminator(body);
+  for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
+    check_entry(v, function, true, (size_t)a, mlirBlockGetArgument(body, a));
+    check_data(v, function, (size_t)a, mlirBlockGetArgument(body, a));
+  }
+  for (size_t r = 0; r < (size_t)mlirOperationGetNumOperands(end); r++) check_entry(v, function, false, r, hct_op_operand(end, r));
+  for (size_t r = 0; v->status == HCT_OK && r < (size_t)mlirOperationGetNumOperands(end); r++) check_replaced(v, function, body, r, hct_op_operand(end, r));
+}
+
+typedef struct level_check {
+  hct_verifier *v;
+  bool tile;
+} level_check;
+
+static bool starts(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
+
+static MlirWalkResult level_of(MlirOperation op, void *user) {
+  level_check *check = user;
+  if (starts(hct_op_name(op), "hct_tile.")) check->tile = true;
+  return MlirWalkResultAdvance;
+}
+
+static MlirWalkResult check_level(MlirOperation op, void *user) {
+  const level_check *check = user;
+  const char *name = hct_op_name(op);
+  if (!strcmp(name, "func.func") || !strcmp(name, "func.return")) return MlirWalkResultAdvance;
+  bool of_tile = starts(name, "hct_tile.") || !strcmp(name, "scf.for") || !strcmp(name, "scf.yield") || !strcmp(name, "arith.constant");
+  if (check->tile ? !of_tile : !starts(name, "hct_graph.")) hct_verify_refuse(check->v, op, "no operator of %s level", check->tile ? "tile" : "graph or dist");
+  return MlirWalkResultAdvance;
+}
+
+/* `for %i = 0 to CONSTANT step 1`, that carries nothing */
+static MlirWalkResult check_loop(MlirOperation op, void *user) {
+  hct_verifier *v = user;
+  const char *name = hct_op_name(op);
+  MlirAttribute value = {NULL};
+  if (!strcmp(name, "arith.constant")) {
+    value = mlirOperationGetAttributeByName(op, hct_ref("value"));
+    if (!mlirAttributeIsAInteger(value) || !mlirTypeIsAIndex(mlirAttributeGetType(value)) || mlirIntegerAttrGetValueInt(value) < 0) hct_verify_refuse(v, op, "not an index from 0 on");
+  }
+  if (strcmp(name, "scf.for")) return MlirWalkResultAdvance;
+  if (mlirOperationGetNumOperands(op) != 3) hct_verify_refuse(v, op, "the loop carries values");
+  for (size_t k = 0; k < 3; k++) {
+    MlirValue bound = hct_op_operand(op, k);
+    MlirOperation maker = mlirValueIsAOpResult(bound) ? mlirOpResultGetOwner(bound) : (MlirOperation){NULL};
+    bool constant = !mlirOperationIsNull(maker) && hct_op_is(maker, "arith.constant");
+    if (!constant || (k != 1 && hct_op_i64_or(maker, "value", -1) != (k == 2))) hct_verify_refuse(v, op, "the loop is not from 0 to a constant by 1");
+  }
+  return MlirWalkResultAdvance;
+}
+
+static void check_function(hct_verifier *v, MlirOperation function) {
+  MlirRegion region = mlirOperationGetRegion(function, 0);
+  MlirBlock body = mlirRegionGetFirstBlock(region);
+  if (mlirBlockIsNull(body) || !mlirBlockIsNull(mlirBlockGetNextInRegion(body))) {
+    hct_verify_refuse(v, function, "the body is not one block");
+    return;
+  }
+  level_check check = {.v = v};
+  mlirOperationWalk(function, level_of, &check, MlirWalkPreOrder);
+  mlirOperationWalk(function, check_level, &check, MlirWalkPreOrder);
+  if (v->status != HCT_OK) return;
+  if (!check.tile) check_signature(v, function, body);
+  else if (mlirBlockGetNumArguments(body) || mlirOperationGetNumOperands(hct_block_terminator(body))) hct_verify_refuse(v, function, "at tile level arguments and results are hct_tile.dram");
+  else mlirOperationWalk(function, check_loop, v, MlirWalkPreOrder);
+}
+
+void hct_verify_module(hct_verifier *v, MlirModule module) {
+  MlirOperation top = mlirModuleGetOperation(module), function = {NULL};
+  size_t functions = 0;
+  check_module_attributes(v, top);
+  for (MlirOperation op = mlirBlockGetFirstOperation(mlirModuleGetBody(module)); !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+    if (hct_op_is(op, "func.func")) {
+      functions++;
+      function = op;
+    } else if (!hct_op_is(op, "shard.grid")) {
+      hct_verify_refuse(v, op, "beside the function, a module holds a shard.grid only");
+    }
+  }
+  if (functions != 1) hct_verify_refuse(v, top, "the module has %zu functions, and needs one", functions);
+  else check_function(v, function);
+}

@@ -1,0 +1,148 @@
+#include <string.h>
+
+#include "ir/dialect/verify.h"
+#include "ir/isa/image.h"
+
+/* Operands of each operator: s a buffer, d a DRAM tensor, i an index; ? makes the one before optional, + repeats it. */
+static const struct { const char *name, *operands; } signatures[] = {
+    {"dram", ""}, {"alloc", ""}, {"alias", "s"}, {"load", "sdi?"}, {"store", "dsi?"}, {"matmul", "sss"}, {"map", "s+"}, {"fill", "s"}, {"reduce", "ss"},
+    {"rows", "s+"}, {"update", "s+"}, {"gather_step", "si"}, {"scatter_step", "si"}, {"copy_part", "ssi?"},
+};
+enum { MAX_OPERANDS = 8 };
+
+static bool made_by(MlirValue value, const char *a, const char *b) {
+  if (!mlirValueIsAOpResult(value)) return false;
+  MlirOperation maker = mlirOpResultGetOwner(value);
+  return hct_op_is(maker, a) || hct_op_is(maker, b);
+}
+
+static bool operand_fits(MlirValue value, char letter) {
+  if (letter == 's') return made_by(value, "hct_tile.alloc", "hct_tile.alias");
+  if (letter == 'd') return made_by(value, "hct_tile.dram", "hct_tile.dram");
+  return mlirTypeIsAIndex(mlirValueGetType(value));
+}
+
+static bool check_operands(hct_verifier *v, MlirOperation op, const char *letters) {
+  size_t count = (size_t)mlirOperationGetNumOperands(op), used = 0;
+  if (count > MAX_OPERANDS) {
+    hct_verify_refuse(v, op, "%zu operands, of at most %d", count, MAX_OPERANDS);
+    return false;
+  }
+  for (const char *at = letters; *at; at++) {
+    bool optional = at[1] == '?', repeated = at[1] == '+';
+    if (used == count && optional) break;
+    do {
+      if (used == count || !operand_fits(hct_op_operand(op, used), *at)) {
+        hct_verify_refuse(v, op, "operand %zu is missing, or no %s", used, *at == 's' ? "buffer (hct_tile.alloc)" : *at == 'd' ? "tensor (hct_tile.dram)" : "index");
+        return false;
+      }
+      used++;
+    } while (repeated && used < count);
+    at += optional || repeated;
+  }
+  if (used == count) return true;
+  hct_verify_refuse(v, op, "%zu operands, of at most %zu", count, used);
+  return false;
+}
+
+static bool is_one_of(const char *text, const char *const *list, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!strcmp(text, list[i])) return true;
+  return false;
+}
+
+static void check_words(hct_verifier *v, MlirOperation op, const char *name) {
+  static const char *const axes[] = {"r", "c", "rc", "f0", "f1", "t"}, *const directions[] = {"in", "out"}, *const withins[] = {"", "r", "c"};
+  static const char *const rows[] = {"softmax", "softmax_grad", "gather", "scatter", "pick", "place"};
+  hct_dtype dtype;
+  hct_role role;
+  const char *text;
+  if ((text = hct_op_str_or(op, "dtype", NULL)) && !hct_dtype_parse(text, &dtype)) hct_verify_refuse(v, op, "dtype '%s' is not known", text);
+  if ((text = hct_op_str_or(op, "role", NULL)) && !hct_role_parse(text, &role)) hct_verify_refuse(v, op, "role '%s' is not known", text);
+  if ((text = hct_op_str_or(op, "axis", NULL)) && !is_one_of(text, axes, HCT_COUNT(axes))) hct_verify_refuse(v, op, "axis '%s' is none of r, c, rc, f0, f1, t", text);
+  if ((text = hct_op_str_or(op, "within", NULL)) && !is_one_of(text, withins, HCT_COUNT(withins))) hct_verify_refuse(v, op, "within '%s' is neither r nor c", text);
+  if ((text = hct_op_str_or(op, "direction", NULL)) && !is_one_of(text, directions, HCT_COUNT(directions))) hct_verify_refuse(v, op, "direction '%s' is neither in nor out", text);
+  if (!strcmp(name, "map") && (text = hct_op_str(op, "fn")) && !hct_verify_is_function("MAP1", text) && !hct_verify_is_function("MAP2", text) && !hct_verify_is_function("MAP3", text))
+    hct_verify_refuse(v, op, "fn '%s' is no elementwise function", text);
+  if (!strcmp(name, "rows") && !is_one_of(hct_op_str(op, "fn"), rows, HCT_COUNT(rows))) hct_verify_refuse(v, op, "fn '%s' is no row-wise operator", hct_op_str(op, "fn"));
+  if ((text = hct_op_str_or(op, "kind", NULL)) && !hct_verify_is_function(strcmp(name, "update") ? "RED" : "UPDATE", text)) hct_verify_refuse(v, op, "kind '%s' is not known", text);
+  if (!strcmp(name, "update") && v->status == HCT_OK) {
+    size_t states = text[0] == 's' ? 0 : text[0] == 'm' ? 1 : 2, count = (size_t)mlirOperationGetNumOperands(op);
+    if (count != 4 + states) hct_verify_refuse(v, op, "%s has %zu operands, and needs %zu", text, count, 4 + states);
+  }
+  if (!strcmp(name, "map") && v->status == HCT_OK) {
+    text = hct_op_str(op, "fn");
+    size_t sources = hct_verify_is_function("MAP1", text) ? 1 : hct_verify_is_function("MAP2", text) ? 2 : 3, count = (size_t)mlirOperationGetNumOperands(op);
+    if (count != sources + 1) hct_verify_refuse(v, op, "%s has %zu operands, and needs %zu", text, count, sources + 1);
+  }
+}
+
+/* Of the buffer `value`, whose maker has been verified before. */
+static bool buffer_layout(MlirValue value, hct_layout *out_layout) { return hct_layout_parse(hct_op_str(mlirOpResultGetOwner(value), "layout"), out_layout); }
+
+static void check_numbers(hct_verifier *v, MlirOperation op) {
+  int64_t section = hct_op_i64_or(op, "section", -1), lane = hct_op_i64_or(op, "lane", 0), factor = hct_op_i64_or(op, "factor", -1);
+  hct_layout layout;
+  if (section < -1 || section > 1) hct_verify_refuse(v, op, "section %lld is none of -1, 0, 1", (long long)section);
+  if (lane < 0 || lane > 2) hct_verify_refuse(v, op, "lane %lld is none of 0, 1, 2", (long long)lane);
+  if (hct_op_has(op, "factor") && buffer_layout(hct_op_operand(op, 0), &layout) && (factor < -1 || factor >= layout.factor_count))
+    hct_verify_refuse(v, op, "factor %lld is none of the %u of the buffer", (long long)factor, layout.factor_count);
+}
+
+/* ---- nests: loops, and for each operand how they and fixed indices walk its factors ---- */
+static bool entries_read(MlirAttribute all, size_t operand, int64_t *out_values, size_t capacity, size_t *out_count) {
+  if (!mlirAttributeIsAArray(all) || mlirArrayAttrGetNumElements(all) <= (intptr_t)operand) return false;
+  MlirAttribute array = mlirArrayAttrGetElement(all, (intptr_t)operand);
+  if (!mlirAttributeIsADenseI64Array(array) || mlirDenseArrayGetNumElements(array) > (intptr_t)capacity) return false;
+  *out_count = (size_t)mlirDenseArrayGetNumElements(array);
+  for (size_t i = 0; i < *out_count; i++) out_values[i] = mlirDenseI64ArrayGetElement(array, (intptr_t)i);
+  return true;
+}
+
+static bool loops_fit(hct_verifier *v, MlirOperation op, size_t *out_count) {
+  const char *texts[HCT_MAX_FACTORS];
+  *out_count = hct_op_strs(op, "loops", texts, HCT_MAX_FACTORS);
+  if (*out_count > HCT_MAX_FACTORS) {
+    hct_verify_refuse(v, op, "%zu loops, of at most %d", *out_count, HCT_MAX_FACTORS);
+    return false;
+  }
+  for (size_t i = 0; i < *out_count; i++) {
+    hct_layout layout;
+    if (strlen(texts[i]) < 60 && hct_layout_parse(hct_arena_printf(v->arena, "[%s]", texts[i]), &layout) && layout.rank == 1 && layout.factor_count == 1) continue;
+    hct_verify_refuse(v, op, "loop '%s' is no factor of a layout", texts[i]);
+    return false;
+  }
+  return true;
+}
+
+static void check_nest(hct_verifier *v, MlirOperation op) {
+  size_t loops, count;
+  if (!loops_fit(v, op, &loops)) return;
+  int64_t row_loops = hct_op_i64_or(op, "row_loops", 0), values[3 * HCT_MAX_FACTORS];
+  if (row_loops < 0 || row_loops > (int64_t)loops) hct_verify_refuse(v, op, "row_loops is %lld, of %zu loops", (long long)row_loops, loops);
+  MlirAttribute maps = mlirOperationGetAttributeByName(op, hct_ref("maps")), fixes = mlirOperationGetAttributeByName(op, hct_ref("fixes"));
+  for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(op); k++) {
+    hct_layout layout;
+    if (!buffer_layout(hct_op_operand(op, k), &layout)) return;
+    bool fits = entries_read(maps, k, values, HCT_COUNT(values), &count) && count == 3 * loops;
+    for (size_t i = 0; fits && i < loops; i++) fits = values[3 * i] >= -1 && values[3 * i] < layout.factor_count;
+    if (!fits) hct_verify_refuse(v, op, "maps of operand %zu: not one (factor, start, step) for each of %zu loops", k, loops);
+    fits = entries_read(fixes, k, values, 2 * HCT_MAX_FACTORS, &count) && count % 2 == 0;
+    for (size_t i = 0; fits && i < count; i += 2) fits = values[i] >= 0 && values[i] < layout.factor_count && values[i + 1] >= 0 && values[i + 1] < layout.factors[values[i]].size;
+    if (!fits) hct_verify_refuse(v, op, "fixes of operand %zu: not pairs of a factor and its index", k);
+  }
+}
+
+void hct_verify_tile_op(hct_verifier *v, MlirOperation op) {
+  const char *name = hct_op_name(op) + strlen("hct_tile."), *layout_text = hct_op_str_or(op, "layout", NULL);
+  hct_layout layout;
+  for (size_t i = 0; i < HCT_COUNT(signatures); i++)
+    if (!strcmp(signatures[i].name, name) && !check_operands(v, op, signatures[i].operands)) return;
+  if (layout_text && !hct_verify_layout(v, op, "layout", layout_text, NULL, &layout)) return;
+  const char *type = !strcmp(name, "dram") ? "!hct_tile.tensor" : "!hct_tile.sram";
+  if (mlirOperationGetNumResults(op) == 1 && !mlirTypeEqual(mlirValueGetType(hct_op_result(op, 0)), hct_type_parse(mlirOperationGetContext(op), type)))
+    hct_verify_refuse(v, op, "the result is no %s", type);
+  check_words(v, op, name);
+  check_numbers(v, op);
+  if (v->status == HCT_OK && hct_op_has(op, "loops")) check_nest(v, op);
+}
