@@ -130,7 +130,7 @@ static MlirWalkResult check_level(MlirOperation op, void *user) {
   const char *name = hct_op_name(op);
   if (!strcmp(name, "func.func") || !strcmp(name, "func.return")) return MlirWalkResultAdvance;
   bool of_tile = starts(name, "hct_tile.") || !strcmp(name, "scf.for") || !strcmp(name, "scf.yield") || !strcmp(name, "arith.constant");
-  if (check->tile ? !of_tile : !starts(name, "hct_graph.")) hct_verify_refuse(check->v, op, "no operator of %s level", check->tile ? "tile" : "graph or dist");
+  if (check->tile ? !of_tile : !starts(name, "hct_graph.") && !starts(name, "onnx.")) hct_verify_refuse(check->v, op, "no operator of %s level", check->tile ? "tile" : "onnx, graph or dist");
   return MlirWalkResultAdvance;
 }
 

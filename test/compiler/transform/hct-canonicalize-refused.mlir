@@ -37,7 +37,7 @@ module {
 // -----
 module {
   func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}) {
-    // expected-error@+1 {{arith.constant: no operator of graph or dist level}}
+    // expected-error@+1 {{arith.constant: no operator of onnx, graph or dist level}}
     %0 = arith.constant dense<1.0> : tensor<4xf32>
     return
   }
