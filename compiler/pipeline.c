@@ -35,6 +35,7 @@ static double seconds(void) {
 
 static hct_status pass_run(hct_pass_context *context, MlirModule module, const pipeline_pass *pass) {
   double start = seconds();
+  hct_progress(context->diags, "%s", pass->flag);
   HCT_TRY(pass->run(context, module));
   if (hct_pass_option(context, "time-passes", NULL)) fprintf(stderr, "%-24s %8.3f ms\n", pass->flag, (seconds() - start) * 1e3);
   HCT_TRY(hct_module_verify(context->diags, module, pass->flag));

@@ -25,6 +25,7 @@ static void streams_make(const chiplet_program *program, hct_arena *arena, hct_i
   image->streams = HCT_NEW_ARRAY(arena, hct_stream, dies);
   image->die_stream = HCT_NEW_ARRAY(arena, uint32_t, dies);
   for (size_t die = 0; die < dies; die++) {
+    hct_progress(program->pass->diags, "streams: die %zu of %zu", die + 1, dies);
     hct_arena *own = hct_arena_create();
     chiplet_stream writer = {.program = program, .arena = own, .row = (int64_t)die / program->cols, .col = (int64_t)die % program->cols, .batch_level = -1};
     chiplet_emit(&writer);

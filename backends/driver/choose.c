@@ -92,6 +92,7 @@ hct_status hct_choose(hct_pass_context *pass, MlirModule module) {
   }
   const candidate *best = NULL;
   for (size_t i = 0; i < list.count; i++) {
+    hct_progress(pass->diags, "candidate %zu of %zu: strategy %s, micro-batch %s", i + 1, list.count, list.items[i].strategy, list.items[i].micro_batch);
     candidate_try(pass, module, &list.items[i]);
     if (list.items[i].fits && (!best || better(&list.items[i], best))) best = &list.items[i];
   }

@@ -9,6 +9,7 @@
  * In topological order, each operator gets for each mesh axis one of its loops, or none: from the strategy where it touches a
  * parameter, else what costs least time in collectives and compute. Time (micro-batches) is a third axis, seeded on dimension 0 of the
  * inputs and forced on every loop that it reaches. */
+#include "compiler/analysis/workload.h"
 #include "compiler/strategy/strategy.h"
 
 #include <string.h>
@@ -411,6 +412,7 @@ static void write_module(partition *p, MlirModule module) {
   }
   const struct { const char *name; int64_t value; } figures[] = {
       {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", flops},
+      {"hct.dram_compulsory_bytes", hct_workload_compulsory_bytes(&p->flow)},
   };
   for (size_t i = 0; i < HCT_COUNT(figures); i++) hct_op_set(top, figures[i].name, hct_attr_i64(p->context, figures[i].value));
   /* shard.grid @mesh(shape = RxC) */

@@ -1,4 +1,7 @@
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "ir/support/support.h"
 
@@ -8,17 +11,52 @@ struct hct_diags {
   size_t errors;
   hct_diag_sink sink;
   void *sink_user;
+  bool shows_progress, line_shown;
+  double started_s, shown_s;
 };
+
+static double now_s(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 hct_diags *hct_diags_create(FILE *out) {
   hct_diags *diags = calloc(1, sizeof *diags);
   HCT_BUG_ON(!diags, "out of memory");
   diags->out = out;
+  const char *asked = getenv("HECATON_PROGRESS");
+  diags->shows_progress = out && (asked ? strcmp(asked, "0") != 0 : isatty(fileno(out)) != 0);
+  diags->started_s = now_s();
   return diags;
 }
 
+static void line_clear(hct_diags *diags) {
+  if (!diags->line_shown) return;
+  fputs("\r\033[K", diags->out);
+  fflush(diags->out);
+  diags->line_shown = false;
+}
+
+void hct_progress(hct_diags *diags, const char *fmt, ...) {
+  if (!diags->shows_progress) return;
+  double now = now_s();
+  if (now - diags->started_s < 2 || now - diags->shown_s < 0.2) return;
+  va_list args;
+  va_start(args, fmt);
+  fputs("\r\033[K", diags->out);
+  vfprintf(diags->out, fmt, args);
+  fflush(diags->out);
+  va_end(args);
+  diags->shown_s = now;
+  diags->line_shown = true;
+}
+
+void hct_progress_end(hct_diags *diags) { line_clear(diags); }
+
 void hct_diags_destroy(hct_diags *diags) {
   if (!diags) return;
+  line_clear(diags);
   hct_text_fini(&diags->text);
   free(diags);
 }
@@ -62,6 +100,7 @@ static void emit(hct_diags *diags, hct_diag diag, const char *fmt, va_list args)
   if (diags->sink) diags->sink(diags->sink_user, &diag);
   hct_text_append(&diags->text, "\n", 1);
   if (!diags->out) return;
+  line_clear(diags);
   fputs(diags->text.data + start, diags->out);
   fflush(diags->out);
 }

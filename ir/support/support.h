@@ -71,6 +71,10 @@ hct_status hct_error(hct_diags *diags, hct_diag_code code, hct_loc loc, const ch
 hct_status hct_failure(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) HCT_PRINTF(4, 5);
 void hct_remark(hct_diags *diags, hct_loc loc, const char *fmt, ...) HCT_PRINTF(3, 4);
 void hct_warning(hct_diags *diags, hct_loc loc, const char *fmt, ...) HCT_PRINTF(3, 4);
+/* What a long run is doing: one line, rewritten, on a terminal (or where HECATON_PROGRESS is set, and not 0), from two seconds after the
+ * start on. Diagnostics take its place; it is gone at the end, and before other output after hct_progress_end. */
+void hct_progress(hct_diags *diags, const char *fmt, ...) HCT_PRINTF(2, 3);
+void hct_progress_end(hct_diags *diags);
 /* Attach to the diagnostic emitted last: where a demand comes from; an action that exists. */
 void hct_note(hct_diags *diags, const char *fmt, ...) HCT_PRINTF(2, 3);
 void hct_hint(hct_diags *diags, const char *fmt, ...) HCT_PRINTF(2, 3);

@@ -133,9 +133,7 @@ static void run_one(compare_job *job, compare_run *run) {
 }
 
 static void progress(const compare_job *job, const compare_table *table, size_t at) {
-  (void)job;
-  if (!isatty(STDERR_FILENO)) return;
-  fprintf(stderr, at < table->count ? "\r\033[K%zu of %zu: %s %s" : "\r\033[K", at + 1, table->count, table->runs[at < table->count ? at : 0].strategy, table->runs[at < table->count ? at : 0].package);
+  hct_progress(job->diags, "%zu of %zu: %s %s", at + 1, table->count, table->runs[at].strategy, table->runs[at].package);
 }
 
 static hct_status write_table(compare_job *job, const compare_table *table) {
@@ -165,7 +163,7 @@ static hct_status compare(compare_job *job) {
     run_one(job, &table.runs[i]);
     refused += table.runs[i].refusal != NULL;
   }
-  progress(job, &table, table.count);
+  hct_progress_end(job->diags);
   hct_status status = write_table(job, &table);
   for (size_t i = 0; i < table.count; i++) json_decref(table.runs[i].report);
   unlink(hct_arena_printf(job->arena, "%s/log", job->work));

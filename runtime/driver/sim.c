@@ -216,6 +216,8 @@ static hct_status run_functional(sim_job *job) {
   if (!job->host) job->effects = hct_effects_create(job->memories, (size_t)(job->image.rows * job->image.cols), (size_t)job->threads);
   hct_machine_options options = {.effects = job->effects, .jitter = job->jitter, .seed = job->seed};
   for (int64_t step = 0; step < job->steps; step++) {
+    options.doing = hct_arena_printf(job->arena, "step %lld of %lld", (long long)step + 1, (long long)job->steps);
+    hct_progress(job->diags, "%s", options.doing);
     for (size_t i = 0; i < job->inputs.count; i++) {
       const binding *b = &job->inputs.items[i];
       size_t bytes = hct_tensor_shape(b->tensor).bytes;
@@ -234,7 +236,7 @@ static hct_status run_functional(sim_job *job) {
 
 static hct_status run_timing(sim_job *job) {
   hct_stats_init(&job->timing, job->arena, &job->image);
-  hct_machine_options options = {.jitter = job->jitter, .seed = job->seed};
+  hct_machine_options options = {.jitter = job->jitter, .seed = job->seed, .doing = "timing"};
   return hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->timing, &job->result);
 }
 
@@ -279,6 +281,7 @@ static hct_status run(sim_job *job) {
     hct_text_fini(&difference);
     if (!agree) return HCT_REFUSED;
   }
+  hct_progress_end(job->diags);
   hct_report_input report = {.image = &job->image, .package = &job->package, .losses = job->losses, .loss_count = job->loss_count, .steps = job->steps,
                              .stats = timing ? &job->timing : &job->functional, .timing = timing ? &job->result : NULL, .threads = job->effects ? (int)hct_effects_threads(job->effects) : 1,
                              .wall_s = seconds_since(&start)};

@@ -45,8 +45,10 @@ static totals totals_make(const hct_report_input *in) {
     t.nop_j = (double)(in->timing->link_bytes + in->timing->dram_transit_bytes) * 8 * p->link_energy_j_per_bit;
     t.static_j = p->static_w_per_die * dies * t.step_s;
     double compute = t.model_flops / 2 / t.peak_macs_per_s, link = (double)in->timing->busiest_link_ps * 1e-12;
+    double dram = meta_number(in->image, "dram_compulsory_bytes") / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency * (double)p->dram_channels);
     t.lower_bound_s = compute > link ? compute : link;
     t.bound = compute > link ? "mxu" : "link";
+    if (dram > t.lower_bound_s) t.lower_bound_s = dram, t.bound = "dram";
     t.utilization = t.step_s > 0 ? compute / t.step_s : 0;
   }
   t.total_j = t.mac_j + t.vector_j + t.sram_j + t.nop_j + t.dram_j + t.static_j;
@@ -167,6 +169,7 @@ static json_t *report_json(const hct_report_input *in) {
     json_object_set_new(json, "energy", json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "total_j", t.total_j, "mac_j", t.mac_j, "vector_j", t.vector_j, "sram_j", t.sram_j, "nop_j", t.nop_j, "dram_j", t.dram_j, "static_j", t.static_j));
   }
   json_t *traffic = json_pack("{s:I,s:I,s:I}", "dram_read_bytes", (json_int_t)t.all.dram_read_bytes, "dram_write_bytes", (json_int_t)t.all.dram_write_bytes, "nop_injected_bytes", (json_int_t)t.all.sent_bytes);
+  if (hct_image_meta(in->image, "dram_compulsory_bytes")) json_object_set_new(traffic, "dram_compulsory_bytes", json_integer((json_int_t)meta_number(in->image, "dram_compulsory_bytes")));
   if (in->timing) {
     json_object_set_new(traffic, "nop_link_bytes", json_integer((json_int_t)in->timing->link_bytes));
     json_object_set_new(traffic, "dram_transit_link_bytes", json_integer((json_int_t)in->timing->dram_transit_bytes));

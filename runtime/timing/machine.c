@@ -319,7 +319,7 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
   while (m.heap_count && !m.faulted) {
     event e = event_pop(&m);
     m.now_ps = e.time_ps;
-    m.result.events++;
+    if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);
     if (e.kind == EVENT_ISSUE) issue(&m, e.die);
     else complete(&m, &e);
   }

@@ -18,6 +18,7 @@ typedef struct hct_machine_options {
   hct_effects *effects; /* on the dies' memories; NULL: time only */
   bool jitter;          /* every latency is multiplied by a random factor from 1 to 2 */
   uint64_t seed;
+  const char *doing;          /* for progress; NULL: nothing in particular */
 } hct_machine_options;
 
 typedef struct hct_machine_result {

@@ -117,6 +117,9 @@ def check(bin_directory, work, name, mesh, micro_batch, sizes, strategy):
     run(bin_directory / "hecaton-sim", image, "--mode=timing", "--report", report)
     got = json.loads(report.read_text())
     assert got["program"]["fallbacks"] == 0, got["program"]
+    traffic, program = got["traffic"], got["program"]  # SGD: each weight in and out, ids and labels (int64) in, loss out, step counter in and out
+    assert traffic["dram_compulsory_bytes"] == 2 * F32 * program["parameters"] + 2 * 8 * program["tokens_per_step"] + 3 * F32, traffic
+    assert traffic["dram_read_bytes"] + traffic["dram_write_bytes"] >= traffic["dram_compulsory_bytes"], traffic
     want = expected(strategy, model, mesh, batch * seq, hidden, ffn, vocab, layers, hidden * kv // heads)
     have = counted(got, mesh)
     for key in sorted(set(want) | set(have)):
