@@ -98,7 +98,8 @@ static MlirValue value_tensor(lowering *l, size_t value) {
     MlirAttribute data = mlirOperationGetAttributeByName(l->program->ops[info->op].op, hct_ref("value"));
     l->tensors[value] = dram_tensor(l, hct_arena_printf(l->arena, "constant.%zu", value), "constant", &info->shape, &info->layout, data);
   } else {
-    l->tensors[value] = dram_tensor(l, hct_arena_printf(l->arena, "spill.%zu", value), "spill", &info->shape, &info->layout, none);
+    tile_spill spill = tile_spill_plan(l, value);
+    l->tensors[value] = dram_tensor(l, hct_arena_printf(l->arena, "spill.%zu", value), "spill", &info->shape, &spill.layout, none);
   }
   return l->tensors[value];
 }
@@ -135,8 +136,16 @@ tile_view tile_value(lowering *l, size_t value) {
     bool readable = info->op == SIZE_MAX || hct_dist_is_constant(l->program, value) || info->spilled;
     HCT_BUG_ON(!readable, "value of %s is read in stage %zu, made in %zu", l->program->ops[info->op].name, l->stage, l->program->ops[info->op].stage);
     MlirValue tensor = value_tensor(l, value);
-    view = tile_view_fresh(l, &info->layout, info->shape.dtype);
-    emit_move(l, "load", view.buffer, tensor, info->timed);
+    tile_spill spill = info->spilled && info->op != SIZE_MAX ? tile_spill_plan(l, value) : (tile_spill){0};
+    if (spill.axis) {
+      tile_view part = tile_view_fresh(l, &spill.layout, info->shape.dtype);
+      emit_move(l, "load", part.buffer, tensor, info->timed);
+      view = tile_view_fresh(l, &info->layout, info->shape.dtype);
+      tile_parts_gather(l, &view, &part, spill.axis, spill.factor, "restore");
+    } else {
+      view = tile_view_fresh(l, &info->layout, info->shape.dtype);
+      emit_move(l, "load", view.buffer, tensor, info->timed);
+    }
   }
   tile_value_set(l, value, &view);
   return view;
@@ -214,6 +223,20 @@ static void store_value(lowering *l, size_t value, MlirValue tensor, bool timed)
   emit_move(l, "store", tensor, view.buffer, timed);
 }
 
+static void spill_value(lowering *l, size_t value) {
+  const hct_dist_value *info = tile_info(l, value);
+  tile_spill spill = tile_spill_plan(l, value);
+  if (!spill.axis) {
+    store_value(l, value, value_tensor(l, value), true);
+    return;
+  }
+  tile_view view = tile_value(l, value);
+  view = tile_view_dense(l, &view, &info->layout, info->shape.dtype);
+  tile_view part = tile_view_fresh(l, &spill.layout, info->shape.dtype);
+  tile_part_take(l, &view, &part, spill.axis, spill.factor);
+  emit_move(l, "store", value_tensor(l, value), part.buffer, true);
+}
+
 static size_t returned_stage(const lowering *l, size_t value) {
   size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
   return op == SIZE_MAX || hct_dist_is_constant(l->program, hct_dist_view_root(l->program, value)) ? 0 : l->program->ops[op].stage;
@@ -263,7 +286,7 @@ static hct_status stage_body(lowering *l) {
     if (!op_is_here(l, i, HCT_IN_LOOP)) continue;
     HCT_TRY(emit_op(l, op));
     for (size_t k = 0; k < op->result_count; k++)
-      if (tile_info(l, op->results[k])->spilled) store_value(l, op->results[k], value_tensor(l, op->results[k]), true);
+      if (tile_info(l, op->results[k])->spilled) spill_value(l, op->results[k]);
   }
   store_returned(l, true);
   return HCT_OK;

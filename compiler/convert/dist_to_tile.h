@@ -102,5 +102,16 @@ bool tile_can_accumulate(const hct_dist_op *op);
 /* ---- collectives (dist_to_tile_collectives.c) ---- */
 bool tile_is_collective(const char *name);
 hct_status tile_lower_collective(lowering *l, const hct_dist_op *op);
+/* The own part over `axis` (r, c or rc) of a whole buffer's factor, and the whole from all parts; `collective` is what reports call it. */
+void tile_part_take(lowering *l, const tile_view *whole, const tile_view *part, const char *axis, int factor);
+void tile_parts_gather(lowering *l, const tile_view *whole, const tile_view *part, const char *axis, int factor, const char *collective);
+
+/* ---- activations that lie in DRAM between stages (dist_to_tile_spill.c) ---- */
+typedef struct tile_spill {
+  const char *axis;  /* NULL: as the value is; r, c, rc: dies that hold the same store a part each, and gather it again */
+  int factor;
+  hct_layout layout; /* in DRAM */
+} tile_spill;
+tile_spill tile_spill_plan(const lowering *l, size_t value);
 
 #endif

@@ -99,6 +99,13 @@ static tile_view operand_owned(lowering *l, size_t value, const hct_layout *want
   return tile_view_conform(l, &view, &info->layout, wanted, info->shape.dtype);
 }
 
+void tile_part_take(lowering *l, const tile_view *whole, const tile_view *part, const char *axis, int factor) { emit_copy_part(l, whole, part, axis, factor, "out"); }
+
+void tile_parts_gather(lowering *l, const tile_view *whole, const tile_view *part, const char *axis, int factor, const char *collective) {
+  emit_copy_part(l, whole, part, axis, factor, "in");
+  emit_rings(l, "gather_step", whole->buffer, collective, axis, factor, NULL);
+}
+
 static void lower_all_gather(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *from = tile_info(l, op->operands[0]), *to = tile_info(l, op->results[0]);
   int factor = factor_over(&from->layout, axis);
@@ -107,8 +114,7 @@ static void lower_all_gather(lowering *l, const hct_dist_op *op, const char *axi
   tile_view part = tile_value(l, op->operands[0]);
   part = tile_view_dense(l, &part, &from->layout, from->shape.dtype);
   tile_view whole = tile_view_fresh(l, &whole_layout, to->shape.dtype);
-  emit_copy_part(l, &whole, &part, axis, factor, "in");
-  emit_rings(l, "gather_step", whole.buffer, "all_gather", axis, factor, NULL);
+  tile_parts_gather(l, &whole, &part, axis, factor, "all_gather");
   tile_view result = tile_view_conform(l, &whole, &whole_layout, &to->layout, to->shape.dtype);
   tile_value_set(l, op->results[0], &result);
 }

@@ -93,6 +93,8 @@ def counted(report, axis_sizes):
     """Sum over the report's rows; every die must have received the same."""
     total = defaultdict(float)
     for row in report["collectives"]:
+        if row["kind"] == "restore":
+            continue  # stored activations, gathered again: the schedule's doing
         if row["kind"] == "all_reduce" and row["axis"] != "flat":
             continue
         if row["layer"] == "position" and row["axis"] != "flat" and report["program"]["strategy"] == "megatron-sequence":
