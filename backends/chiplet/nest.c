@@ -175,13 +175,15 @@ static void emit_fill(chiplet_stream *s, const chiplet_op *op) {
   if (n.loops[0].extent) emit_fill_nest(s, op, &n, op->scalar);
 }
 
-static void fill_result(chiplet_stream *s, const chiplet_op *op, nest n) {
+static void fill_result(chiplet_stream *s, const chiplet_op *op, nest n, double scalar) {
   for (int i = n.count; i-- > 0;)
     if (n.loops[i].group) loop_erase(&n, i);
   n.operand_count = 1;
   nest_simplify(&n);
-  emit_fill_nest(s, op, &n, !strcmp(op->fn, "sum") ? 0 : !strcmp(op->fn, "max") ? -3.4028234663852886e38 : 3.4028234663852886e38);
+  emit_fill_nest(s, op, &n, scalar);
 }
+
+static double neutral_of(const chiplet_op *op) { return !strcmp(op->fn, "sum") ? 0 : !strcmp(op->fn, "max") ? -3.4028234663852886e38 : 3.4028234663852886e38; }
 
 /* Reduced loops go inside: an element of the result is then finished by one instruction, while there are at most four. */
 static void emit_reduce(chiplet_stream *s, const chiplet_op *op) {
@@ -195,13 +197,13 @@ static void emit_reduce(chiplet_stream *s, const chiplet_op *op) {
   if (result_empty || (n.empty && op->accumulate)) return;
   nest result = n;
   if (n.empty) { /* a sum of nothing */
-    fill_result(s, op, result);
+    fill_result(s, op, result, neutral_of(op));
     return;
   }
   nest_simplify(&n);
   for (int i = 0; i < n.count; i++) reduced += n.loops[i].group;
   bool in_parts = reduced > 4 && !op->accumulate;
-  if (in_parts) fill_result(s, op, result);
+  if (in_parts) fill_result(s, op, result, neutral_of(op));
   hct_instr instr = chiplet_instr(op, HCT_OP_RED);
   instr.fn = hct_function_by_name("RED", op->fn)->code;
   instr.accumulate = op->accumulate || in_parts;
@@ -297,7 +299,11 @@ static void emit_rows(chiplet_stream *s, const chiplet_op *op) {
   if (table || classes) start = class_start(s, op, &held);
   bool row_empty = false;
   for (int i = 0; i < n.count; i++) row_empty |= n.loops[i].extent == 0 && !n.loops[i].group;
-  if (n.empty && !(instr.opcode == HCT_OP_PICK && !row_empty)) return; /* picking among no classes still writes zeros */
+  if (n.empty && instr.opcode == HCT_OP_PICK && !row_empty) { /* among no classes nothing is picked: zeros, and an empty instruction would write none */
+    fill_result(s, op, n, 0);
+    return;
+  }
+  if (n.empty) return;
   nest_simplify(&n);
   int inner[2] = {-1, -1}, outer[HCT_MAX_FACTORS], outer_count = 0, operands[8];
   for (int i = 0; i < n.count; i++)
@@ -317,7 +323,6 @@ static void emit_rows(chiplet_stream *s, const chiplet_op *op) {
     instr.values[2].base = op->classes;
   }
   if (table || classes) instr.values[0] = start;
-  if (instr.opcode == HCT_OP_PICK && n.empty) instr.shape[1] = 0;
   chiplet_access accesses[8];
   size_t count = nest_accesses(s, op, accesses, 1);
   item_emit(s, chiplet_item_add(s, HCT_ENGINE_VPU, count, accesses), instr, &n, outer, outer_count, operands, (int)op->operand_count);

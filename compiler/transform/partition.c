@@ -88,7 +88,7 @@ static void seed_arguments(partition *p) {
   const hct_flow_op *mixing = find_mixing(p);
   for (size_t v = 0; v < p->flow.value_count; v++) p->now[v] = (sharded){p->flow.values[v].value, partition_layout(&p->flow.values[v])};
   for (size_t a = 0; a < p->flow.arg_count; a++) {
-    if (!mixing && is_batched_input(p, a)) partition_add_axis(&p->now[a].layout, 0, HCT_AXIS_TIME);
+    if (!mixing && p->batch > 1 && is_batched_input(p, a)) partition_add_axis(&p->now[a].layout, 0, HCT_AXIS_TIME);
   }
   if (!mixing) return;
   if (p->micro_batch != p->batch) hct_remark(p->pass->diags, hct_loc_of(p->arena, mixing->op), "%s mixes samples: the whole batch of %lld is in flight", mixing->name, (long long)p->batch);
@@ -344,6 +344,8 @@ static void partition_op(partition *p, const hct_flow_op *op) {
       axis_label[1] = axis_label[2] = -1;
       choose_cheapest(p, op, &rule, axis_label);
     }
+    for (int axis = 1; rule.linear && axis < 3; axis++) /* what stays partial over an axis is not split over it too */
+      if (p->now[op->operands[0]].layout.partial_axes >> axis & 1) axis_label[axis] = -1;
   }
   for (size_t k = 0; k < op->operand_count; k++) {
     hct_layout wanted = covered ? partition_under(&p->flow.values[op->operands[k]], &rule, rule.operand[k], axis_label, false) : partition_layout(&p->flow.values[op->operands[k]]);

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Models of random small sizes, on random meshes, under random strategies and micro-batches: three training steps give the losses of the host
+oracle. Sizes are chosen to fit nothing: fewer classes, heads, samples and tokens than dies, odd ones, one of each.
+
+usage: differential.py BIN_DIRECTORY WORK_DIRECTORY SEED MODELS
+"""
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
+WORK.mkdir(parents=True, exist_ok=True)
+random.seed(int(sys.argv[3]))
+numbers = np.random.default_rng(int(sys.argv[3]))
+failures = 0
+
+
+def run(*arguments):
+    return subprocess.run([str(a) for a in arguments], capture_output=True, text=True, timeout=120)
+
+
+def compile_model(*options):
+    return run(BIN / "hecaton-compile", WORK / "m.onnx", "--optimizer=sgd", "--lr=0.1", *options)
+
+
+def losses(program):
+    done = run(BIN / "hecaton-sim", program, "--mode=functional", "--steps=3", "--input", f"ids={WORK}/ids.npy", "--input", f"labels={WORK}/labels.npy")
+    return [float(line.split()[-1]) for line in done.stdout.splitlines() if line.startswith("step ") and " loss " in line], done.stderr
+
+
+for n in range(int(sys.argv[4])):
+    family, heads = random.choice(("gpt2", "tinyllama-1.1b")), random.randint(1, 5)
+    kv = heads if family == "gpt2" else random.choice([h for h in range(1, heads + 1) if heads % h == 0])
+    batch, seq, vocab = random.choice((1, 2, 3, 5)), random.choice((1, 2, 3, 7, 8)), random.choice((2, 7, 16, 33))
+    sizes = dict(layers=random.randint(1, 2), hidden=heads * random.choice((2, 4, 6)), heads=heads, ffn=random.choice((3, 8, 17)), vocab=vocab, seq=seq, batch=batch, seed=n)
+    sizes["kv-heads"] = kv
+    options = [f"--{k}={v}" for k, v in sizes.items()]
+    done = run(BIN / "hecaton-model", family, *options, "-o", WORK / "m.onnx")
+    assert done.returncode == 0, done.stderr
+    for name in ("ids", "labels"):
+        np.save(WORK / f"{name}.npy", numbers.integers(0, vocab, (batch, seq)).astype(np.int64))
+    done = compile_model("--backend=host", "-o", WORK / "host.so")
+    assert done.returncode == 0, done.stderr
+    want = losses(WORK / "host.so")[0]
+    for _ in range(4):
+        how = [f"--strategy={random.choice(('hecaton', 'megatron-ring', 'megatron-torus', 'megatron-sequence', 'optimus'))}", f"--mesh={random.randint(1, 5)}x{random.randint(1, 5)}",
+               f"--micro-batch={random.randint(1, batch)}"]
+        done = compile_model(*how, "-o", WORK / "p.hct")
+        got, text = losses(WORK / "p.hct") if done.returncode == 0 else ([], done.stderr)
+        if len(got) != 3 or len(want) != 3 or any(abs(a - b) > 1e-4 * max(abs(b), 1e-3) for a, b in zip(got, want)):
+            failures += 1
+            print("FAIL", family, *options, *how, got, want, text[-400:])
+print(f"{failures} failures")
+sys.exit(1 if failures else 0)
