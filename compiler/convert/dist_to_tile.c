@@ -134,7 +134,7 @@ tile_view tile_value(lowering *l, size_t value) {
     tile_fill(l, view.buffer, scalar);
   } else {
     bool readable = info->op == SIZE_MAX || hct_dist_is_constant(l->program, value) || info->spilled;
-    HCT_BUG_ON(!readable, "value of %s is read in stage %zu, made in %zu", l->program->ops[info->op].name, l->stage, l->program->ops[info->op].stage);
+    if (!readable) l->status = hct_error(l->pass->diags, HCT_E_PARTITION, hct_loc_of(l->arena, l->program->ops[info->op].op), "%s is made in stage %zu, after it is read in stage %zu: hct.group and hct.pass contradict the order", l->program->ops[info->op].name, l->program->ops[info->op].stage, l->stage);
     MlirValue tensor = value_tensor(l, value);
     tile_spill spill = info->spilled && info->op != SIZE_MAX ? tile_spill_plan(l, value) : (tile_spill){0};
     if (spill.axis) {
@@ -381,6 +381,7 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
   l.at = &l.outer;
   hct_status status = HCT_OK;
   for (size_t stage = 0; stage < program.stage_count && status == HCT_OK; stage++) status = stage_lower(&l, stage);
+  if (status == HCT_OK) status = l.status;
   mlirOperationDestroy(marker);
   mlirOperationDestroy(status == HCT_OK ? program.function : function);
   return status;

@@ -48,6 +48,7 @@ typedef struct lowering {
   hct_builder outer;    /* the function's body: outside of micro-batch loops */
   hct_builder *at;      /* where operations go now: &outer or a loop body's */
   int64_t section;      /* of the body being written, or HCT_SECTION_NONE */
+  hct_status status;    /* refused by a value that cannot be had; the pass gives it in the end */
   MlirValue micro_batch;/* index of the micro-batch being run, in a body */
   tile_view *views;     /* by value */
   size_t *scopes;       /* scope in which views[value] was made; 0: none */

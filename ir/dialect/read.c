@@ -15,7 +15,8 @@ static MlirAttribute attribute_needed(MlirOperation op, const char *name) {
 
 const char *hct_attr_text(MlirAttribute attribute) {
   if (mlirAttributeIsNull(attribute) || !mlirAttributeIsAString(attribute)) return NULL;
-  return mlirStringAttrGetValue(attribute).data; /* string attributes are NUL-terminated in MLIR's storage */
+  MlirStringRef text = mlirStringAttrGetValue(attribute);
+  return text.length ? text.data : ""; /* NUL-terminated in MLIR's storage, but NULL when empty */
 }
 
 const char *hct_op_str_or(MlirOperation op, const char *name, const char *fallback) {

@@ -134,6 +134,19 @@ static MlirWalkResult check_level(MlirOperation op, void *user) {
   return MlirWalkResultAdvance;
 }
 
+/* A ring step is all that its loop does. */
+static bool is_ring_loop(MlirOperation step) {
+  MlirOperation loop = mlirOperationGetParentOperation(step), first = mlirBlockGetFirstOperation(mlirOperationGetBlock(step));
+  return hct_op_is(loop, "scf.for") && mlirOperationEqual(first, step) && hct_op_is(mlirOperationGetNextInBlock(step), "scf.yield");
+}
+
+enum { MAX_DEPTH = 2 }; /* micro-batches, ring steps */
+static int depth_of(MlirOperation op) {
+  int depth = 0;
+  for (MlirOperation at = mlirOperationGetParentOperation(op); hct_op_is(at, "scf.for"); at = mlirOperationGetParentOperation(at)) depth++;
+  return depth;
+}
+
 /* `for %i = 0 to CONSTANT step 1`, that carries nothing */
 static MlirWalkResult check_loop(MlirOperation op, void *user) {
   hct_verifier *v = user;
@@ -143,7 +156,9 @@ static MlirWalkResult check_loop(MlirOperation op, void *user) {
     value = mlirOperationGetAttributeByName(op, hct_ref("value"));
     if (!mlirAttributeIsAInteger(value) || !mlirTypeIsAIndex(mlirAttributeGetType(value)) || mlirIntegerAttrGetValueInt(value) < 0) hct_verify_refuse(v, op, "not an index from 0 on");
   }
+  if ((!strcmp(name, "hct_tile.gather_step") || !strcmp(name, "hct_tile.scatter_step")) && !is_ring_loop(op)) hct_verify_refuse(v, op, "a ring step is not alone in a loop of its own");
   if (strcmp(name, "scf.for")) return MlirWalkResultAdvance;
+  if (depth_of(op) >= MAX_DEPTH) hct_verify_refuse(v, op, "loops are nested deeper than micro-batches and ring steps");
   if (mlirOperationGetNumOperands(op) != 3) hct_verify_refuse(v, op, "the loop carries values");
   for (size_t k = 0; k < 3; k++) {
     MlirValue bound = hct_op_operand(op, k);

@@ -77,8 +77,8 @@ static void check_words(hct_verifier *v, MlirOperation op, const char *name) {
   }
 }
 
-/* Of the buffer `value`, whose maker has been verified before. */
-static bool buffer_layout(MlirValue value, hct_layout *out_layout) { return hct_layout_parse(hct_op_str(mlirOpResultGetOwner(value), "layout"), out_layout); }
+/* Of the buffer `value`; false where its maker was refused. */
+static bool buffer_layout(MlirValue value, hct_layout *out_layout) { return hct_layout_parse(hct_op_str_or(mlirOpResultGetOwner(value), "layout", ""), out_layout); }
 
 static void check_numbers(hct_verifier *v, MlirOperation op) {
   int64_t section = hct_op_i64_or(op, "section", -1), lane = hct_op_i64_or(op, "lane", 0), factor = hct_op_i64_or(op, "factor", -1);
