@@ -2,8 +2,6 @@
  * inputs, and the sum after the second is the only exchange, as that of the gradient before the first. Embedding tables and the head are
  * split by vocabulary. Activations between blocks are on every die; with sequence parallelism (Korthikanti et al., arXiv 2205.05198) they
  * are split over tokens. The strategies differ in how all dies reduce. */
-#include <string.h>
-
 #include "compiler/strategy/strategy.h"
 
 /* Both mesh axes on one factor where all dies divide it; else each on one of its own, while there is one. */
@@ -24,10 +22,7 @@ static void split_over_all(const partition *p, const op_rule *rule, size_t weigh
     if (col) partition_add_axis(layout, both, HCT_AXIS_COL);
     return;
   }
-  for (int axis = 1; axis < 3; axis++) {
-    int factor = p->sizes[axis] > 1 ? strategy_choose_factor(p, rule, weight, labels, layout, (hct_axis)axis, allowed) : -1;
-    if (factor >= 0) partition_add_axis(layout, factor, (hct_axis)axis);
-  }
+  for (int axis = 1; axis < 3; axis++) strategy_split(p, rule, weight, labels, allowed, (hct_axis)axis, layout);
 }
 
 /* Inputs that lie split where they are summed stay so; the weight's rest is split as they leave it. */
@@ -46,10 +41,8 @@ static void weight_place(partition *p, const hct_flow_op *op, const op_rule *rul
   if (!row_parallel) {
     split_over_all(p, rule, weight, labels, kept, &layout);
   } else {
-    for (int axis = 1; axis < 3; axis++) {
-      int factor = p->sizes[axis] > 1 && partition_axis_factor(&layout, (hct_axis)axis) < 0 ? strategy_choose_factor(p, rule, weight, labels, &layout, (hct_axis)axis, summed) : -1;
-      if (factor >= 0) partition_add_axis(&layout, factor, (hct_axis)axis);
-    }
+    for (int axis = 1; axis < 3; axis++)
+      if (partition_axis_factor(&layout, (hct_axis)axis) < 0) strategy_split(p, rule, weight, labels, summed, (hct_axis)axis, &layout);
   }
   strategy_place(p, weight, &layout);
 }
@@ -61,22 +54,6 @@ static void table_place(partition *p, size_t table) {
   strategy_place(p, table, &layout);
 }
 
-static bool assign(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
-  bool product = !strcmp(op->name, "contract"), gather = !strcmp(op->name, "gather_rows"), scatter = !strcmp(op->name, "scatter_rows");
-  if (!product && !gather && !scatter) return false;
-  if (gather && strategy_is_param(p, op->operands[0])) {
-    if (!p->assigned[op->operands[0]]) table_place(p, op->operands[0]);
-    strategy_follow(&p->now[op->operands[0]].layout, rule->operand[0], axis_label);
-    return true;
-  }
-  if (strategy_follow_gradient(p, op, rule, axis_label)) return true;
-  size_t weight = product ? strategy_weight_operand(p, op) : SIZE_MAX;
-  if (weight == SIZE_MAX) return false;
-  if (!p->assigned[op->operands[weight]]) weight_place(p, op, rule, weight);
-  strategy_follow(&p->now[op->operands[weight]].layout, rule->operand[weight], axis_label);
-  return true;
-}
-
-const strategy strategy_megatron_ring = {.name = "megatron-ring", .sums = SUMS_WHOLE, .flat = "ring", .assign = assign};
-const strategy strategy_megatron_torus = {.name = "megatron-torus", .sums = SUMS_WHOLE, .flat = "torus", .assign = assign};
-const strategy strategy_megatron_sequence = {.name = "megatron-sequence", .sums = SUMS_TO_TOKENS, .flat = "ring", .assign = assign};
+const strategy strategy_megatron_ring = {.name = "megatron-ring", .sums = SUMS_WHOLE, .flat = "ring", .place_weight = weight_place, .place_table = table_place};
+const strategy strategy_megatron_torus = {.name = "megatron-torus", .sums = SUMS_WHOLE, .flat = "torus", .place_weight = weight_place, .place_table = table_place};
+const strategy strategy_megatron_sequence = {.name = "megatron-sequence", .sums = SUMS_TO_TOKENS, .flat = "ring", .place_weight = weight_place, .place_table = table_place};

@@ -26,7 +26,8 @@ bool strategy_is_param(const partition *p, size_t value) {
   return !mlirAttributeIsNull(role) && !strcmp(hct_attr_text(role), "param");
 }
 
-void strategy_follow(const hct_layout *layout, const int *labels, int axis_label[3]) {
+/* Loops of the axes that split `layout`, whose factors have these labels. */
+static void follow(const hct_layout *layout, const int *labels, int axis_label[3]) {
   for (int axis = 1; axis < 3; axis++) {
     int factor = partition_axis_factor(layout, (hct_axis)axis);
     axis_label[axis] = factor >= 0 ? labels[factor] : -1;
@@ -55,15 +56,47 @@ void strategy_place(partition *p, size_t param, const hct_layout *layout) {
   p->assigned[param] = true;
 }
 
-bool strategy_follow_gradient(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
-  size_t param = op->result_count == 1 ? p->parameter[op->results[0]] : SIZE_MAX;
-  if (param == SIZE_MAX || !p->assigned[param] || p->flow.values[param].shape.rank != p->flow.values[op->results[0]].shape.rank) return false;
-  strategy_follow(&p->now[param].layout, rule->result, axis_label);
-  return true;
+void strategy_split(const partition *p, const op_rule *rule, size_t weight, const int *labels, const bool allowed[HCT_MAX_FACTORS], hct_axis axis, hct_layout *layout) {
+  int factor = p->sizes[axis] > 1 ? strategy_choose_factor(p, rule, weight, labels, layout, axis, allowed) : -1;
+  if (factor >= 0) partition_add_axis(layout, factor, axis);
 }
 
-size_t strategy_weight_operand(const partition *p, const hct_flow_op *op) {
+void strategy_table_place(partition *p, size_t table) {
+  hct_layout layout = partition_layout(&p->flow.values[table]);
+  if (p->sizes[HCT_AXIS_ROW] > 1) partition_add_axis(&layout, 0, HCT_AXIS_ROW);
+  for (int f = 1; f < layout.factor_count; f++)
+    if (layout.factors[f].size > 1 && p->sizes[HCT_AXIS_COL] > 1 && partition_axis_factor(&layout, HCT_AXIS_COL) < 0) partition_add_axis(&layout, f, HCT_AXIS_COL);
+  strategy_place(p, table, &layout);
+}
+
+/* The placed parameter whose gradient the operator makes in its shape; SIZE_MAX: none. */
+static size_t gradient_of(const partition *p, const hct_flow_op *op) {
+  size_t param = op->result_count == 1 ? p->parameter[op->results[0]] : SIZE_MAX;
+  bool alike = param != SIZE_MAX && p->assigned[param] && p->flow.values[param].shape.rank == p->flow.values[op->results[0]].shape.rank;
+  return alike ? param : SIZE_MAX;
+}
+
+static size_t weight_operand(const partition *p, const hct_flow_op *op) {
   for (size_t k = 2; k-- > 0;)
     if (strategy_is_param(p, op->operands[k])) return k;
   return SIZE_MAX;
+}
+
+bool strategy_assign(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  bool product = !strcmp(op->name, "contract"), gather = !strcmp(op->name, "gather_rows"), scatter = !strcmp(op->name, "scatter_rows");
+  if (!product && !gather && !scatter) return false;
+  size_t gradient = gradient_of(p, op), operand = gather ? 0 : product ? weight_operand(p, op) : SIZE_MAX;
+  if (gather && !strategy_is_param(p, op->operands[0])) operand = SIZE_MAX;
+  if (gradient != SIZE_MAX) {
+    follow(&p->now[gradient].layout, rule->result, axis_label);
+  } else if (operand != SIZE_MAX) {
+    size_t param = op->operands[operand];
+    if (!p->assigned[param] && gather) p->strategy->place_table(p, param);
+    if (!p->assigned[param]) p->strategy->place_weight(p, op, rule, operand);
+    follow(&p->now[param].layout, rule->operand[operand], axis_label);
+  } else {
+    return false;
+  }
+  if (product && p->strategy->adjust) p->strategy->adjust(p, op, rule, axis_label);
+  return true;
 }

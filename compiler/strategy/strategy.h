@@ -15,9 +15,15 @@ struct strategy {
   const char *name;
   strategy_sums sums;
   const char *flat; /* NULL: one mesh axis at a time; else all dies as one axis: "ring" or "torus", how they all-reduce */
-  /* True when it decided `axis_label` (loop of each mesh axis). */
-  bool (*assign)(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
+  /* Splits a weight, operand `operand` of the first product that reads it; a table, at its first lookup. */
+  void (*place_weight)(partition *p, const hct_flow_op *op, const op_rule *rule, size_t operand);
+  void (*place_table)(partition *p, size_t table);
+  /* NULL, or changes the loops of a product with a weight, or that makes its gradient, which are else those that the weight's split gives. */
+  void (*adjust)(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
 };
+/* The loop of each mesh axis in an operator that touches a parameter or makes its gradient, which is placed at its first use. False: no such
+ * operator. */
+bool strategy_assign(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
 const strategy *strategy_find(const char *name); /* NULL: none */
 const char *strategy_names(hct_arena *arena);    /* "a, b, c" */
 
@@ -27,8 +33,6 @@ const char *strategy_names(hct_arena *arena);    /* "a, b, c" */
 
 /* ---- shared by strategies (strategy.c) ---- */
 bool strategy_is_param(const partition *p, size_t value);
-/* Loops of the axes that split `layout`, whose factors have these labels. */
-void strategy_follow(const hct_layout *layout, const int *labels, int axis_label[3]);
 /* The factor of a weight to split over `axis`: among those for which `allowed` (by factor) holds, the first that its size divides, else
  * the largest; -1: none. Factors that are cut later, or split already, are never taken. */
 int strategy_choose_factor(const partition *p, const op_rule *rule, size_t weight, const int *labels, const hct_layout *layout, hct_axis axis, const bool allowed[HCT_MAX_FACTORS]);
@@ -37,8 +41,7 @@ void strategy_summed(const op_rule *rule, const int *labels, bool out_summed[HCT
 /* Embedding tables of the 2-D strategies: vocabulary over rows, features over columns. */
 void strategy_table_place(partition *p, size_t table);
 void strategy_place(partition *p, size_t param, const hct_layout *layout);
-/* Decides for gradients of placed parameters, and says which operand of a product is a parameter: SIZE_MAX when none is. */
-bool strategy_follow_gradient(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
-size_t strategy_weight_operand(const partition *p, const hct_flow_op *op);
+/* Splits the factor chosen as above over `axis`, when there is one and the axis has several dies. */
+void strategy_split(const partition *p, const op_rule *rule, size_t weight, const int *labels, const bool allowed[HCT_MAX_FACTORS], hct_axis axis, hct_layout *layout);
 
 #endif

@@ -336,7 +336,7 @@ static void partition_op(partition *p, const hct_flow_op *op) {
   bool by_strategy = false;
   if (covered) {
     axis_label[0] = time_label(p, op, &rule);
-    by_strategy = p->strategy->assign(p, op, &rule, axis_label);
+    by_strategy = strategy_assign(p, op, &rule, axis_label);
     bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
     bool part_of_param = rule.linear && free_param(p, op->operands[0]);
     if (part_of_param && !by_strategy) features_over_columns(p, op, &rule, axis_label);
