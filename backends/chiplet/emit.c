@@ -100,7 +100,10 @@ typedef struct ring_emission {
   part_shape shape;
   int64_t parts, position; /* dies of the ring, this die's position */
   int64_t steps;
-  bool reduce, even;       /* even: parts are of one size, steps are a loop */
+  bool reduce;
+  hct_range divided;       /* what its dies divide */
+  int64_t outer;           /* within: units from one index's own part of that axis to the next, where those are even; else 0 */
+  bool even;               /* parts are of one size: addresses are terms, steps are a loop */
 } ring_emission;
 
 enum { RING_SEMAPHORE = HCT_SEMAPHORES - HCT_RING_COUNT }; /* above those of engine pairs (sync.c): RING_SEMAPHORE + ring */
@@ -112,25 +115,30 @@ static hct_range lane_of(hct_range run, int lane) {
   return lane == 1 ? (hct_range){run.start, half} : (hct_range){run.start + half, run.length - half};
 }
 
-/* What the ring's dies divide: of a buffer as a whole, the lane's half, or the die's own part of that over another axis. `out_pitch`:
- * from the own part of one index of that axis to the next, where parts are even. */
-static hct_range divided_of(const ring_emission *r, int64_t *out_pitch, bool *out_even) {
+static int64_t own_index(const chiplet_stream *s, hct_ring ring) { return hct_ring_index(ring, s->program->cols, s->row * s->program->cols + s->col); }
+
+/* The dies of a ring divide a factor; of a buffer as a whole, the lane's half; or the die's own part of that over another axis. */
+static void divide(ring_emission *r) {
   const chiplet_stream *s = r->stream;
   const chiplet_op *op = r->op;
-  hct_range whole = op->factor < 0 ? lane_of((hct_range){0, r->shape.extent}, op->lane) : (hct_range){0, r->shape.extent};
-  *out_pitch = 0, *out_even = true;
-  if (op->within < 0) return whole;
-  int64_t parts = hct_ring_size((hct_ring)op->within, s->program->rows, s->program->cols);
-  hct_range part = chiplet_part_range(s, (hct_ring)op->within, whole.length, hct_ring_index((hct_ring)op->within, s->program->cols, s->row * s->program->cols + s->col));
-  *out_even = whole.length % parts == 0;
-  if (*out_even) *out_pitch = whole.length / parts;
-  return (hct_range){whole.start + part.start, part.length};
+  r->divided = (hct_range){0, r->shape.extent};
+  if (op->factor < 0) r->divided = lane_of(r->divided, op->lane);
+  bool even = true;
+  if (op->within >= 0) {
+    hct_ring axis = (hct_ring)op->within;
+    int64_t parts = hct_ring_size(axis, s->program->rows, s->program->cols);
+    hct_range part = chiplet_part_range(s, axis, r->divided.length, own_index(s, axis));
+    even = r->divided.length % parts == 0;
+    if (even) r->outer = r->divided.length / parts;
+    r->divided = (hct_range){r->divided.start + part.start, part.length};
+  }
+  r->even = even && r->divided.length % r->parts == 0;
 }
 
 /* Elements, within an outer index, of the part `index` of the ring that a message moves. */
-static hct_range run_of(const ring_emission *r, hct_range divided, int64_t index) {
-  hct_range part = chiplet_part_range(r->stream, r->op->ring, divided.length, index);
-  hct_range run = {(divided.start + part.start) * r->shape.inner, part.length * r->shape.inner};
+static hct_range run_of(const ring_emission *r, int64_t index) {
+  hct_range part = chiplet_part_range(r->stream, r->op->ring, r->divided.length, index);
+  hct_range run = {(r->divided.start + part.start) * r->shape.inner, part.length * r->shape.inner};
   return r->op->factor < 0 ? run : lane_of(run, r->op->lane);
 }
 
@@ -144,22 +152,19 @@ static hct_instr ring_message(const ring_emission *r, uint8_t opcode, int64_t ba
   instr.engine = (uint8_t)((opcode == HCT_OP_SEND ? HCT_ENGINE_SEND0 : HCT_ENGINE_RECV0) + 2 * (int)op->ring);
   hct_view *view = &instr.views[0];
   *view = (hct_view){.dtype = r->buffer->dtype, .addr = chiplet_addr(s, r->buffer, 0), .stride = {0, 0, r->shape.extent * r->shape.inner, 1}};
-  int64_t outer;
-  bool outer_even;
-  hct_range divided = divided_of(r, &outer, &outer_even), run;
-  if (outer_even && divided.length % r->parts == 0) {
-    run = run_of(r, divided, 0);
-    if (outer) {
-      int64_t own = hct_ring_index((hct_ring)op->within, s->program->cols, s->row * s->program->cols + s->col);
-      view->addr.base -= own * outer * size;
-      view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->within, .sign = 1, .stride = outer * size};
+  hct_range run;
+  if (r->even) {
+    run = run_of(r, 0);
+    if (r->outer) {
+      view->addr.base -= own_index(s, (hct_ring)op->within) * r->outer * size;
+      view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->within, .sign = 1, .stride = r->outer * size};
     }
     view->addr.base += run.start * size;
     view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_RING, .level = level, .ring = (uint8_t)op->ring, .sign = level == HCT_NO_LEVEL ? 1 : -1, .offset = (int32_t)-back,
-                                                           .stride = divided.length / r->parts * r->shape.inner * size};
+                                                           .stride = r->divided.length / r->parts * r->shape.inner * size};
   } else {
     int64_t die = hct_ring_die(op->ring, s->program->rows, s->program->cols, s->row, s->col, r->position - back);
-    run = run_of(r, divided, hct_ring_index(op->ring, s->program->cols, die));
+    run = run_of(r, hct_ring_index(op->ring, s->program->cols, die));
     view->addr.base += run.start * size;
   }
   instr.shape[0] = instr.shape[1] = 1;
@@ -186,9 +191,7 @@ static ring_emission ring_begin(chiplet_stream *s, const chiplet_op *loop) {
   ring_emission r = {.stream = s, .op = op, .buffer = buffer_at(s, op->operands[0].buffer), .steps = loop->trips, .parts = hct_ring_size(op->ring, s->program->rows, s->program->cols),
                      .position = hct_ring_position(op->ring, s->program->rows, s->program->cols, s->row, s->col)};
   r.shape = shape_around(s, r.buffer, op->factor);
-  int64_t pitch;
-  hct_range divided = divided_of(&r, &pitch, &r.even);
-  r.even = r.even && divided.length % r.parts == 0;
+  divide(&r);
   r.reduce = op->kind == CHIPLET_SCATTER_STEP;
   return r;
 }

@@ -23,7 +23,12 @@ static hct_ring ring_of(const char *axis) {
   return !strcmp(axis, "rc") ? HCT_RING_FLAT0 : axis[0] == 'c' ? HCT_RING_COL : HCT_RING_ROW;
 }
 
-static const char *ring_axis(hct_ring ring) { return ring == HCT_RING_ROW ? "row" : ring == HCT_RING_COL ? "col" : "flat"; }
+/* What reports call the axis of a collective. */
+static const char *axis_name(const char *axis) {
+  if (!strcmp(axis, "torus")) return "torus";
+  hct_ring ring = ring_of(axis);
+  return ring == HCT_RING_ROW ? "row" : ring == HCT_RING_COL ? "col" : "flat";
+}
 
 /* ---- locations ---- */
 static uint32_t source_of(tile_reader *r, MlirOperation op) {
@@ -33,7 +38,7 @@ static uint32_t source_of(tile_reader *r, MlirOperation op) {
   hct_source source = {
       .location = hct_arena_printf(p->arena, "%s%s%s", loc.file ? loc.file : "", loc.file && loc.where ? ": " : "", loc.where ? loc.where : ""),
       .layer = hct_op_str_or(op, "hct.layer", ""), .pass = hct_op_str_or(op, "hct.pass", ""), .collective = collective,
-      .axis = !collective[0] ? "" : ring_axis(ring_of(hct_op_str_or(op, "hct.over", hct_op_str(op, "axis")))),
+      .axis = !collective[0] ? "" : axis_name(hct_op_str_or(op, "hct.over", hct_op_str(op, "axis"))),
   };
   const char *key = hct_arena_printf(p->arena, "%s\n%s\n%s\n%s\n%s", source.location, source.layer, source.pass, source.collective, source.axis);
   if (!hct_map_has(p->source_index, key)) {
@@ -79,10 +84,7 @@ static hct_status data_reference(tile_reader *r, const char *text, hct_tensor *t
   }
   int64_t offset, bytes;
   if (!hct_parse_i64(parts[1], &offset) || !hct_parse_i64(parts[2], &bytes) || offset < 0 || bytes < 0) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s'", text);
-  if (hct_pass_option(p->pass, "estimate-only", NULL)) { /* choose.c: the streams alone matter */
-    tensor->data = hct_arena_alloc(p->arena, 1);
-    return HCT_OK;
-  }
+  if (p->pass->streams_only) return HCT_OK;
   const char *directory = p->pass->directory ? p->pass->directory : ".";
   const char *path = parts[0][0] == '/' ? parts[0] : hct_arena_printf(p->arena, "%s/%s", directory, parts[0]);
   hct_file file;

@@ -57,7 +57,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   trial.diags = hct_diags_create(NULL);
   trial.arena = hct_arena_create();
   trial.options = options_copy(trial.arena, pass->options);
-  hct_map_put(trial.options, "estimate-only", hct_arena_strdup(trial.arena, "1"));
+  trial.streams_only = true;
   hct_map_put(trial.options, "strategy", hct_arena_strdup(trial.arena, c->strategy));
   hct_map_put(trial.options, "micro-batch", hct_arena_strdup(trial.arena, c->micro_batch));
   MlirModule copy = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));

@@ -138,7 +138,7 @@ static void emit_torus(lowering *l, MlirValue buffer, const char *kind) {
       {"scatter_step", "c", 1, NULL}, {"scatter_step", "r", 2, NULL}, {"scatter_step", "r", 1, "c"}, {"scatter_step", "c", 2, "r"},
       {"gather_step", "r", 1, "c"},   {"gather_step", "c", 2, "r"},   {"gather_step", "c", 1, NULL}, {"gather_step", "r", 2, NULL},
   };
-  for (size_t i = 0; i < HCT_COUNT(passes); i++) emit_ring(l, &passes[i], buffer, "all_reduce", "rc", HCT_ABSENT, kind);
+  for (size_t i = 0; i < HCT_COUNT(passes); i++) emit_ring(l, &passes[i], buffer, "all_reduce", "torus", HCT_ABSENT, kind);
 }
 
 static void lower_all_reduce(lowering *l, const hct_dist_op *op, const char *axis) {

@@ -42,7 +42,7 @@ typedef struct hct_source {
   const char *layer;      /* per_layer name, e.g. "layers.0.q" or "" */
   const char *pass;       /* "forward", "backward", "update" */
   const char *collective; /* "all_gather", "reduce_scatter", "all_reduce", or "" */
-  const char *axis;       /* "row", "col", "flat", "" */
+  const char *axis;       /* "row", "col", "flat" (all dies on the flat ring), "torus" (through rows and columns at once), "" */
 } hct_source;
 
 typedef struct hct_stream {

@@ -82,7 +82,6 @@ static void follow_instr(follower *f, const hct_instr *instr) {
       int send = instr->engine - 1;
       at = later(at, times_take(&f->sends[instr->ring])) + message_ps(f, instr);
       f->free_ps[send] = later(f->free_ps[send], at);
-      f->sum.nop_bytes += (uint64_t)hct_view_bytes(instr, 0);
       break;
     }
     case HCT_OP_LD:
@@ -96,9 +95,7 @@ static void follow_instr(follower *f, const hct_instr *instr) {
       else f->sum.dram_write_bytes += (uint64_t)bytes;
       break;
     }
-    default:
-      at += hct_instr_ps(f->package, instr);
-      if (instr->opcode == HCT_OP_MM) f->sum.macs += (uint64_t)hct_instr_elements(instr);
+    default: at += hct_instr_ps(f->package, instr);
   }
   finish(f, instr, at);
 }
@@ -119,8 +116,6 @@ static void leap(follower *f, int64_t pace, int64_t count, const hct_estimate *b
   }
   for (int s = 0; s < HCT_SEMAPHORES; s++) shift_times(&f->tokens[s], by);
   for (int r = 0; r < HCT_RING_COUNT; r++) shift_times(&f->sends[r], by);
-  f->sum.macs += (f->sum.macs - before->macs) * (uint64_t)count;
-  f->sum.nop_bytes += (f->sum.nop_bytes - before->nop_bytes) * (uint64_t)count;
   f->sum.dram_read_bytes += (f->sum.dram_read_bytes - before->dram_read_bytes) * (uint64_t)count;
   f->sum.dram_write_bytes += (f->sum.dram_write_bytes - before->dram_write_bytes) * (uint64_t)count;
 }
@@ -186,8 +181,6 @@ hct_estimate hct_image_estimate(const hct_image *image, const hct_package *packa
     follow(&f, 0, 0);
     double seconds = (double)front(&f) * 1e-12;
     if (seconds > total.step_s) total.step_s = seconds;
-    total.macs += f.sum.macs * users;
-    total.nop_bytes += f.sum.nop_bytes * users;
     total.dram_read_bytes += f.sum.dram_read_bytes * users;
     total.dram_write_bytes += f.sum.dram_write_bytes * users;
     hct_arena_destroy(f.arena);

@@ -7,8 +7,7 @@
 
 typedef struct hct_estimate {
   double step_s;
-  /* exact, over all dies */
-  uint64_t macs, dram_read_bytes, dram_write_bytes, nop_bytes;
+  uint64_t dram_read_bytes, dram_write_bytes; /* exact, over all dies */
 } hct_estimate;
 
 /* Follows each stream with the package's rules for one die alone: queues and semaphores as in the machine; neighbours on a ring do what this

@@ -97,10 +97,9 @@ static bool source_same(const hct_source *a, const hct_source *b) {
 static uint64_t messages_each(const hct_report_input *in, const hct_source *source) {
   int64_t rows = in->image->rows, cols = in->image->cols;
   bool twice = !strcmp(source->collective, "all_reduce");
-  if (strcmp(source->axis, "flat")) return (uint64_t)((!strcmp(source->axis, "row") ? rows : cols) - 1) * (twice ? 2 : 1);
-  const char *strategy = hct_image_meta(in->image, "strategy");
-  if (twice && strategy && !strcmp(strategy, "megatron-torus")) return (uint64_t)(4 * (rows - 1) + 4 * (cols - 1));
-  return (uint64_t)(rows * cols - 1) * (twice ? 4 : 2);
+  if (!strcmp(source->axis, "torus")) return (uint64_t)(4 * (rows - 1) + 4 * (cols - 1));
+  if (!strcmp(source->axis, "flat")) return (uint64_t)(rows * cols - 1) * (twice ? 4 : 2);
+  return (uint64_t)((!strcmp(source->axis, "row") ? rows : cols) - 1) * (twice ? 2 : 1);
 }
 
 /* One row a kind, axis, layer and pass: sources that differ in location only are one. */

@@ -37,14 +37,14 @@ def linear(total, axes, tokens, mesh, k, outputs):
     total["reduce_scatter", ta] += (a - 1) * tokens * k / (a * b)
 
 
-def megatron(mesh, tokens, hidden, layers, sequence):
+def megatron(mesh, tokens, hidden, layers, strategy):
     n, total = mesh["row"] * mesh["col"], defaultdict(float)
     part = (n - 1) * tokens * hidden / n
-    if sequence:
+    if strategy == "megatron-sequence":
         total["all_gather", "flat"] = (6 * layers + 3) * part
         total["reduce_scatter", "flat"] = (4 * layers + 2) * part
     else:
-        total["all_reduce", "flat"] = (4 * layers + 2) * 2 * part
+        total["all_reduce", "torus" if strategy == "megatron-torus" else "flat"] = (4 * layers + 2) * 2 * part
     return total
 
 
@@ -72,7 +72,7 @@ def optimus(model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
 def expected(strategy, model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
     """Elements that one die receives in a step, by (kind, mesh axis)."""
     if strategy.startswith("megatron"):
-        return megatron(mesh, tokens, hidden, layers, strategy == "megatron-sequence")
+        return megatron(mesh, tokens, hidden, layers, strategy)
     if strategy == "optimus":
         return optimus(model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden)
     rc, cr = ("row", "col"), ("col", "row")
@@ -95,7 +95,7 @@ def counted(report, axis_sizes):
     for row in report["collectives"]:
         if row["kind"] == "restore":
             continue  # stored activations, gathered again: the schedule's doing
-        if row["kind"] == "all_reduce" and row["axis"] != "flat":
+        if row["kind"] == "all_reduce" and row["axis"] not in ("flat", "torus"):
             continue
         if row["layer"] == "position" and row["axis"] != "flat" and report["program"]["strategy"] == "megatron-sequence":
             continue  # the gradient of the position embedding, a sum over tokens
@@ -122,6 +122,9 @@ def check(bin_directory, work, name, mesh, micro_batch, sizes, strategy):
     traffic, program = got["traffic"], got["program"]  # SGD: each weight in and out, ids and labels (int64) in, loss out, step counter in and out
     assert traffic["dram_compulsory_bytes"] == 2 * F32 * program["parameters"] + 2 * 8 * program["tokens_per_step"] + 3 * F32, traffic
     assert traffic["dram_read_bytes"] + traffic["dram_write_bytes"] >= traffic["dram_compulsory_bytes"], traffic
+    if strategy in ("megatron-ring", "megatron-torus"):  # one after each second layer, one before each first one, embedding, head; in each micro-batch
+        count = sum(row["count"] for row in got["collectives"] if row["kind"] == "all_reduce" and row["axis"] in ("flat", "torus"))
+        assert count == (4 * layers + 2) * (batch // micro_batch), f"{count} all-reduces over all dies"
     want = expected(strategy, model, mesh, batch * seq, hidden, ffn, vocab, layers, hidden * kv // heads)
     have = counted(got, mesh)
     for key in sorted(set(want) | set(have)):
