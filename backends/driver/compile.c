@@ -9,6 +9,12 @@
 #include "backends/driver/output.h"
 #include "compiler/import/import.h"
 
+static const char strategy_values[] =
+#define HCT_STRATEGY(name, symbol, doc) name "|"
+#include "compiler/strategy/strategies.def"
+#undef HCT_STRATEGY
+    "auto";
+
 #define NEEDS required_argument
 #define NONE no_argument
 static const struct { const char *name; int argument; const char *values, *fallback, *help; } options[] = {

@@ -12,7 +12,6 @@
 #include <mlir-c/Target/LLVMIR.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/host/host.h"
@@ -113,23 +112,6 @@ static hct_status file_write(hct_diags *diags, const char *path, const void *dat
   return written ? HCT_OK : hct_failure(diags, HCT_E_IO, (hct_loc){.file = path}, "it cannot be written: %s", strerror(errno));
 }
 
-/* Runs a command in `folder`; what it writes to standard error goes to ours. */
-static hct_status run(hct_diags *diags, const char *folder, char *const *arguments) {
-  fflush(NULL);
-  pid_t child = fork();
-  if (child < 0) return hct_failure(diags, HCT_E_IO, (hct_loc){0}, "%s cannot be started: %s", arguments[0], strerror(errno));
-  if (child == 0) {
-    if (chdir(folder) == 0) execvp(arguments[0], arguments);
-    _exit(127);
-  }
-  int code = 0;
-  while (waitpid(child, &code, 0) < 0 && errno == EINTR) continue;
-  if (WIFEXITED(code) && WEXITSTATUS(code) == 0) return HCT_OK;
-  hct_status status = hct_failure(diags, HCT_E_IO, (hct_loc){0}, "%s, which links host programs, failed%s", arguments[0], WIFEXITED(code) && WEXITSTATUS(code) == 127 ? ": it is not there" : "");
-  hct_hint(diags, "Debian's package gcc has it");
-  return status;
-}
-
 static const char assembly[] =
     ".section .rodata\n"
     ".globl " HCT_HOST_METADATA "\n" HCT_HOST_METADATA ":\n.incbin \"metadata\"\n.byte 0\n"
@@ -138,7 +120,11 @@ static const char assembly[] =
 
 static hct_status link_program(hct_diags *diags, const char *folder) {
   char *const arguments[] = {"cc", "-shared", "-s", "-Wl,--build-id=none", "-o", "program", "step.o", "data.s", "-lm", NULL};
-  return run(diags, folder, arguments);
+  int code = 0;
+  hct_status status = hct_process_run(diags, &(hct_process){.arguments = arguments, .folder = folder}, &code);
+  if (status == HCT_OK && code != 0) status = hct_failure(diags, HCT_E_IO, (hct_loc){0}, "%s, which links host programs, failed with status %d", arguments[0], code);
+  if (status != HCT_OK) hct_hint(diags, "Debian's package gcc has it");
+  return status;
 }
 
 static hct_status program_copy(hct_diags *diags, const char *from, const char *path) {
@@ -168,10 +154,13 @@ static hct_status write_in(hct_diags *diags, const char *folder, const hct_text 
 }
 
 hct_status host_object_write(hct_diags *diags, const hct_text *mlir, const hct_text *metadata, const hct_text *data, const char *path) {
-  const char *base = getenv("TMPDIR") && getenv("TMPDIR")[0] ? getenv("TMPDIR") : "/tmp";
-  char folder[PATH_MAX - 32], name[PATH_MAX];
-  snprintf(folder, sizeof folder, "%s/hecaton-XXXXXX", base);
-  if (!mkdtemp(folder)) return hct_failure(diags, HCT_E_IO, (hct_loc){.file = folder}, "it cannot be made: %s", strerror(errno));
+  hct_arena *arena = hct_arena_create();
+  char *folder, name[PATH_MAX];
+  hct_status made = hct_temporary_folder(diags, arena, &folder);
+  if (made != HCT_OK) {
+    hct_arena_destroy(arena);
+    return made;
+  }
   hct_status status = write_in(diags, folder, mlir, metadata, data, path);
   static const char *const parts[] = {"step.o", "metadata", "data", "data.s", "program"};
   for (size_t i = 0; i < HCT_COUNT(parts); i++) {
@@ -179,5 +168,6 @@ hct_status host_object_write(hct_diags *diags, const hct_text *mlir, const hct_t
     unlink(name);
   }
   rmdir(folder);
+  hct_arena_destroy(arena);
   return status;
 }

@@ -158,6 +158,18 @@ hct_status hct_output_commit(hct_diags *diags, hct_output *output); /* releases 
 void hct_output_abandon(hct_output *output);                        /* removes the temporary; NULL is fine */
 /* Directory of this executable's build tree or installation: holds packages and dialect files. */
 const char *hct_share_directory(void);
+/* A new folder under TMPDIR, or /tmp; its user empties and removes it. */
+hct_status hct_temporary_folder(hct_diags *diags, hct_arena *arena, char **out_path);
+
+/* ---- other programs ---- */
+typedef struct hct_process {
+  char *const *arguments;       /* the program, looked for in PATH, and what it is given; ends in NULL */
+  const char *folder;           /* it runs in; NULL: this one */
+  const char *output, *errors;  /* files for what it writes; NULL: ours */
+} hct_process;
+/* Runs it to its end. `out_code`: its exit status, or 128 and the number of the signal that ended it. */
+hct_status hct_process_run(hct_diags *diags, const hct_process *process, int *out_code);
+
 uint64_t hct_checksum(const void *data, size_t bytes); /* XXH3-64 */
 
 #endif

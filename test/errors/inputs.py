@@ -80,7 +80,7 @@ compile_refused("mesh", ["--mesh=0x4"], good, "--mesh=0x4")
 compile_refused("micro", ["--micro-batch=0"], good, "--micro-batch=0")
 compile_refused("optimizer", ["--optimizer=fast", "sgd"], good, "--optimizer=fast")
 compile_refused("schedule", ["does not work yet"], good, "--schedule=layerwise")
-compile_refused("strategy name", ["it must be one of hecaton, megatron-ring"], good, "--strategy=optimum")
+compile_refused("strategy name", ["--strategy=optimum: the value must be one of hecaton|megatron-ring|megatron-torus|megatron-sequence|optimus|auto"], good, "--strategy=optimum")
 compile_refused("package", ["hecaton-9x9", "shipped"], good, "--package=hecaton-9x9")
 compile_refused("option", ["unrecognized option"], good, "--nonsense", status=2)
 

@@ -1,6 +1,6 @@
 /* hecaton-compare: one model compiled and timed under several strategies and packages, by the tools beside this one; one table. */
-#ifndef HCT_RUNTIME_COMPARE_COMPARE_H
-#define HCT_RUNTIME_COMPARE_COMPARE_H
+#ifndef HCT_BACKENDS_COMPARE_COMPARE_H
+#define HCT_BACKENDS_COMPARE_COMPARE_H
 
 #include <jansson.h>
 

@@ -1,11 +1,11 @@
 #include <string.h>
 
-#include "runtime/compare/compare.h"
+#include "backends/compare/compare.h"
 
 typedef enum column_format { SECONDS, JOULES, BYTES, PERCENT, SHARE, COUNT } column_format;
 static const struct { const char *title, *object, *field; column_format format; } columns[] = {
 #define HCT_COLUMN(title, object, field, format) {title, object, field, format},
-#include "runtime/compare/columns.def"
+#include "backends/compare/columns.def"
 #undef HCT_COLUMN
 };
 enum { COLUMNS = sizeof columns / sizeof columns[0], CELL = 48 };
@@ -48,36 +48,43 @@ static const char *package_of(const compare_run *run) {
   return name ? name : run->package;
 }
 
+typedef struct table_row { char cells[COLUMNS + 3][CELL]; } table_row; /* strategy, package, ratio, columns */
+enum { FIRST = 3 };
+static const char *title_of(size_t cell) {
+  static const char *const names[FIRST] = {"strategy", "package", "ratio"};
+  return cell < FIRST ? names[cell] : columns[cell - FIRST].title;
+}
+
+/* Of a refused run only the first two. */
+static table_row row_make(const compare_table *table, const compare_run *run) {
+  table_row r = {0};
+  snprintf(r.cells[0], CELL, "%s", run->strategy);
+  snprintf(r.cells[1], CELL, "%s", package_of(run));
+  if (!run->report) return r;
+  ratio_format(r.cells[2], table, run);
+  for (size_t c = 0; c < COLUMNS; c++) cell_format(r.cells[FIRST + c], run->report, c);
+  return r;
+}
+
+/* Names to the left, numbers to the right. */
+static void print_padded(const char *text, size_t cell, size_t width, FILE *out) { fprintf(out, "%s%*s", cell ? "  " : "", cell < 2 ? -(int)width : (int)width, text); }
+
 static void print_aligned(const compare_table *table, FILE *out) {
-  size_t widths[COLUMNS], name = strlen("strategy"), package = strlen("package");
-  for (size_t c = 0; c < COLUMNS; c++) widths[c] = strlen(columns[c].title);
-  for (size_t i = 0; i < table->count; i++) {
-    const compare_run *run = &table->runs[i];
-    if (strlen(run->strategy) > name) name = strlen(run->strategy);
-    if (strlen(package_of(run)) > package) package = strlen(package_of(run));
-    for (size_t c = 0; run->report && c < COLUMNS; c++) {
-      char cell[CELL];
-      cell_format(cell, run->report, c);
-      if (strlen(cell) > widths[c]) widths[c] = strlen(cell);
+  size_t widths[COLUMNS + FIRST];
+  for (size_t c = 0; c < HCT_COUNT(widths); c++) {
+    widths[c] = strlen(title_of(c));
+    for (size_t i = 0; i < table->count; i++) {
+      table_row r = row_make(table, &table->runs[i]);
+      if (strlen(r.cells[c]) > widths[c]) widths[c] = strlen(r.cells[c]);
     }
   }
-  fprintf(out, "%-*s  %-*s  %5s", (int)name, "strategy", (int)package, "package", "ratio");
-  for (size_t c = 0; c < COLUMNS; c++) fprintf(out, "  %*s", (int)widths[c], columns[c].title);
+  for (size_t c = 0; c < HCT_COUNT(widths); c++) print_padded(title_of(c), c, widths[c], out);
   fprintf(out, "\n");
   for (size_t i = 0; i < table->count; i++) {
-    const compare_run *run = &table->runs[i];
-    char cell[CELL];
-    fprintf(out, "%-*s  %-*s", (int)name, run->strategy, (int)package, package_of(run));
-    if (!run->report) {
-      fprintf(out, "  refused: %s\n", run->refusal);
-      continue;
-    }
-    ratio_format(cell, table, run);
-    fprintf(out, "  %5s", cell);
-    for (size_t c = 0; c < COLUMNS; c++) {
-      cell_format(cell, run->report, c);
-      fprintf(out, "  %*s", (int)widths[c], cell);
-    }
+    table_row r = row_make(table, &table->runs[i]);
+    bool refused = !table->runs[i].report;
+    for (size_t c = 0; c < (refused ? 2 : HCT_COUNT(widths)); c++) print_padded(r.cells[c], c, widths[c], out);
+    if (refused) fprintf(out, "  refused: %s", table->runs[i].refusal);
     fprintf(out, "\n");
   }
 }
@@ -100,25 +107,17 @@ static void print_json(const compare_table *table, FILE *out) {
 }
 
 static void print_markdown(const compare_table *table, FILE *out) {
-  fprintf(out, "| strategy | package | ratio |");
-  for (size_t c = 0; c < COLUMNS; c++) fprintf(out, " %s |", columns[c].title);
-  fprintf(out, "\n| --- | --- | ---: |");
-  for (size_t c = 0; c < COLUMNS; c++) fprintf(out, " ---: |");
+  fprintf(out, "|");
+  for (size_t c = 0; c < COLUMNS + FIRST; c++) fprintf(out, " %s |", title_of(c));
+  fprintf(out, "\n|");
+  for (size_t c = 0; c < COLUMNS + FIRST; c++) fprintf(out, c < 2 ? " --- |" : " ---: |");
   fprintf(out, "\n");
   for (size_t i = 0; i < table->count; i++) {
-    const compare_run *run = &table->runs[i];
-    char cell[CELL];
-    fprintf(out, "| %s | %s |", run->strategy, package_of(run));
-    if (!run->report) {
-      fprintf(out, " refused: %s |\n", run->refusal);
-      continue;
-    }
-    ratio_format(cell, table, run);
-    fprintf(out, " %s |", cell);
-    for (size_t c = 0; c < COLUMNS; c++) {
-      cell_format(cell, run->report, c);
-      fprintf(out, " %s |", cell);
-    }
+    table_row r = row_make(table, &table->runs[i]);
+    bool refused = !table->runs[i].report;
+    fprintf(out, "|");
+    for (size_t c = 0; c < (refused ? 2 : COLUMNS + FIRST); c++) fprintf(out, " %s |", r.cells[c]);
+    if (refused) fprintf(out, " refused: %s |", table->runs[i].refusal);
     fprintf(out, "\n");
   }
 }
@@ -154,33 +153,27 @@ static void print_html(const compare_table *table, FILE *out) {
   fprintf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
   print_escaped(table->model, out);
   fprintf(out, "</title><style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}td,th{padding:.3em .7em;border-bottom:1px solid #ddd;text-align:right}"
-               "td:first-child,th:first-child,td:nth-child(2),th:nth-child(2),.refused{text-align:left}i{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}</style></head>\n<body><h1>");
+               "td:nth-child(-n+3),th:nth-child(-n+3),.refused{text-align:left}i{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}</style></head>\n<body><h1>");
   print_escaped(table->model, out);
   fprintf(out, "</h1>\n<p>Time of a step:<i style=\"background:#3b6ea5\"></i>MXU<i style=\"background:#6fa8dc\"></i>VPU<i style=\"background:#e0803a\"></i>exposed NoP"
-               "<i style=\"background:#b5443c\"></i>exposed DRAM<i style=\"background:#ccc\"></i>idle</p>\n<table><tr><th>strategy</th><th>package</th><th>time</th><th>ratio</th>");
-  for (size_t c = 0; c < COLUMNS; c++) fprintf(out, "<th>%s</th>", columns[c].title);
+               "<i style=\"background:#b5443c\"></i>exposed DRAM<i style=\"background:#ccc\"></i>idle</p>\n<table><tr><th>time</th>");
+  for (size_t c = 0; c < COLUMNS + FIRST; c++) fprintf(out, "<th>%s</th>", title_of(c));
   fprintf(out, "</tr>\n");
   for (size_t i = 0; i < table->count; i++) {
     const compare_run *run = &table->runs[i];
-    char cell[CELL];
+    table_row r = row_make(table, run);
     fprintf(out, "<tr><td>");
-    print_escaped(run->strategy, out);
-    fprintf(out, "</td><td>");
-    print_escaped(package_of(run), out);
+    if (run->report) print_bar(run, slowest, out);
     fprintf(out, "</td>");
-    if (!run->report) {
-      fprintf(out, "<td class=\"refused\" colspan=\"%d\">refused: ", COLUMNS + 2);
-      print_escaped(run->refusal, out);
-      fprintf(out, "</td></tr>\n");
-      continue;
+    for (size_t c = 0; c < (run->report ? COLUMNS + FIRST : 2); c++) {
+      fprintf(out, "<td>");
+      print_escaped(r.cells[c], out);
+      fprintf(out, "</td>");
     }
-    fprintf(out, "<td>");
-    print_bar(run, slowest, out);
-    ratio_format(cell, table, run);
-    fprintf(out, "</td><td>%s</td>", cell);
-    for (size_t c = 0; c < COLUMNS; c++) {
-      cell_format(cell, run->report, c);
-      fprintf(out, "<td>%s</td>", cell);
+    if (!run->report) {
+      fprintf(out, "<td class=\"refused\" colspan=\"%d\">refused: ", COLUMNS + 1);
+      print_escaped(run->refusal, out);
+      fprintf(out, "</td>");
     }
     fprintf(out, "</tr>\n");
   }

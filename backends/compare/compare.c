@@ -1,15 +1,10 @@
-#include "runtime/compare/compare.h"
+#include "backends/compare/compare.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 typedef struct name_list { const char **items; size_t count, capacity; } name_list;
 
@@ -20,8 +15,14 @@ typedef struct compare_job {
   name_list strategies, packages, options; /* options go to hecaton-compile as they are */
   compare_format format;
   const char *tools;     /* folder of this executable */
-  char work[64];         /* folder for images and reports */
+  char *work;            /* folder for images and reports */
 } compare_job;
+
+static const char all_strategies[] =
+#define HCT_STRATEGY(name, symbol, doc) name ","
+#include "compiler/strategy/strategies.def"
+#undef HCT_STRATEGY
+    "";
 
 static const char usage[] = "usage: hecaton-compare MODEL.onnx [--strategies=A,B,...] [--packages=A,B,...] [--format=text|json|markdown|html] [-o FILE] [option of hecaton-compile ...]\n";
 
@@ -66,7 +67,7 @@ static int options_read(compare_job *job, int argc, char **argv) {
     else return fprintf(stderr, "hecaton-compare: '%s' is not understood\n%s", argv[i], usage), 2;
   }
   if (!job->model) return fputs(usage, stderr), 2;
-  if (!job->strategies.count) job->strategies = list_split(job->arena, "hecaton,megatron-ring,megatron-torus,megatron-sequence,optimus");
+  if (!job->strategies.count) job->strategies = list_split(job->arena, all_strategies);
   if (!job->packages.count) HCT_PUSH(job->arena, &job->packages, "");
   return 0;
 }
@@ -99,18 +100,13 @@ static const char *tool_run(compare_job *job, const char *tool, const name_list 
   char **argv = HCT_NEW_ARRAY(job->arena, char *, arguments->count + 2);
   argv[0] = hct_arena_strdup(job->arena, path);
   for (size_t i = 0; i < arguments->count; i++) argv[i + 1] = hct_arena_strdup(job->arena, arguments->items[i]);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  pid_t child;
-  int failed = posix_spawn(&child, path, &actions, NULL, argv, environ), status = 0;
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed) return hct_arena_printf(job->arena, "%s cannot be run: %s", path, strerror(failed));
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return NULL;
-  if (WIFSIGNALED(status)) return hct_arena_printf(job->arena, "%s ended by signal %d", tool, WTERMSIG(status));
-  return first_error(job, file_text(job, log));
+  hct_diags *quiet = hct_diags_create(NULL);
+  int code = 0;
+  hct_status status = hct_process_run(quiet, &(hct_process){.arguments = argv, .output = "/dev/null", .errors = log}, &code);
+  const char *why = status == HCT_OK ? NULL : hct_arena_strdup(job->arena, hct_diags_text(quiet));
+  hct_diags_destroy(quiet);
+  if (status != HCT_OK || code == 0) return why;
+  return code > 128 ? hct_arena_printf(job->arena, "%s ended by signal %d", tool, code - 128) : first_error(job, file_text(job, log));
 }
 
 static void run_one(compare_job *job, compare_run *run) {
@@ -151,8 +147,7 @@ static hct_status compare(compare_job *job) {
   self[length] = '\0';
   *strrchr(self, '/') = '\0';
   job->tools = self;
-  snprintf(job->work, sizeof job->work, "/tmp/hecaton-compare.XXXXXX");
-  if (!mkdtemp(job->work)) return hct_failure(job->diags, HCT_E_IO, (hct_loc){.file = job->work}, "%s", strerror(errno));
+  HCT_TRY(hct_temporary_folder(job->diags, job->arena, &job->work));
   compare_table table = {.model = job->model, .count = job->strategies.count * job->packages.count};
   table.runs = HCT_NEW_ARRAY(job->arena, compare_run, table.count);
   size_t refused = 0;

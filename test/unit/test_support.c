@@ -1,0 +1,62 @@
+/* Progress of a long run, and programs run by ours. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ir/support/support.h"
+#include "test/unit/check.h"
+
+static const char *written(hct_arena *arena, FILE *file) {
+  char text[4096];
+  rewind(file);
+  size_t length = fread(text, 1, sizeof text - 1, file);
+  return hct_arena_strndup(arena, text, length);
+}
+
+/* Nothing before two seconds; then one line, which a diagnostic replaces; nothing where it is not asked for and there is no terminal. */
+static void test_progress(void) {
+  hct_arena *arena = hct_arena_create();
+  FILE *asked = tmpfile(), *unasked = tmpfile();
+  CHECK(asked && unasked && setenv("HECATON_PROGRESS", "1", 1) == 0);
+  hct_diags *loud = hct_diags_create(asked);
+  CHECK(unsetenv("HECATON_PROGRESS") == 0);
+  hct_diags *quiet = hct_diags_create(unasked);
+  hct_progress(loud, "early");
+  CHECK(!strcmp(written(arena, asked), ""));
+  nanosleep(&(struct timespec){2, 100000000}, NULL);
+  hct_progress(loud, "step %d", 7);
+  hct_progress(loud, "too soon after");
+  hct_progress(quiet, "step %d", 7);
+  CHECK(!strcmp(written(arena, asked), "\r\033[Kstep 7"));
+  hct_error(loud, HCT_E_IO, (hct_loc){.file = "f"}, "bad");
+  CHECK(!strcmp(written(arena, asked), "\r\033[Kstep 7\r\033[Kf: error[E0101]: bad\n"));
+  CHECK(!strcmp(written(arena, unasked), ""));
+  hct_diags_destroy(loud);
+  hct_diags_destroy(quiet);
+  fclose(asked);
+  fclose(unasked);
+  hct_arena_destroy(arena);
+}
+
+static void test_processes(void) {
+  hct_diags *diags = hct_diags_create(NULL);
+  hct_arena *arena = hct_arena_create();
+  char *folder;
+  int code = 0;
+  CHECK(hct_temporary_folder(diags, arena, &folder) == HCT_OK);
+  char *const where[] = {"sh", "-c", "pwd > out; exit 3", NULL}, *const killed[] = {"sh", "-c", "kill -9 $$", NULL}, *const absent[] = {"/no/such/program", NULL};
+  CHECK(hct_process_run(diags, &(hct_process){.arguments = where, .folder = folder}, &code) == HCT_OK && code == 3);
+  const char *out = hct_arena_printf(arena, "%s/out", folder);
+  CHECK(access(out, R_OK) == 0 && unlink(out) == 0 && rmdir(folder) == 0);
+  CHECK(hct_process_run(diags, &(hct_process){.arguments = killed}, &code) == HCT_OK && code == 128 + 9);
+  CHECK(hct_process_run(diags, &(hct_process){.arguments = absent}, &code) == HCT_FAILED && strstr(hct_diags_text(diags), "/no/such/program"));
+  hct_arena_destroy(arena);
+  hct_diags_destroy(diags);
+}
+
+int main(void) {
+  test_progress();
+  test_processes();
+  return 0;
+}
