@@ -34,6 +34,7 @@ static void loop_close(hct_sequencer *s) {
   unsigned level = s->depth - 1;
   if (++s->state.counter[level] < s->loops[level].trips) {
     s->position = s->loops[level].body;
+    s->again |= 1u << level;
   } else {
     s->state.counter[level] = 0;
     s->depth--;
@@ -41,6 +42,7 @@ static void loop_close(hct_sequencer *s) {
 }
 
 const hct_instr *hct_sequencer_next(hct_sequencer *sequencer) {
+  sequencer->again = 0;
   while (sequencer->position < sequencer->stream->count) {
     const hct_instr *instr = &sequencer->stream->items[sequencer->position];
     if (instr->opcode == HCT_OP_HALT) return NULL;
@@ -50,4 +52,11 @@ const hct_instr *hct_sequencer_next(hct_sequencer *sequencer) {
     else return instr;
   }
   return NULL;
+}
+
+void hct_issue(const hct_instr *instr, const hct_die_state *state, hct_issued *out_issued) {
+  const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
+  out_issued->instr = instr;
+  for (int v = 0; v < info->view_count; v++) out_issued->addr[v] = hct_addr_evaluate(&instr->views[v].addr, state);
+  for (int v = 0; v < info->value_count; v++) out_issued->value[v] = hct_addr_evaluate(&instr->values[v], state);
 }

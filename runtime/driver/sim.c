@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/exec/effects.h"
 #include "runtime/loader/host_program.h"
 #include "runtime/loader/loader.h"
 #include "runtime/report/report.h"
@@ -43,7 +44,7 @@ static void help_print(void) {
          "  --report FILE.json              the account, schema hecaton-report/1\n"
          "  --threads=N                     numbers and times are the same for any N [all cores]\n"
          "  --jitter=SEED                   perturbs every latency; numbers do not change\n"
-         "  --no-recurrence                 simulates every iteration (it always does, so far)\n"
+         "  --no-recurrence                 simulates every iteration, even where state recurs; same result, slower\n"
          "  --save-model FILE.onnx          does not work yet\n"
          "  --help, --version\n");
 }
@@ -205,6 +206,25 @@ static hct_status outputs_write(sim_job *job) {
 }
 
 /* ---- the run ---- */
+static hct_status fault_refuse(const sim_job *job, const hct_effect_fault *fault) {
+  const hct_image *image = &job->image;
+  const hct_source *source = fault->instr->source < image->source_count ? &image->sources[fault->instr->source] : NULL;
+  hct_text line = {0};
+  hct_instr_print(fault->instr, &line);
+  hct_error(job->diags, HCT_E_FAULT, (hct_loc){.file = source && source->location[0] ? source->location : NULL}, "die %zu,%zu: %s", fault->die / (size_t)image->cols, fault->die % (size_t)image->cols, fault->text);
+  hct_note(job->diags, "while running '%s'", line.data);
+  hct_text_fini(&line);
+  return HCT_REFUSED;
+}
+
+static hct_status step_run(sim_job *job, const char *doing) {
+  hct_machine_effects hooks = hct_effects_hooks(job->effects);
+  hct_machine_options options = {.effects = &hooks, .jitter = job->jitter, .seed = job->seed, .doing = doing};
+  hct_status status = hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->functional, &job->result);
+  hct_effect_fault first;
+  return hct_effects_finish(job->effects, &first) ? status : fault_refuse(job, &first);
+}
+
 static hct_status run_functional(sim_job *job) {
   HCT_TRY(inputs_bind(job));
   HCT_TRY(outputs_check(job));
@@ -214,10 +234,9 @@ static hct_status run_functional(sim_job *job) {
   job->losses = HCT_NEW_ARRAY(job->arena, double, (size_t)job->steps);
   hct_stats_init(&job->functional, job->arena, &job->image);
   if (!job->host) job->effects = hct_effects_create(job->memories, (size_t)(job->image.rows * job->image.cols), (size_t)job->threads);
-  hct_machine_options options = {.effects = job->effects, .jitter = job->jitter, .seed = job->seed};
   for (int64_t step = 0; step < job->steps; step++) {
-    options.doing = hct_arena_printf(job->arena, "step %lld of %lld", (long long)step + 1, (long long)job->steps);
-    hct_progress(job->diags, "%s", options.doing);
+    const char *doing = hct_arena_printf(job->arena, "step %lld of %lld", (long long)step + 1, (long long)job->steps);
+    hct_progress(job->diags, "%s", doing);
     for (size_t i = 0; i < job->inputs.count; i++) {
       const binding *b = &job->inputs.items[i];
       size_t bytes = hct_tensor_shape(b->tensor).bytes;
@@ -225,7 +244,7 @@ static hct_status run_functional(sim_job *job) {
     }
     hct_stats_clear(&job->functional);
     if (job->host) HCT_TRY(hct_host_program_step(job->diags, job->host, job->memories));
-    else HCT_TRY(hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->functional, &job->result));
+    else HCT_TRY(step_run(job, doing));
     if (!loss) continue;
     uint8_t value[8];
     hct_loader_assemble(&job->image, job->memories, loss, value);
@@ -236,7 +255,7 @@ static hct_status run_functional(sim_job *job) {
 
 static hct_status run_timing(sim_job *job) {
   hct_stats_init(&job->timing, job->arena, &job->image);
-  hct_machine_options options = {.jitter = job->jitter, .seed = job->seed, .doing = "timing"};
+  hct_machine_options options = {.jitter = job->jitter, .seed = job->seed, .doing = "timing", .every_iteration = job->no_recurrence};
   return hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->timing, &job->result);
 }
 

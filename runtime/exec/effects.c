@@ -307,6 +307,10 @@ bool hct_effects_transfer(hct_effects *e, size_t sender, const hct_issued *send,
   return is_fine(e);
 }
 
+static bool hook_run(void *effects, size_t die, const hct_issued *issued) { return hct_effects_run(effects, die, issued); }
+static bool hook_transfer(void *effects, size_t sender, const hct_issued *send, size_t receiver, const hct_issued *receive) { return hct_effects_transfer(effects, sender, send, receiver, receive); }
+hct_machine_effects hct_effects_hooks(hct_effects *e) { return (hct_machine_effects){e, hook_run, hook_transfer}; }
+
 bool hct_effects_finish(hct_effects *e, hct_effect_fault *out_fault) {
   if (e->worker_count) loop_wait(e, has_none_left, 0);
   if (is_fine(e)) return true;

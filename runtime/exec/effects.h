@@ -8,6 +8,7 @@
 #ifndef HCT_RUNTIME_EXEC_EFFECTS_H
 #define HCT_RUNTIME_EXEC_EFFECTS_H
 
+#include "ir/timing/machine.h"
 #include "runtime/exec/exec.h"
 
 typedef struct hct_effects hct_effects;
@@ -27,6 +28,8 @@ size_t hct_effects_threads(const hct_effects *effects);
 bool hct_effects_run(hct_effects *effects, size_t die, const hct_issued *issued);
 /* Moves a message. Sender and receiver may be one die. */
 bool hct_effects_transfer(hct_effects *effects, size_t sender, const hct_issued *send, size_t receiver, const hct_issued *receive);
+/* The two above, as the machine calls them. */
+hct_machine_effects hct_effects_hooks(hct_effects *effects);
 /* Waits for all effects. False: `out_fault` is the fault that came first in the order of handing over, whatever the threads did. */
 bool hct_effects_finish(hct_effects *effects, hct_effect_fault *out_fault);
 

@@ -4,13 +4,6 @@
 
 __extension__ typedef __int128 wide; /* sums of products of 64-bit numbers */
 
-void hct_issue(const hct_instr *instr, const hct_die_state *state, hct_issued *out_issued) {
-  const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
-  out_issued->instr = instr;
-  for (int v = 0; v < info->view_count; v++) out_issued->addr[v] = hct_addr_evaluate(&instr->views[v].addr, state);
-  for (int v = 0; v < info->value_count; v++) out_issued->value[v] = hct_addr_evaluate(&instr->values[v], state);
-}
-
 /* First and last byte of a view. Gather and scatter reach rows of their table by ids: checked there, row by row. */
 static bool view_inside(const hct_issued *issued, const hct_opcode_info *info, int v, int64_t limit) {
   const hct_view *view = &issued->instr->views[v];

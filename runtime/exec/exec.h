@@ -2,15 +2,7 @@
 #ifndef HCT_RUNTIME_EXEC_EXEC_H
 #define HCT_RUNTIME_EXEC_EXEC_H
 
-#include "ir/isa/instr.h"
-
-/* An instruction as the sequencer handed it out: addresses and values are those of that moment. */
-typedef struct hct_issued {
-  const hct_instr *instr;
-  int64_t addr[HCT_MAX_VIEWS];   /* bytes */
-  int64_t value[HCT_MAX_VALUES];
-} hct_issued;
-void hct_issue(const hct_instr *instr, const hct_die_state *state, hct_issued *out_issued);
+#include "ir/isa/sequencer.h"
 
 typedef struct hct_memory {
   uint8_t *sram, *dram;

@@ -24,7 +24,7 @@ static totals totals_make(const hct_report_input *in) {
   const hct_package *p = in->package;
   for (size_t die = 0; die < in->stats->die_count; die++) {
 #define HCT_STAT(field, text) t.all.field += in->stats->dies[die].field;
-#include "runtime/report/stats.def"
+#include "ir/timing/stats.def"
 #undef HCT_STAT
   }
   double dies = (double)in->stats->die_count;
@@ -183,7 +183,7 @@ static json_t *report_json(const hct_report_input *in) {
   json_object_set_new(json, "per_layer", layers_json(in));
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  json_t *simulator = json_pack("{s:f,s:I,s:I,s:I,s:i}", "wall_s", in->wall_s, "instructions", (json_int_t)t.all.instructions, "instructions_skipped_by_recurrence", (json_int_t)0, "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "threads", in->threads);
+  json_t *simulator = json_pack("{s:f,s:I,s:I,s:I,s:i}", "wall_s", in->wall_s, "instructions", (json_int_t)t.all.instructions, "instructions_skipped_by_recurrence", (json_int_t)(in->timing ? in->timing->skipped_instructions : 0), "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "threads", in->threads);
   if (in->timing) json_object_set_new(simulator, "events", json_integer((json_int_t)in->timing->events));
   json_object_set_new(json, "simulator", simulator);
   return json;

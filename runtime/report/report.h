@@ -2,7 +2,7 @@
 #ifndef HCT_RUNTIME_REPORT_REPORT_H
 #define HCT_RUNTIME_REPORT_REPORT_H
 
-#include "runtime/timing/machine.h"
+#include "ir/timing/machine.h"
 
 typedef struct hct_report_input {
   const hct_image *image;

@@ -1,5 +1,5 @@
 /* Timing rules are equations: each is held against the equation or a printed figure of another simulator. */
-#include "runtime/timing/noc.h"
+#include "ir/timing/noc.h"
 #include "ir/timing/rules.h"
 #include "test/unit/check.h"
 

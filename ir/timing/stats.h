@@ -1,14 +1,14 @@
 /* Counters of a run. One function counts for both simulators, each for the instructions that it retires itself, so that their
  * agreement, die by die, says that they ran the same instructions. */
-#ifndef HCT_RUNTIME_REPORT_STATS_H
-#define HCT_RUNTIME_REPORT_STATS_H
+#ifndef HCT_TIMING_STATS_H
+#define HCT_TIMING_STATS_H
 
 #include "ir/isa/image.h"
 #include "ir/timing/rules.h"
 
 typedef struct hct_die_stats {
 #define HCT_STAT(field, text) uint64_t field;
-#include "runtime/report/stats.def"
+#include "ir/timing/stats.def"
 #undef HCT_STAT
 } hct_die_stats;
 

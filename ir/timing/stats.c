@@ -1,4 +1,4 @@
-#include "runtime/report/stats.h"
+#include "ir/timing/stats.h"
 
 #include <string.h>
 
@@ -60,7 +60,7 @@ bool hct_stats_agree(const hct_stats *a, const hct_stats *b, hct_text *out_diffe
     hct_text_printf(out_difference, "die %zu: %llu and %llu %s", die, (unsigned long long)a->dies[die].field, (unsigned long long)b->dies[die].field, text); \
     return false;                                                                                                                   \
   }
-#include "runtime/report/stats.def"
+#include "ir/timing/stats.def"
 #undef HCT_STAT
   }
   size_t rows = a->die_count * a->source_count;

@@ -1,55 +1,10 @@
-#include "runtime/timing/machine.h"
-
 #include <string.h>
 
-#include "runtime/timing/noc.h"
+#include "ir/timing/machine_internal.h"
 #include "ir/timing/rules.h"
 
-typedef struct engine {
-  hct_issued *queue; /* ring of package->queue_depth */
-  int64_t head, count;
-  bool running;      /* the head has started: its completion event is on its way */
-} engine;
-
-typedef struct die {
-  hct_sequencer sequencer;
-  const hct_instr *held;   /* taken from the sequencer, but not issued yet */
-  hct_issued held_issued;
-  bool halted, issue_pending;
-  engine engines[HCT_ENGINE_COUNT];
-  int32_t semaphores[HCT_SEMAPHORES];
-  int64_t accounted_ps;
-  uint32_t source; /* of the instruction started last */
-} die;
-
-typedef enum event_kind { EVENT_COMPLETE, EVENT_ISSUE } event_kind;
-typedef struct event {
-  int64_t time_ps;
-  uint32_t die;
-  uint8_t engine, kind;
-} event;
-
-typedef struct machine {
-  hct_diags *diags;
-  hct_arena *arena;
-  const hct_image *image;
-  const hct_package *package;
-  const hct_machine_options *options;
-  hct_stats *stats;
-  hct_machine_result result;
-  hct_noc noc;
-  die *dies;
-  size_t die_count;
-  int64_t now_ps, cycle_ps;
-  event *heap;
-  size_t heap_count, heap_capacity;
-  uint64_t random;
-  bool faulted; /* an effect has, maybe one handed over long ago */
-  hct_status status;
-} machine;
-
 /* ---- events ---- */
-static bool event_before(const event *a, const event *b) {
+bool machine_event_before(const event *a, const event *b) {
   if (a->time_ps != b->time_ps) return a->time_ps < b->time_ps;
   if (a->die != b->die) return a->die < b->die;
   return a->engine < b->engine;
@@ -58,7 +13,7 @@ static bool event_before(const event *a, const event *b) {
 static void event_push(machine *m, event e) {
   if (m->heap_count == m->heap_capacity) m->heap = hct_vec_grow(m->arena, m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap);
   size_t at = m->heap_count++;
-  for (; at && event_before(&e, &m->heap[(at - 1) / 2]); at = (at - 1) / 2) m->heap[at] = m->heap[(at - 1) / 2];
+  for (; at && machine_event_before(&e, &m->heap[(at - 1) / 2]); at = (at - 1) / 2) m->heap[at] = m->heap[(at - 1) / 2];
   m->heap[at] = e;
 }
 
@@ -66,8 +21,8 @@ static event event_pop(machine *m) {
   event top = m->heap[0], last = m->heap[--m->heap_count];
   size_t at = 0;
   for (size_t child; (child = 2 * at + 1) < m->heap_count; at = child) {
-    if (child + 1 < m->heap_count && event_before(&m->heap[child + 1], &m->heap[child])) child++;
-    if (!event_before(&m->heap[child], &last)) break;
+    if (child + 1 < m->heap_count && machine_event_before(&m->heap[child + 1], &m->heap[child])) child++;
+    if (!machine_event_before(&m->heap[child], &last)) break;
     m->heap[at] = m->heap[child];
   }
   m->heap[at] = last;
@@ -93,8 +48,7 @@ static hct_die_activity activity(const die *d) {
   return HCT_IDLE;
 }
 
-/* Books the time since the last change under what the die was doing; called before each change. */
-static void account(machine *m, size_t index) {
+void machine_account(machine *m, size_t index) {
   die *d = &m->dies[index];
   int64_t passed = m->now_ps - d->accounted_ps;
   m->result.activity_ps[index][activity(d)] += passed;
@@ -110,18 +64,6 @@ static size_t ring_neighbour(const machine *m, size_t index, hct_ring ring, int6
 static size_t ring_next(const machine *m, size_t index, hct_ring ring) { return ring_neighbour(m, index, ring, 1); }
 static size_t ring_previous(const machine *m, size_t index, hct_ring ring) { return ring_neighbour(m, index, ring, -1); }
 
-/* ---- faults ---- */
-static void fault(machine *m, const hct_effect_fault *f) {
-  const hct_instr *instr = f->instr;
-  const hct_source *source = instr->source < m->image->source_count ? &m->image->sources[instr->source] : NULL;
-  hct_text line = {0};
-  hct_instr_print(instr, &line);
-  m->status = hct_error(m->diags, HCT_E_FAULT, (hct_loc){.file = source && source->location[0] ? source->location : NULL}, "die %zu,%zu: %s", f->die / (size_t)m->image->cols,
-                        f->die % (size_t)m->image->cols, f->text);
-  hct_note(m->diags, "while running '%s'", line.data);
-  hct_text_fini(&line);
-}
-
 /* ---- starting ---- */
 static hct_issued *engine_head(engine *e) { return &e->queue[e->head]; }
 
@@ -135,7 +77,7 @@ static bool engine_ready(const die *d, const engine *e) { return e->count && !e-
 
 static void begin(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
-  account(m, index);
+  machine_account(m, index);
   engine *e = &d->engines[engine_index];
   const hct_instr *instr = engine_head(e)->instr;
   for (int i = 0; i < instr->wait_count; i++) d->semaphores[instr->waits[i].semaphore] -= instr->waits[i].count;
@@ -206,7 +148,9 @@ static void issue(machine *m, size_t index) {
       d->halted = true;
       return;
     }
-    if (d->held->opcode != HCT_OP_FENCE) hct_issue(d->held, &d->sequencer.state, &d->held_issued);
+    if (m->options->effects && d->held->opcode != HCT_OP_FENCE) hct_issue(d->held, &d->sequencer.state, &d->held_issued);
+    d->held_issued.instr = d->held;
+    if (index == 0 && d->sequencer.again && m->recurrence) recurrence_look(m, d->sequencer.again);
   }
   if (d->held->opcode == HCT_OP_FENCE) {
     if (!engines_empty(d)) return; /* tried again when something completes */
@@ -217,7 +161,7 @@ static void issue(machine *m, size_t index) {
   int target = d->held->engine;
   engine *e = &d->engines[target];
   if (e->count == m->package->queue_depth) return;
-  account(m, index);
+  machine_account(m, index);
   e->queue[(e->head + e->count++) % m->package->queue_depth] = d->held_issued;
   d->held = NULL;
   issue_schedule(m, index);
@@ -228,7 +172,7 @@ static void issue(machine *m, size_t index) {
 static void retire(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
   engine *e = &d->engines[engine_index];
-  account(m, index);
+  machine_account(m, index);
   const hct_instr *instr = engine_head(e)->instr;
   hct_stats_count(m->stats, index, instr);
   for (int i = 0; i < instr->signal_count; i++) d->semaphores[instr->signals[i].semaphore] += instr->signals[i].count;
@@ -243,7 +187,8 @@ static void retire(machine *m, size_t index, int engine_index) {
 static void transfer_complete(machine *m, size_t sender, hct_ring ring) {
   size_t receiver = ring_next(m, sender, ring);
   engine *send = &m->dies[sender].engines[HCT_ENGINE_SEND0 + 2 * ring], *receive = &m->dies[receiver].engines[HCT_ENGINE_RECV0 + 2 * ring];
-  if (m->options->effects && !hct_effects_transfer(m->options->effects, sender, engine_head(send), receiver, engine_head(receive))) m->faulted = true;
+  const hct_machine_effects *effects = m->options->effects;
+  if (effects && !effects->transfer(effects->user, sender, engine_head(send), receiver, engine_head(receive))) m->stopped = true;
   retire(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring);
   retire(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
 }
@@ -254,7 +199,8 @@ static void complete(machine *m, const event *e) {
     transfer_complete(m, e->die, (hct_ring)((e->engine - HCT_ENGINE_SEND0) / 2));
     return;
   }
-  if (m->options->effects && !hct_effects_run(m->options->effects, e->die, engine_head(&m->dies[e->die].engines[e->engine]))) m->faulted = true;
+  const hct_machine_effects *effects = m->options->effects;
+  if (effects && !effects->run(effects->user, e->die, engine_head(&m->dies[e->die].engines[e->engine]))) m->stopped = true;
   retire(m, e->die, e->engine);
 }
 
@@ -297,7 +243,7 @@ static int64_t largest(const int64_t *values, size_t count) {
 
 static void finish(machine *m) {
   for (size_t i = 0; i < m->die_count; i++) {
-    account(m, i);
+    machine_account(m, i);
     if (!m->dies[i].halted || !engines_empty(&m->dies[i])) {
       deadlock(m);
       return;
@@ -316,16 +262,16 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
     return hct_error(diags, HCT_E_IMAGE, (hct_loc){0}, "the image is for %lldx%lld dies, its package has %lldx%lld", (long long)image->rows, (long long)image->cols, (long long)package->rows, (long long)package->cols);
   machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
   machine_init(&m);
-  while (m.heap_count && !m.faulted) {
+  if (!options->effects && !options->jitter && !options->every_iteration) m.recurrence = recurrence_create(&m);
+  while (m.heap_count && !m.stopped) {
     event e = event_pop(&m);
     m.now_ps = e.time_ps;
     if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);
     if (e.kind == EVENT_ISSUE) issue(&m, e.die);
     else complete(&m, &e);
   }
-  hct_effect_fault first;
-  if (options->effects && !hct_effects_finish(options->effects, &first)) fault(&m, &first);
-  if (m.status == HCT_OK) finish(&m);
+  if (m.stopped) m.status = HCT_REFUSED;
+  else finish(&m);
   if (m.status == HCT_OK) {
     *out_result = m.result;
     out_result->activity_ps = (int64_t(*)[HCT_ACTIVITY_COUNT])hct_arena_array(arena, m.die_count, sizeof *m.result.activity_ps);

@@ -1,4 +1,4 @@
-#include "runtime/timing/noc.h"
+#include "ir/timing/noc.h"
 
 #include <math.h>
 

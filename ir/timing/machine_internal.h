@@ -1,0 +1,61 @@
+/* The machine's state, inside machine.c and recurrence.c. */
+#ifndef HCT_TIMING_MACHINE_INTERNAL_H
+#define HCT_TIMING_MACHINE_INTERNAL_H
+
+#include "ir/timing/machine.h"
+#include "ir/timing/noc.h"
+
+typedef struct engine {
+  hct_issued *queue; /* ring of package->queue_depth */
+  int64_t head, count;
+  bool running;      /* the head has started: its completion event is on its way */
+} engine;
+
+typedef struct die {
+  hct_sequencer sequencer;
+  const hct_instr *held;   /* taken from the sequencer, but not issued yet */
+  hct_issued held_issued;
+  bool halted, issue_pending;
+  engine engines[HCT_ENGINE_COUNT];
+  int32_t semaphores[HCT_SEMAPHORES];
+  int64_t accounted_ps;
+  uint32_t source; /* of the instruction started last */
+} die;
+
+typedef enum event_kind { EVENT_COMPLETE, EVENT_ISSUE } event_kind;
+typedef struct event {
+  int64_t time_ps;
+  uint32_t die;
+  uint8_t engine, kind;
+} event;
+
+typedef struct recurrence recurrence; /* recurrence.c */
+
+typedef struct machine {
+  hct_diags *diags;
+  hct_arena *arena;
+  const hct_image *image;
+  const hct_package *package;
+  const hct_machine_options *options;
+  hct_stats *stats;
+  hct_machine_result result;
+  hct_noc noc;
+  die *dies;
+  size_t die_count;
+  int64_t now_ps, cycle_ps;
+  event *heap;
+  size_t heap_count, heap_capacity;
+  uint64_t random;
+  bool stopped; /* an effect wants no more */
+  hct_status status;
+  recurrence *recurrence; /* NULL: every iteration is simulated */
+} machine;
+
+/* Books the time since the last change under what the die was doing; called before each change. */
+void machine_account(machine *m, size_t die);
+bool machine_event_before(const event *a, const event *b);
+recurrence *recurrence_create(machine *m);
+/* The first die has begun another iteration of the loops `again`: whole periods of the outermost that has recurred are skipped. */
+void recurrence_look(machine *m, unsigned again);
+
+#endif
