@@ -66,7 +66,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
     const char *name = hct_arena_printf(arena, "hct.%s", figures[i]);
     if (hct_op_has(top, name)) meta_add(arena, &list, figures[i], hct_arena_printf(arena, "%lld", (long long)hct_op_i64(top, name)));
   }
-  meta_add(arena, &list, "predicted_step_s", hct_arena_printf(arena, "%.6e", hct_image_estimate(image, &pass->package).step_s));
+  meta_add(arena, &list, "predicted_step_s", hct_arena_printf(arena, "%.12g", hct_image_estimate(image, &pass->package).step_s));
   meta_add(arena, &list, "version", HCT_VERSION);
   image->meta = list.items;
   image->meta_count = list.count;

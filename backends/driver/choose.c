@@ -8,7 +8,7 @@
 #include "ir/timing/estimate.h"
 
 typedef struct candidate {
-  const char *strategy, *micro_batch;
+  const char *strategy, *orientation, *micro_batch;
   bool fits;
   hct_estimate estimate;
 } candidate;
@@ -29,17 +29,22 @@ static int64_t batch_of(MlirModule module) {
   return 1;
 }
 
-static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, candidate_list *list) {
-  if (!is_auto(pass, "micro-batch", "auto")) {
-    candidate one = {.strategy = name, .micro_batch = hct_pass_option(pass, "micro-batch", "auto")};
-    HCT_PUSH(pass->arena, list, one);
-    return;
-  }
+static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, const char *orientation, candidate_list *list) {
+  bool any = is_auto(pass, "micro-batch", "auto");
   for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
-    candidate one = {.strategy = name, .micro_batch = hct_arena_printf(pass->arena, "%lld", (long long)size)};
+    candidate one = {.strategy = name, .orientation = orientation, .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
     HCT_PUSH(pass->arena, list, one);
-    if (size <= 1) break;
+    if (size <= 1 || !any) break;
   }
+}
+
+/* A square mesh looks the same from both sides, and so does any to a strategy that takes all dies as one axis. */
+static void orientations_add(hct_pass_context *pass, MlirModule module, const char *name, bool any, candidate_list *list) {
+  const strategy *chosen = strategy_find(name);
+  bool matters = pass->package.rows != pass->package.cols && !(chosen && chosen->flat);
+  const char *given = hct_pass_option(pass, "orientation", "columns");
+  candidates_add(pass, module, name, any ? "columns" : given, list);
+  if (any && matters) candidates_add(pass, module, name, "rows", list);
 }
 
 static hct_map *options_copy(hct_arena *arena, const hct_map *options) {
@@ -59,6 +64,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   trial.options = options_copy(trial.arena, pass->options);
   trial.streams_only = true;
   hct_map_put(trial.options, "strategy", hct_arena_strdup(trial.arena, c->strategy));
+  hct_map_put(trial.options, "orientation", hct_arena_strdup(trial.arena, c->orientation));
   hct_map_put(trial.options, "micro-batch", hct_arena_strdup(trial.arena, c->micro_batch));
   MlirModule copy = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   hct_image image;
@@ -71,6 +77,10 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   hct_diags_destroy(trial.diags);
 }
 
+static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows");
+}
+
 static uint64_t dram_bytes(const candidate *c) { return c->estimate.dram_read_bytes + c->estimate.dram_write_bytes; }
 
 static bool better(const candidate *a, const candidate *b) {
@@ -81,30 +91,32 @@ static bool better(const candidate *a, const candidate *b) {
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
-  if (!any_strategy && !is_auto(pass, "micro-batch", "auto")) return HCT_OK;
+  bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
+  if (!any_strategy && !any_orientation && !is_auto(pass, "micro-batch", "auto")) return HCT_OK;
   candidate_list list = {0};
   const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
   for (const char *at = names; *at;) {
     size_t length = strcspn(at, ",");
-    candidates_add(pass, module, hct_arena_strndup(pass->arena, at, length), &list);
+    orientations_add(pass, module, hct_arena_strndup(pass->arena, at, length), any_orientation, &list);
     at += length;
     at += strspn(at, ", ");
   }
   const candidate *best = NULL;
   for (size_t i = 0; i < list.count; i++) {
-    hct_progress(pass->diags, "candidate %zu of %zu: strategy %s, micro-batch %s", i + 1, list.count, list.items[i].strategy, list.items[i].micro_batch);
+    hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list.count, candidate_name(pass, &list.items[i]));
     candidate_try(pass, module, &list.items[i]);
     if (list.items[i].fits && (!best || better(&list.items[i], best))) best = &list.items[i];
   }
   /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
   const candidate *chosen = best ? best : &list.items[list.count - 1];
   hct_map_put(pass->options, "strategy", hct_arena_strdup(pass->arena, chosen->strategy));
+  hct_map_put(pass->options, "orientation", hct_arena_strdup(pass->arena, chosen->orientation));
   hct_map_put(pass->options, "micro-batch", hct_arena_strdup(pass->arena, chosen->micro_batch));
   if (best && list.count > 1) {
-    hct_remark(pass->diags, (hct_loc){0}, "strategy %s with micro-batch %s: a step of %.4g s is predicted", best->strategy, best->micro_batch, best->estimate.step_s);
+    hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %.4g s is predicted", candidate_name(pass, best), best->estimate.step_s);
     for (size_t i = 0; i < list.count; i++)
-      if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s with micro-batch %s: %.4g s", list.items[i].strategy, list.items[i].micro_batch, list.items[i].estimate.step_s);
-      else if (!list.items[i].fits) hct_note(pass->diags, "%s with micro-batch %s: does not fit", list.items[i].strategy, list.items[i].micro_batch);
+      if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s: %.4g s", candidate_name(pass, &list.items[i]), list.items[i].estimate.step_s);
+      else if (!list.items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list.items[i]));
   }
   return HCT_OK;
 }

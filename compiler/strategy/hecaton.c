@@ -1,12 +1,12 @@
 /* The 2-D method (method.md): weights stay where they are, [k over the input's feature axis, n over the other]; tokens are gathered
  * over the axis that n takes, and the sum over k is scattered over tokens. The same holds of both products of backward, since all
- * three have the weight's axes on k and n. Embedding tables: vocabulary over rows, features over columns. */
+ * three have the weight's axes on k and n. Embedding tables: vocabulary over the axis of the tokens, features over that of the features. */
 #include "compiler/strategy/strategy.h"
 
 /* The axis that splits the input's features: one that is on a summed loop; else the one that its tokens leave free. */
 static hct_axis feature_axis(const partition *p, const hct_flow_op *op, const op_rule *rule, size_t input) {
   const hct_layout *x = &p->now[op->operands[input]].layout;
-  hct_axis feature = HCT_AXIS_COL;
+  hct_axis feature = p->feature_axis;
   for (int axis = 1; axis < 3; axis++) {
     int factor = partition_axis_factor(x, (hct_axis)axis), label = factor >= 0 ? rule->operand[input][factor] : -1;
     if (factor < 0) continue;

@@ -63,9 +63,9 @@ void strategy_split(const partition *p, const op_rule *rule, size_t weight, cons
 
 void strategy_table_place(partition *p, size_t table) {
   hct_layout layout = partition_layout(&p->flow.values[table]);
-  if (p->sizes[HCT_AXIS_ROW] > 1) partition_add_axis(&layout, 0, HCT_AXIS_ROW);
+  if (p->sizes[p->token_axis] > 1) partition_add_axis(&layout, 0, p->token_axis);
   for (int f = 1; f < layout.factor_count; f++)
-    if (layout.factors[f].size > 1 && p->sizes[HCT_AXIS_COL] > 1 && partition_axis_factor(&layout, HCT_AXIS_COL) < 0) partition_add_axis(&layout, f, HCT_AXIS_COL);
+    if (layout.factors[f].size > 1 && p->sizes[p->feature_axis] > 1 && partition_axis_factor(&layout, p->feature_axis) < 0) partition_add_axis(&layout, f, p->feature_axis);
   strategy_place(p, table, &layout);
 }
 

@@ -7,7 +7,7 @@
 
 typedef enum strategy_sums { /* where the sum of partial activations goes */
   SUMS_TO_TOKENS,   /* scattered over tokens */
-  SUMS_TO_FEATURES, /* scattered over features along columns, over tokens along rows */
+  SUMS_TO_FEATURES, /* scattered over features along their axis, over tokens along the other */
   SUMS_WHOLE,       /* all-reduced: every die has it */
 } strategy_sums;
 
@@ -38,7 +38,7 @@ bool strategy_is_param(const partition *p, size_t value);
 int strategy_choose_factor(const partition *p, const op_rule *rule, size_t weight, const int *labels, const hct_layout *layout, hct_axis axis, const bool allowed[HCT_MAX_FACTORS]);
 /* Whether the loop of each factor is summed in the operator. */
 void strategy_summed(const op_rule *rule, const int *labels, bool out_summed[HCT_MAX_FACTORS], bool out_kept[HCT_MAX_FACTORS]);
-/* Embedding tables of the 2-D strategies: vocabulary over rows, features over columns. */
+/* Embedding tables of the 2-D strategies: vocabulary over the axis of the tokens, features over that of the features. */
 void strategy_table_place(partition *p, size_t table);
 void strategy_place(partition *p, size_t param, const hct_layout *layout);
 /* Splits the factor chosen as above over `axis`, when there is one and the axis has several dies. */

@@ -243,15 +243,15 @@ static bool follow_operand(const partition *p, const hct_flow_op *op, const op_r
   return axis_label[1] < 0 || axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]);
 }
 
-/* A view of a parameter that nothing has placed yet (position embeddings): features over columns, as the embedding's. */
-static void features_over_columns(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+/* A view of a parameter that nothing has placed yet (position embeddings): features as the embedding's. */
+static void features_over_axis(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   const hct_flow_value *v = &p->flow.values[op->operands[0]];
   if (v->shape.rank == 0) return;
   axis_label[1] = axis_label[2] = -1;
   if (p->strategy->flat) return; /* activations between blocks are not split over features */
   int label = rule->operand[0][hct_flow_factor_at(v, v->shape.rank - 1)];
   axis_label[1] = axis_label[2] = -1;
-  if (partition_can_split(p, rule, label, HCT_AXIS_COL)) axis_label[2] = label;
+  if (partition_can_split(p, rule, label, p->feature_axis)) axis_label[p->feature_axis] = label;
 }
 
 static bool is_add(const hct_flow_op *op) { return !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
@@ -339,7 +339,7 @@ static void partition_op(partition *p, const hct_flow_op *op) {
     by_strategy = strategy_assign(p, op, &rule, axis_label);
     bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
     bool part_of_param = rule.linear && free_param(p, op->operands[0]);
-    if (part_of_param && !by_strategy) features_over_columns(p, op, &rule, axis_label);
+    if (part_of_param && !by_strategy) features_over_axis(p, op, &rule, axis_label);
     else if (!by_strategy && !view) {
       axis_label[1] = axis_label[2] = -1;
       choose_cheapest(p, op, &rule, axis_label);
@@ -429,6 +429,8 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   p.now = HCT_NEW_ARRAY(p.arena, sharded, p.flow.value_count);
   p.assigned = HCT_NEW_ARRAY(p.arena, bool, p.flow.value_count);
   p.parameter = HCT_NEW_ARRAY(p.arena, size_t, p.flow.value_count);
+  bool columns = strcmp(hct_pass_option(pass, "orientation", "columns"), "rows") != 0;
+  p.feature_axis = columns ? HCT_AXIS_COL : HCT_AXIS_ROW, p.token_axis = columns ? HCT_AXIS_ROW : HCT_AXIS_COL;
   p.builder = (hct_builder){.context = p.context, .block = hct_function_body(p.flow.function)};
   HCT_TRY(choose_strategy(&p));
   HCT_TRY(choose_micro_batch(&p));

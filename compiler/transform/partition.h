@@ -43,6 +43,7 @@ typedef struct partition {
   int64_t batch, micro_batch, fallbacks;
   const strategy *strategy;
   int64_t sizes[3];        /* of the axes t (1), r, c */
+  hct_axis token_axis, feature_axis; /* --orientation: which mesh axis splits features where a block begins; tokens take the other */
   struct { cached *items; size_t count, capacity; } cache;
   hct_builder builder;
 } partition;

@@ -222,7 +222,7 @@ static int token_factor(const partition *p, const hct_layout *layout, int64_t si
   return batch_free ? batch : sequence;
 }
 
-/* The feature factor along columns: the first of the last dimension that they divide, else the largest. */
+/* The feature factor to split over an axis: the first of the last dimension that it divides, else the largest. */
 static int feature_factor(const partition *p, const hct_layout *layout, hct_axis axis) {
   int best = -1;
   for (int f = layout->rank ? layout->dim_first[layout->rank - 1] : 0; f < layout->factor_count; f++) {
@@ -235,7 +235,7 @@ static int feature_factor(const partition *p, const hct_layout *layout, hct_axis
 
 static int sum_factor(const partition *p, const hct_layout *layout, hct_axis axis) {
   if (p->strategy->sums == SUMS_WHOLE) return -1;
-  return p->strategy->sums == SUMS_TO_FEATURES && axis == HCT_AXIS_COL ? feature_factor(p, layout, axis) : token_factor(p, layout, p->sizes[axis]);
+  return p->strategy->sums == SUMS_TO_FEATURES && axis == p->feature_axis ? feature_factor(p, layout, axis) : token_factor(p, layout, p->sizes[axis]);
 }
 
 void partition_resolve_flat(partition *p, size_t value, const hct_flow_op *user) {

@@ -53,7 +53,7 @@ for family, sizes, runs in FOUND + [draw(n) for n in range(int(sys.argv[4]))]:
     assert done.returncode == 0, done.stderr
     want = losses(WORK / "host.so")[0]
     for strategy, mesh, micro_batch in runs:
-        how = [f"--strategy={strategy}", f"--mesh={mesh}", f"--micro-batch={micro_batch}"]
+        how = [f"--strategy={strategy}", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--orientation={random.choice(('columns', 'rows'))}"]
         done = compile_model(*how, "-o", WORK / "p.hct")
         got, text = losses(WORK / "p.hct") if done.returncode == 0 else ([], done.stderr)
         if len(got) != 3 or len(want) != 3 or any(abs(a - b) > 1e-4 * max(abs(b), 1e-3) for a, b in zip(got, want)):
