@@ -223,6 +223,37 @@ static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_
   memcpy(axis_label, chosen, sizeof chosen);
 }
 
+/* ---- operators that make much of little: the loss' one-hot gradient ---- */
+static bool same_shape(const hct_shape *a, const hct_shape *b) { return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0; }
+
+/* A value of this shape that has its place by now: `value`, or what it is made from elementwise. SIZE_MAX: none. */
+static size_t placed_like(const partition *p, size_t value, const hct_shape *shape, size_t before) {
+  for (int steps = 0; steps < 8; steps++) {
+    size_t made = p->flow.values[value].op, next = SIZE_MAX;
+    if (!same_shape(&p->flow.values[value].shape, shape)) return SIZE_MAX;
+    if (made == SIZE_MAX || made < before) return value;
+    const hct_flow_op *op = &p->flow.ops[made];
+    for (size_t k = 0; !strncmp(op->name, "map", 3) && k < op->operand_count; k++)
+      if (same_shape(&p->flow.values[op->operands[k]].shape, shape)) next = op->operands[k];
+    if (next == SIZE_MAX) return SIZE_MAX;
+    value = next;
+  }
+  return SIZE_MAX;
+}
+
+/* Where no operand is split, a split of the result is free: it lies as what it meets at its only reader. */
+static bool follow_sibling(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  size_t result = op->results[0], user = p->flow.uses[result] == 1 ? p->flow.only_user[result] : SIZE_MAX;
+  if (user == SIZE_MAX || strcmp(p->flow.ops[user].name, "map2") || axis_in_use(p, op, HCT_AXIS_ROW) || axis_in_use(p, op, HCT_AXIS_COL)) return false;
+  size_t other = p->flow.ops[user].operands[p->flow.ops[user].operands[0] == result], like = placed_like(p, other, &p->flow.values[result].shape, (size_t)(op - p->flow.ops));
+  if (like == SIZE_MAX) return false;
+  for (int axis = 1; axis < 3; axis++) {
+    int factor = partition_axis_factor(&p->now[like].layout, (hct_axis)axis), label = factor >= 0 ? rule->result[factor] : -1;
+    axis_label[axis] = partition_can_split(p, rule, label, (hct_axis)axis) ? label : -1;
+  }
+  return (axis_label[1] >= 0 || axis_label[2] >= 0) && (axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]));
+}
+
 /* The loop that time is on: that of any operand's factor split over t. */
 static int time_label(const partition *p, const hct_flow_op *op, const op_rule *rule) {
   for (size_t k = 0; k < op->operand_count; k++) {
@@ -340,7 +371,7 @@ static void partition_op(partition *p, const hct_flow_op *op) {
     bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
     bool part_of_param = rule.linear && free_param(p, op->operands[0]);
     if (part_of_param && !by_strategy) features_over_axis(p, op, &rule, axis_label);
-    else if (!by_strategy && !view) {
+    else if (!by_strategy && !view && !follow_sibling(p, op, &rule, axis_label)) {
       axis_label[1] = axis_label[2] = -1;
       choose_cheapest(p, op, &rule, axis_label);
     }
