@@ -1,5 +1,6 @@
 /* Chiplet backend: tile level to a program image.
  *   read.c      the tile module as a tree of plain structs
+ *   interleave.c  several micro-batches of a loop at once, operations in the order in which engines can start them
  *   allocate.c  SRAM by liveness, DRAM regions
  *   nest.c      one structured operation: extents and strides on one die, as few and as large instructions as they allow
  *   emit.c      the stream of one die
@@ -10,6 +11,7 @@
 
 #include "compiler/pass.h"
 #include "ir/isa/image.h"
+#include "ir/timing/estimate.h"
 
 typedef struct chiplet_buffer { /* in SRAM */
   hct_layout layout;
@@ -48,6 +50,7 @@ typedef struct chiplet_op {
   size_t tensor;              /* load, store */
   bool timed;                 /* a micro-batch index is given: constant_index, or a loop's counter when that is -1 */
   int64_t constant_index;
+  int64_t index_scale, index_offset; /* of a loop's counter: the micro-batch is counter * scale + offset */
   int loop_count, row_loops;
   hct_factor loops[HCT_MAX_FACTORS];
   int factor;                 /* steps, copy_part */
@@ -76,7 +79,13 @@ typedef struct chiplet_program {
   int64_t sram_bytes, dram_bytes;
 } chiplet_program;
 
+typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
+
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
+/* The program with `copies` micro-batches an iteration of each loop over them (fewer where it has fewer). `program` is as before. */
+chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies);
+bool chiplet_is_ring_loop(const chiplet_op *op);
+bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program);
 int64_t chiplet_pitch(const chiplet_buffer *buffer); /* bytes that a buffer takes, alignment included */
 hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t row, int64_t col);
@@ -130,6 +139,7 @@ hct_stream chiplet_stream_finish(chiplet_stream *stream); /* flattens: waits and
 
 /* ---- emission ---- */
 void chiplet_emit(chiplet_stream *stream);
+void chiplet_emit_ops(chiplet_stream *stream, const chiplet_op *ops, size_t count);
 void chiplet_nest(chiplet_stream *stream, const chiplet_op *op); /* matmul, map, reduce, rows, fill, update, copy_part (nest.c) */
 void chiplet_update(chiplet_stream *stream, const chiplet_op *op);
 hct_instr chiplet_instr(const chiplet_op *op, uint8_t opcode);
@@ -142,6 +152,7 @@ hct_range chiplet_part_range(const chiplet_stream *stream, hct_ring ring, int64_
 /* Byte `offset` of the buffer, in the copy that this iteration uses. */
 hct_addr chiplet_addr(const chiplet_stream *stream, const chiplet_buffer *buffer, int64_t offset);
 
-hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image);
+/* The program image and how long its step will take (NULL: not wanted). --overlap=ring interleaves as many micro-batches as make it shortest. */
+hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate);
 
 #endif

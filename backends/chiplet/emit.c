@@ -19,8 +19,8 @@ hct_addr chiplet_addr(const chiplet_stream *s, const chiplet_buffer *buffer, int
 
 /* index * stride, index being the micro-batch that runs: a loop counter, or a constant in the body of the last, smaller one. */
 static void add_micro_batch(const chiplet_stream *s, const chiplet_op *op, hct_addr *addr, int64_t stride) {
-  if (op->constant_index >= 0) addr->base += op->constant_index * stride;
-  else if (stride) addr->terms[addr->term_count++] = (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .stride = stride};
+  addr->base += (op->constant_index >= 0 ? op->constant_index : op->index_offset) * stride;
+  if (op->constant_index < 0 && stride) addr->terms[addr->term_count++] = (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .stride = stride * op->index_scale};
 }
 
 /* ---- DMA: tiles lie in DRAM as in SRAM ---- */
@@ -258,15 +258,12 @@ static void emit_rings(chiplet_stream *s, const chiplet_op *loops, size_t count)
 }
 
 /* ---- the program ---- */
-static void emit_ops(chiplet_stream *s, const chiplet_op *ops, size_t count);
-
-static bool is_ring_loop(const chiplet_op *op) {
+bool chiplet_is_ring_loop(const chiplet_op *op) {
   return op->body_count == 1 && (op->body[0].kind == CHIPLET_GATHER_STEP || op->body[0].kind == CHIPLET_SCATTER_STEP);
 }
 
-/* The two halves of one collective, on different rings. */
-static bool are_halves(const chiplet_op *a, const chiplet_op *b) {
-  return is_ring_loop(a) && b->kind == CHIPLET_LOOP && is_ring_loop(b) && a->body[0].lane == 1 && b->body[0].lane == 2 && a->body[0].ring != b->body[0].ring &&
+bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b) {
+  return a->kind == CHIPLET_LOOP && b->kind == CHIPLET_LOOP && chiplet_is_ring_loop(a) && chiplet_is_ring_loop(b) && a->body[0].lane == 1 && b->body[0].lane == 2 && a->body[0].ring != b->body[0].ring &&
          a->body[0].operands[0].buffer == b->body[0].operands[0].buffer && a->body[0].factor == b->body[0].factor;
 }
 
@@ -279,7 +276,7 @@ static void emit_loop(chiplet_stream *s, const chiplet_op *op) {
   s->batch_level = level;
   size_t loop = s->items.count;
   chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_LOOP, .engine = HCT_ENGINE_SEQ, .level = level, .values[0].base = op->trips});
-  emit_ops(s, op->body, op->body_count);
+  chiplet_emit_ops(s, op->body, op->body_count);
   chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_END, .engine = HCT_ENGINE_SEQ, .level = level});
   if (op->trips > 1) chiplet_loop_carry(s, loop, loop + 1);
   chiplet_fence(s);
@@ -287,14 +284,14 @@ static void emit_loop(chiplet_stream *s, const chiplet_op *op) {
   s->depth--;
 }
 
-static void emit_ops(chiplet_stream *s, const chiplet_op *ops, size_t count) {
+void chiplet_emit_ops(chiplet_stream *s, const chiplet_op *ops, size_t count) {
   for (size_t i = 0; i < count; i++) {
     switch (ops[i].kind) {
       case CHIPLET_LOOP:
-        if (!is_ring_loop(&ops[i])) {
+        if (!chiplet_is_ring_loop(&ops[i])) {
           emit_loop(s, &ops[i]);
         } else {
-          bool pair = i + 1 < count && are_halves(&ops[i], &ops[i + 1]);
+          bool pair = i + 1 < count && chiplet_are_halves(&ops[i], &ops[i + 1]);
           emit_rings(s, &ops[i], pair ? 2 : 1);
           i += pair;
         }
@@ -311,6 +308,6 @@ static void emit_ops(chiplet_stream *s, const chiplet_op *ops, size_t count) {
 }
 
 void chiplet_emit(chiplet_stream *s) {
-  emit_ops(s, s->program->ops, s->program->op_count);
+  chiplet_emit_ops(s, s->program->ops, s->program->op_count);
   chiplet_fence(s);
 }

@@ -2,7 +2,6 @@
 
 #include "backends/backend.h"
 #include "backends/chiplet/chiplet.h"
-#include "ir/timing/estimate.h"
 
 /* ---- streams: each die's own, equal ones kept once ---- */
 typedef struct encoded { uint64_t *items; size_t count, capacity; } encoded;
@@ -53,9 +52,9 @@ static void meta_add(hct_arena *arena, meta_list *list, const char *key, const c
   HCT_PUSH(arena, list, meta);
 }
 
-static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *image) {
+static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *arena, double step_s, int64_t copies, hct_image *image) {
   static const struct { const char *key, *fallback; } options[] = {
-      {"strategy", "hecaton"}, {"schedule", "fused"}, {"overlap", "none"}, {"objective", "time"}, {"recompute", "none"}, {"dtype", "f32"}, {"mode", "train"}, {"optimizer", "adamw"},
+      {"strategy", "hecaton"}, {"schedule", "fused"}, {"overlap", "ring"}, {"objective", "time"}, {"recompute", "none"}, {"dtype", "f32"}, {"mode", "train"}, {"optimizer", "adamw"},
   };
   static const char *const figures[] = {"tokens_per_step", "parameters", "fallbacks", "model_flops", "dram_compulsory_bytes", "dram_relaxed_bytes"};
   meta_list list = {0};
@@ -66,29 +65,72 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
     const char *name = hct_arena_printf(arena, "hct.%s", figures[i]);
     if (hct_op_has(top, name)) meta_add(arena, &list, figures[i], hct_arena_printf(arena, "%lld", (long long)hct_op_i64(top, name)));
   }
-  meta_add(arena, &list, "predicted_step_s", hct_arena_printf(arena, "%.12g", hct_image_estimate(image, &pass->package).step_s));
+  meta_add(arena, &list, "predicted_step_s", hct_arena_printf(arena, "%.12g", step_s));
+  meta_add(arena, &list, "micro_batches_at_once", hct_arena_printf(arena, "%lld", (long long)copies));
   meta_add(arena, &list, "version", HCT_VERSION);
   image->meta = list.items;
   image->meta_count = list.count;
 }
 
-hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image) {
+/* ---- how many micro-batches are interleaved ---- */
+enum { MOST_COPIES = 4 };
+
+static hct_image image_of(chiplet_program *program, hct_arena *arena) {
+  hct_image image = {.rows = program->rows, .cols = program->cols, .batch = program->batch, .micro_batch = program->micro_batch,
+                     .sram_bytes_used = program->sram_bytes, .dram_bytes_used = program->dram_bytes};
+  streams_make(program, arena, &image);
+  image.tensors = program->tensors.items;
+  image.tensor_count = program->tensors.count;
+  image.sources = program->sources.items;
+  image.source_count = program->sources.count;
+  return image;
+}
+
+/* What does not fit with several micro-batches at once may with one, in the order written: its refusal counts. */
+static hct_status written_order(const chiplet_program *read, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
+  chiplet_program program = *read;
+  HCT_TRY(chiplet_allocate(&program));
+  *out_image = image_of(&program, arena);
+  *out_estimate = hct_image_estimate(out_image, &read->pass->package);
+  return HCT_OK;
+}
+
+/* More micro-batches at once, as long as that fits and the step becomes shorter: how many, 0 where not even one does. */
+static int64_t interleaved(const chiplet_program *read, hct_arena *arena, hct_image *image, hct_estimate *estimate) {
+  int64_t best = 0;
+  hct_pass_context quiet = *read->pass;
+  quiet.diags = hct_diags_create(NULL);
+  chiplet_program base = *read;
+  base.pass = &quiet;
+  for (int64_t copies = 1; copies <= MOST_COPIES && copies == best + 1; copies++) {
+    chiplet_program program = chiplet_interleave(&base, copies);
+    if (chiplet_allocate(&program) != HCT_OK) break;
+    hct_image made = image_of(&program, arena);
+    hct_estimate step = hct_image_estimate(&made, &read->pass->package);
+    if (!best || step.step_s < estimate->step_s) *image = made, *estimate = step, best = copies;
+  }
+  hct_diags_destroy(quiet.diags);
+  return best;
+}
+
+hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
   chiplet_program program = {.pass = pass, .arena = arena};
   HCT_TRY(chiplet_read(&program, module));
-  HCT_TRY(chiplet_allocate(&program));
-  hct_image image = {.rows = program.rows, .cols = program.cols, .batch = program.batch, .micro_batch = program.micro_batch,
-                     .sram_bytes_used = program.sram_bytes, .dram_bytes_used = program.dram_bytes};
-  streams_make(&program, arena, &image);
-  image.tensors = program.tensors.items;
-  image.tensor_count = program.tensors.count;
-  image.sources = program.sources.items;
-  image.source_count = program.sources.count;
-  meta_make(pass, module, arena, &image);
+  hct_image image;
+  hct_estimate estimate;
+  bool ring = !strcmp(hct_pass_option(pass, "overlap", "ring"), "ring");
+  int64_t at_once = ring ? interleaved(&program, arena, &image, &estimate) : 0;
+  if (!at_once) {
+    at_once = 1;
+    HCT_TRY(written_order(&program, arena, &image, &estimate));
+  }
+  meta_make(pass, module, arena, estimate.step_s, at_once, &image);
   hct_text package = {0};
   hct_package_print(&pass->package, &package);
   image.package_xml = hct_arena_strdup(arena, package.data);
   hct_text_fini(&package);
   *out_image = image;
+  if (out_estimate) *out_estimate = estimate;
   return HCT_OK;
 }
 
@@ -105,7 +147,7 @@ static hct_status text_write(hct_diags *diags, const hct_image *image, const cha
 static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool text, const char *out_path) {
   hct_arena *arena = hct_arena_create();
   hct_image image;
-  hct_status status = chiplet_build(pass, module, arena, &image);
+  hct_status status = chiplet_build(pass, module, arena, &image, NULL);
   hct_verify_limits limits = {.sram_bytes = pass->package.sram_bytes, .queue_depth = pass->package.queue_depth};
   if (status == HCT_OK) status = hct_image_verify(pass->diags, &image, &limits);
   if (status == HCT_OK) status = text ? text_write(pass->diags, &image, out_path) : hct_image_write(pass->diags, &image, out_path);

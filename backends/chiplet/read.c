@@ -10,8 +10,6 @@ typedef struct tile_reader {
   hct_status status;
 } tile_reader;
 
-typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
-
 static size_t value_index(hct_index_map *map, MlirValue value, const char *what) {
   size_t index;
   HCT_BUG_ON(!hct_index_map_get(map, hct_value_key(value), &index), "a tile operand is no %s", what);
@@ -181,7 +179,7 @@ static const struct { const char *name; chiplet_kind kind; } kinds[] = {
 };
 
 static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, op_list *list) {
-  chiplet_op op = {.kind = kind, .order = r->order++, .source = source_of(r, operation), .section = hct_op_i64_or(operation, "section", -1),
+  chiplet_op op = {.kind = kind, .index_scale = 1, .order = r->order++, .source = source_of(r, operation), .section = hct_op_i64_or(operation, "section", -1),
                    .accumulate = hct_op_bool_or(operation, "accumulate", false), .has_scalar = hct_op_has(operation, "scalar"),
                    .scalar = hct_op_f64_or(operation, "scalar", 0), .factor = (int)hct_op_i64_or(operation, "factor", -1),
                    .table_axes = hct_op_str_or(operation, "table_axes", ""), .classes = hct_op_i64_or(operation, "classes", 0),

@@ -5,7 +5,6 @@
 #include "backends/chiplet/chiplet.h"
 #include "compiler/pipeline.h"
 #include "compiler/strategy/strategy.h"
-#include "ir/timing/estimate.h"
 
 typedef struct candidate {
   const char *strategy, *orientation, *micro_batch;
@@ -69,9 +68,8 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   MlirModule copy = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   hct_image image;
   hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
-  if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image);
+  if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
-  if (c->fits) c->estimate = hct_image_estimate(&image, &pass->package);
   mlirModuleDestroy(copy);
   hct_arena_destroy(trial.arena);
   hct_diags_destroy(trial.diags);

@@ -1,6 +1,7 @@
 #include "runtime/report/report.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -57,7 +58,7 @@ static totals totals_make(const hct_report_input *in) {
 
 /* ---- JSON ---- */
 static json_t *program_json(const hct_report_input *in) {
-  static const char *const texts[] = {"model", "strategy", "schedule", "overlap", "objective", "recompute", "dtype", "mode"}, *const numbers[] = {"tokens_per_step", "parameters", "fallbacks"};
+  static const char *const texts[] = {"model", "strategy", "schedule", "overlap", "objective", "recompute", "dtype", "mode"}, *const numbers[] = {"micro_batches_at_once", "tokens_per_step", "parameters", "fallbacks"};
   json_t *json = json_object();
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (hct_image_meta(in->image, texts[i])) json_object_set_new(json, texts[i], json_string(hct_image_meta(in->image, texts[i])));
@@ -219,8 +220,8 @@ static const char *scaled_text(double value, const char *unit, char buffer[32]) 
 void hct_report_print(const hct_report_input *in, FILE *out) {
   totals t = totals_make(in);
   char a[32], b[32];
-  fprintf(out, "%s on %s, %lldx%lld dies, batch %lld, micro-batch %lld\n", hct_image_meta(in->image, "model") ? hct_image_meta(in->image, "model") : "program", in->package->name,
-          (long long)in->package->rows, (long long)in->package->cols, (long long)in->image->batch, (long long)in->image->micro_batch);
+  fprintf(out, "%s on %s, %lldx%lld dies, batch %lld, micro-batch %lld, %.0f at once\n", hct_image_meta(in->image, "model") ? hct_image_meta(in->image, "model") : "program", in->package->name,
+          (long long)in->package->rows, (long long)in->package->cols, (long long)in->image->batch, (long long)in->image->micro_batch, fmax(1, meta_number(in->image, "micro_batches_at_once")));
   for (size_t i = 0; i < in->loss_count; i++) fprintf(out, "step %3zu  loss %.7f\n", i, in->losses[i]);
   if (in->timing) {
     fprintf(out, "step time      %s (lower bound %s, by %s; MXU utilization %.2f %%)\n", scaled_text(t.step_s, "s", a), scaled_text(t.lower_bound_s, "s", b), t.bound, 100 * t.utilization);
