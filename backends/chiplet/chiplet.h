@@ -1,6 +1,7 @@
 /* Chiplet backend: tile level to a program image.
  *   read.c      the tile module as a tree of plain structs
- *   interleave.c  several micro-batches of a loop at once, operations in the order in which engines can start them
+ *   interleave.c     several micro-batches of a loop at once, loops joined
+ *   list_schedule.c  operations in the order in which engines can start them
  *   allocate.c  SRAM by liveness, DRAM regions
  *   nest.c      one structured operation: extents and strides on one die, as few and as large instructions as they allow
  *   emit.c      the stream of one die
@@ -40,6 +41,7 @@ typedef struct chiplet_operand {
 typedef struct chiplet_op {
   chiplet_kind kind;
   size_t order;               /* position in the linearised program */
+  int64_t ps;                 /* alone (chiplet_times_measure) */
   uint32_t source;
   int64_t section;
   const char *fn;             /* of map, reduce, rows, update, steps */
@@ -82,8 +84,12 @@ typedef struct chiplet_program {
 typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
 
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
-/* The program with `copies` micro-batches an iteration of each loop over them (fewer where it has fewer). `program` is as before. */
-chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies);
+void chiplet_times_measure(chiplet_program *program); /* of every operation, as long as it is not allocated */
+/* The program with `copies` micro-batches an iteration of each loop over them (fewer where it has fewer); joined: with the ends of loops and
+ * what is between them in one schedule. `program` is as before. */
+chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies, bool joined);
+op_list chiplet_list_schedule(const chiplet_program *program, const chiplet_op *ops, size_t count);
+int64_t chiplet_op_ps(const chiplet_program *program, const chiplet_op *op); /* on die (0, 0), from the instructions that it becomes */
 bool chiplet_is_ring_loop(const chiplet_op *op);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program);
@@ -114,10 +120,12 @@ typedef struct chiplet_record {
   size_t item;
   chiplet_access access;
 } chiplet_record;
+typedef struct chiplet_dependence { bool row, col; } chiplet_dependence;
 typedef struct chiplet_stream {
   const chiplet_program *program;
   hct_arena *arena;
   int64_t row, col;
+  chiplet_dependence *depends; /* noted: what is written is another on another row, on another column; NULL: not wanted */
   unsigned depth;          /* sequencer loops open */
   int batch_level;         /* level of the micro-batch loop, -1 outside */
   struct { chiplet_item *items; size_t count, capacity; } items;
@@ -149,6 +157,8 @@ int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffe
 int64_t chiplet_elements(const chiplet_stream *stream, const chiplet_buffer *buffer);
 chiplet_access chiplet_access_of(const chiplet_stream *stream, const chiplet_buffer *buffer, bool write);
 hct_range chiplet_part_range(const chiplet_stream *stream, hct_ring ring, int64_t extent, int64_t part);
+/* Notes that what is written depends on the die's place along the ring. */
+void chiplet_depend(const chiplet_stream *stream, hct_ring ring);
 /* Byte `offset` of the buffer, in the copy that this iteration uses. */
 hct_addr chiplet_addr(const chiplet_stream *stream, const chiplet_buffer *buffer, int64_t offset);
 

@@ -24,6 +24,14 @@ static void add_micro_batch(const chiplet_stream *s, const chiplet_op *op, hct_a
 }
 
 /* ---- DMA: tiles lie in DRAM as in SRAM ---- */
+static chiplet_access dram_access(const chiplet_op *op, const hct_tensor *tensor) {
+  chiplet_access access = {.space = HCT_SPACE_DRAM, .start = tensor->dram_offset, .end = tensor->dram_offset + tensor->tile_bytes, .write = op->kind == CHIPLET_STORE};
+  if (!op->timed || op->constant_index < 0) return access;
+  access.start += op->constant_index * tensor->micro_batch_stride;
+  access.end = access.start + tensor->micro_batch_stride;
+  return access;
+}
+
 static void emit_dma(chiplet_stream *s, const chiplet_op *op) {
   bool load = op->kind == CHIPLET_LOAD;
   const chiplet_buffer *buffer = buffer_at(s, op->operands[0].buffer);
@@ -38,7 +46,7 @@ static void emit_dma(chiplet_stream *s, const chiplet_op *op) {
   instr.shape[3] = elements;
   instr.views[0] = load ? sram : dram;
   instr.views[1] = load ? dram : sram;
-  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), {.space = HCT_SPACE_DRAM, .start = tensor->dram_offset, .end = tensor->dram_offset + tensor->tile_bytes, .write = !load}};
+  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), dram_access(op, tensor)};
   chiplet_item_push(s, chiplet_item_add(s, load ? HCT_ENGINE_LOAD : HCT_ENGINE_STORE, 2, accesses), instr);
 }
 
@@ -67,6 +75,12 @@ hct_range chiplet_part_range(const chiplet_stream *s, hct_ring ring, int64_t ext
   return (hct_range){row.start + col.start, col.length};
 }
 
+void chiplet_depend(const chiplet_stream *s, hct_ring ring) {
+  if (!s->depends) return;
+  s->depends->row |= ring != HCT_RING_COL;
+  s->depends->col |= ring != HCT_RING_ROW;
+}
+
 static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
   const chiplet_buffer *whole = buffer_at(s, op->operands[0].buffer), *part = buffer_at(s, op->operands[1].buffer);
   part_shape w = shape_around(s, whole, op->factor), p = shape_around(s, part, op->factor);
@@ -78,7 +92,7 @@ static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
     add_micro_batch(s, op, &in_whole.addr, s->program->micro_batch * unit);
   } else {
     int64_t parts = hct_ring_size(op->ring, s->program->rows, s->program->cols), own = hct_ring_index(op->ring, s->program->cols, s->row * s->program->cols + s->col);
-    if (w.extent % parts) in_whole.addr.base += chiplet_part_range(s, op->ring, w.extent, own).start * unit;
+    if (w.extent % parts) in_whole.addr.base += chiplet_part_range(s, op->ring, w.extent, own).start * unit, chiplet_depend(s, op->ring);
     else in_whole.addr.terms[in_whole.addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->ring, .sign = 1, .stride = w.extent / parts * unit};
   }
   hct_instr instr = chiplet_instr(op, HCT_OP_MAP1);
@@ -129,10 +143,12 @@ static void divide(ring_emission *r) {
     int64_t parts = hct_ring_size(axis, s->program->rows, s->program->cols);
     hct_range part = chiplet_part_range(s, axis, r->divided.length, own_index(s, axis));
     even = r->divided.length % parts == 0;
+    if (!even) chiplet_depend(s, axis);
     if (even) r->outer = r->divided.length / parts;
     r->divided = (hct_range){r->divided.start + part.start, part.length};
   }
   r->even = even && r->divided.length % r->parts == 0;
+  if (!r->even) chiplet_depend(s, op->ring);
 }
 
 /* Elements, within an outer index, of the part `index` of the ring that a message moves. */

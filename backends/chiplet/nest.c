@@ -18,9 +18,20 @@ typedef struct nest {
   bool empty;
 } nest;
 
-int64_t chiplet_extent(const chiplet_stream *s, const hct_factor *factor, int64_t section) {
-  hct_place place = chiplet_place(s->program, section, s->row, s->col);
+static int64_t extent_at(const chiplet_stream *s, const hct_factor *factor, int64_t section, int64_t row, int64_t col) {
+  hct_place place = chiplet_place(s->program, section, row, col);
   return hct_factor_range(factor, &place).length;
+}
+
+/* Parts shrink from the first to the last: where the corners of the mesh have the same, all dies have. */
+int64_t chiplet_extent(const chiplet_stream *s, const hct_factor *factor, int64_t section) {
+  int64_t bottom = s->program->rows - 1, right = s->program->cols - 1;
+  if (s->depends && factor->axis_count) {
+    int64_t corners[4] = {extent_at(s, factor, section, 0, 0), extent_at(s, factor, section, 0, right), extent_at(s, factor, section, bottom, 0), extent_at(s, factor, section, bottom, right)};
+    s->depends->row |= corners[0] != corners[2] || corners[1] != corners[3];
+    s->depends->col |= corners[0] != corners[1] || corners[2] != corners[3];
+  }
+  return extent_at(s, factor, section, s->row, s->col);
 }
 
 int64_t chiplet_stride(const chiplet_stream *s, const chiplet_buffer *buffer, int factor) {
@@ -30,8 +41,9 @@ int64_t chiplet_stride(const chiplet_stream *s, const chiplet_buffer *buffer, in
 }
 
 int64_t chiplet_elements(const chiplet_stream *s, const chiplet_buffer *buffer) {
-  hct_place place = chiplet_place(s->program, buffer->section, s->row, s->col);
-  return hct_layout_tile_elements(&buffer->layout, &place);
+  int64_t elements = 1;
+  for (int f = 0; f < buffer->layout.factor_count; f++) elements *= chiplet_extent(s, &buffer->layout.factors[f], buffer->section);
+  return elements;
 }
 
 hct_instr chiplet_instr(const chiplet_op *op, uint8_t opcode) {
@@ -280,7 +292,7 @@ static hct_addr class_start(const chiplet_stream *s, const chiplet_op *op, int64
   int64_t parts = hct_ring_size(ring, s->program->rows, s->program->cols);
   hct_range range = chiplet_part_range(s, ring, op->classes, hct_ring_index(ring, s->program->cols, s->row * s->program->cols + s->col));
   *out_held = range.length;
-  if (op->classes % parts) value.base = range.start;
+  if (op->classes % parts) value.base = range.start, chiplet_depend(s, ring);
   else value = (hct_addr){.term_count = 1, .terms = {{.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)ring, .sign = 1, .stride = op->classes / parts}}};
   return value;
 }

@@ -43,12 +43,26 @@ static void depend(chiplet_stream *s, chiplet_item *item, hct_engine engine, siz
   }
 }
 
+/* What is written over: later items wait for the write, which waited for what was there. */
+static void records_forget(chiplet_stream *s, size_t access_count, const chiplet_access *accesses) {
+  size_t kept = 0;
+  for (size_t r = 0; r < s->records.count; r++) {
+    const chiplet_access *old = &s->records.items[r].access;
+    bool covered = false;
+    for (size_t a = 0; a < access_count && !covered; a++)
+      covered = accesses[a].write && !accesses[a].lane_of && accesses[a].space == old->space && accesses[a].start <= old->start && accesses[a].end >= old->end;
+    if (!covered) s->records.items[kept++] = s->records.items[r];
+  }
+  s->records.count = kept;
+}
+
 chiplet_item *chiplet_item_add(chiplet_stream *s, hct_engine engine, size_t access_count, const chiplet_access *accesses) {
   size_t index = s->items.count, number = s->counts[engine]++;
   chiplet_item item = {.engine = engine, .number = number};
   depend(s, &item, engine, access_count, accesses);
   for (size_t a = 0; a < access_count; a++) HCT_PUSH(s->arena, &item.accesses, accesses[a]);
   HCT_PUSH(s->arena, &s->items, item);
+  records_forget(s, access_count, accesses);
   for (size_t a = 0; a < access_count; a++) {
     if (accesses[a].start >= accesses[a].end) continue;
     chiplet_record record = {engine, number, index, accesses[a]};
