@@ -155,10 +155,10 @@ static double compute_seconds(const partition *p, const hct_flow_op *op, const o
   const hct_package *package = &p->pass->package;
   double work = 1;
   for (int l = 0; l < rule->label_count; l++) {
-    double extent = (double)rule->labels[l].size;
+    int64_t extent = rule->labels[l].size;
     for (int axis = 1; axis < 3; axis++)
-      if (axis_label[axis] == l) extent = (double)((rule->labels[l].size + p->sizes[axis] - 1) / p->sizes[axis]);
-    work *= extent;
+      if (axis_label[axis] == l) extent = (extent + p->sizes[axis] - 1) / p->sizes[axis]; /* by one axis, then by the other */
+    work *= (double)extent;
   }
   double rate = !strcmp(op->name, "contract") ? (double)(package->mxu_arrays * package->mxu_rows * package->mxu_cols) * package->mxu_f32_rate : (double)package->vpu_lanes;
   return work / (rate * package->clock_hz);

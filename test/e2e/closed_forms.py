@@ -149,6 +149,8 @@ def main():
         for rows, cols, micro_batch in ((2, 2, 16), (2, 2, 4), (4, 2, 16), (2, 4, 8), (4, 4, 16)):
             for name, sizes in (("gpt2", gpt2), ("llama", llama)):
                 good &= check(bin_directory, work, name, {"row": rows, "col": cols}, micro_batch, sizes, strategy)
+    for strategy in ("megatron-ring", "megatron-torus"):  # attention that costs as much as exchanges do: whole heads on each die still move nothing
+        good &= check(bin_directory, work, "llama", {"row": 4, "col": 4}, 16, (16, 128, 64, 16, 16, 128, 96, 1), strategy)
     sys.exit(0 if good else 1)
 
 
