@@ -6,6 +6,7 @@
 #include <onnx.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ir/support/support.h"
 
@@ -30,6 +31,8 @@ typedef struct writer {
   struct { Onnx__TensorProto **items; size_t count, capacity; } weights;
   const char *prefix;
   size_t made;
+  const char *external; /* the file that parameters' data would be in, beside the model; NULL: they are in the model */
+  int64_t external_bytes;
 } writer;
 
 /* ---- parts of a graph ---- */
@@ -126,13 +129,37 @@ static float normal(writer *w, double mean, double deviation) {
   return (float)(deviation > 0 ? mean + deviation * sum : mean);
 }
 
+static Onnx__StringStringEntryProto *external_entry(writer *w, const char *key, const char *value) {
+  Onnx__StringStringEntryProto *entry = HCT_NEW(w->arena, Onnx__StringStringEntryProto);
+  onnx__string_string_entry_proto__init(entry);
+  entry->key = hct_arena_strdup(w->arena, key);
+  entry->value = hct_arena_strdup(w->arena, value);
+  return entry;
+}
+
+/* Data that is in no file: each tensor at a page of its own, as ONNX wants it for mapping. */
+static void weight_absent(writer *w, Onnx__TensorProto *t, int64_t bytes) {
+  enum { PAGE = 4096 };
+  t->has_raw_data = 0;
+  t->has_data_location = 1;
+  t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+  t->n_external_data = 3;
+  t->external_data = HCT_NEW_ARRAY(w->arena, Onnx__StringStringEntryProto *, t->n_external_data);
+  t->external_data[0] = external_entry(w, "location", w->external);
+  t->external_data[1] = external_entry(w, "offset", hct_arena_printf(w->arena, "%lld", (long long)w->external_bytes));
+  t->external_data[2] = external_entry(w, "length", hct_arena_printf(w->arena, "%lld", (long long)bytes));
+  w->external_bytes += (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
 static const char *weight(writer *w, const char *name, size_t rank, const int64_t *dims, double mean, double deviation) {
   const char *full = name_in(w, name);
   size_t count = 1;
   for (size_t d = 0; d < rank; d++) count *= (size_t)dims[d];
-  float *data = HCT_NEW_ARRAY(w->arena, float, count);
-  for (size_t i = 0; i < count; i++) data[i] = normal(w, mean, deviation);
-  HCT_PUSH(w->arena, &w->weights, tensor(w, full, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims, data, count * sizeof *data));
+  float *data = w->external ? NULL : HCT_NEW_ARRAY(w->arena, float, count);
+  for (size_t i = 0; data && i < count; i++) data[i] = normal(w, mean, deviation);
+  Onnx__TensorProto *t = tensor(w, full, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims, data, count * sizeof *data);
+  if (w->external) weight_absent(w, t, (int64_t)(count * sizeof *data));
+  HCT_PUSH(w->arena, &w->weights, t);
   return full;
 }
 
@@ -153,12 +180,19 @@ static const char *heads_split(writer *w, const char *x, int64_t heads) {
   return transpose(w, y, (const int64_t[]){0, 2, 1, 3});
 }
 
+/* -inf above the diagonal, made by nodes: its size is that of the sequence squared. */
 static const char *causal_mask(writer *w) {
-  int64_t n = w->a.seq, dims[] = {n, n};
-  float *data = HCT_NEW_ARRAY(w->arena, float, (size_t)(n * n));
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t j = i + 1; j < n; j++) data[i * n + j] = -INFINITY;
-  return constant(w, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 2, dims, data, (size_t)(n * n) * sizeof *data);
+  const int64_t one = 1, shape[] = {w->a.seq, w->a.seq};
+  float *fill = HCT_NEW(w->arena, float);
+  *fill = -INFINITY;
+  const char *dims = ints(w, 2, shape);
+  Onnx__NodeProto *n = node(w, "ConstantOfShape", 1, &dims, 1);
+  Onnx__AttributeProto *a = attribute(w, n, "value");
+  a->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+  a->t = tensor(w, "value", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 1, &one, fill, sizeof *fill);
+  int64_t *diagonal = HCT_NEW(w->arena, int64_t);
+  *diagonal = 1;
+  return op2(w, "Trilu", n->output[0], constant(w, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, diagonal, sizeof *diagonal));
 }
 
 static const char *attention(writer *w, const char *q, const char *k, const char *v, const char *mask) {
@@ -316,9 +350,10 @@ static hct_status model_write(hct_diags *diags, writer *w, const char *path) {
   Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
   model.has_ir_version = 1, model.ir_version = 8, model.producer_name = (char *)(uintptr_t)"hecaton-model", model.graph = &graph;
   model.n_opset_import = 1, model.opset_import = opsets;
+  size_t bytes = onnx__model_proto__get_packed_size(&model);
+  if (bytes > INT32_MAX) return hct_error(diags, HCT_E_OPTION, (hct_loc){.file = path}, "the model would have %zu bytes; ONNX allows %d", bytes, INT32_MAX);
   hct_output *output;
   HCT_TRY(hct_output_open(diags, path, &output));
-  size_t bytes = onnx__model_proto__get_packed_size(&model);
   uint8_t *data = malloc(bytes);
   HCT_BUG_ON(!data, "out of memory for %zu bytes", bytes);
   onnx__model_proto__pack(&model, data);
@@ -327,17 +362,38 @@ static hct_status model_write(hct_diags *diags, writer *w, const char *path) {
   return hct_output_commit(diags, output);
 }
 
-static hct_status check(hct_diags *diags, const architecture *a) {
+/* About how many; false when their bytes are beyond counting. */
+static bool parameters_estimate(const architecture *a, int64_t *out_parameters) {
+  int64_t block = 4 * a->hidden * a->hidden + 3 * a->hidden * a->ffn, bytes, all; /* sizes are at most a million */
+  if (!hct_mul_i64(a->layers, block, &all) || !hct_add_i64(all, 2 * a->vocab * a->hidden, &all) || !hct_mul_i64(all, 8, &bytes)) return false;
+  *out_parameters = all;
+  return true;
+}
+
+static hct_status check(hct_diags *diags, const architecture *a, bool weights) {
   const struct { const char *what; int64_t value, divisor; const char *by; } rules[] = {{"--hidden", a->hidden, a->heads, "--heads"}, {"--heads", a->heads, a->kv, "--kv-heads"}};
   for (size_t i = 0; i < HCT_COUNT(rules); i++)
     if (rules[i].value % rules[i].divisor) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "%s %lld is no multiple of %s %lld", rules[i].what, (long long)rules[i].value, rules[i].by, (long long)rules[i].divisor);
-  int64_t parameters = 2 * a->vocab * a->hidden + a->layers * (4 * a->hidden * a->hidden + 3 * a->hidden * a->ffn);
-  if (parameters > INT64_C(400000000)) {
-    hct_error(diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "a model of about %lld parameters would need external data, which does not work yet", (long long)parameters);
-    hct_hint(diags, "make it smaller: --layers, --hidden, --ffn, --vocab");
+  const int64_t table = a->family == LLAMA ? a->seq * (a->hidden / a->heads) : a->seq;
+  int64_t parameters;
+  if (table > INT64_C(100000000)) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--seq %lld: a table of positions would have %lld elements", (long long)a->seq, (long long)table);
+  if (!parameters_estimate(a, &parameters)) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "the parameters would have more than %lld bytes", (long long)INT64_MAX);
+  if (weights && parameters > INT64_C(400000000)) {
+    hct_error(diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "about %lld parameters with weights would need external data, which hecaton-model does not write yet", (long long)parameters);
+    hct_hint(diags, "--no-weights, or make it smaller: --layers, --hidden, --ffn, --vocab");
     return HCT_REFUSED;
   }
   return HCT_OK;
+}
+
+/* The file that parameters' data would be in must not be there: they would be taken from it. */
+static hct_status weights_absent(hct_diags *diags, writer *w, const char *path) {
+  const char *data = hct_arena_printf(w->arena, "%s.data", path), *slash = strrchr(data, '/');
+  w->external = slash ? slash + 1 : data;
+  if (access(data, F_OK)) return HCT_OK;
+  hct_error(diags, HCT_E_IO, (hct_loc){.file = data}, "--no-weights names this file, which must not be there");
+  hct_hint(diags, "remove it, or give the model another name");
+  return HCT_REFUSED;
 }
 
 int hct_model_main(int argc, char **argv) {
@@ -350,16 +406,17 @@ int hct_model_main(int argc, char **argv) {
   table[HCT_COUNT(names) + 2] = (struct option){"no-weights", no_argument, NULL, 'n'};
   hct_diags *diags = hct_diags_create(stderr);
   const char *output = NULL;
+  bool weights = true;
   for (int code; (code = getopt_long(argc, argv, "o:", table, NULL)) != -1;) {
     if (code == 'h') {
-      printf("usage: hecaton-model NAME -o MODEL.onnx [--layers --hidden --heads --kv-heads --ffn --vocab --seq --batch --seed=N]\n\nWrites an ONNX training model: inputs ids, labels; outputs loss, logits.\n\nnames:");
+      printf("usage: hecaton-model NAME -o MODEL.onnx [--layers --hidden --heads --kv-heads --ffn --vocab --seq --batch --seed=N] [--no-weights]\n\nWrites an ONNX training model: inputs ids, labels; outputs loss, logits. With --no-weights, parameters are\nexternal data in a file that is not there: the model compiles, and can be timed.\n\nnames:");
       for (size_t i = 0; i < HCT_COUNT(architectures); i++) printf(" %s", architectures[i].name);
       printf("\n");
       return 0;
     }
     if (code == 'V') return printf("hecaton-model %s\n", HCT_VERSION), 0;
-    if (code == 'n') return hct_error(diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--no-weights does not work yet"), 1;
-    if (code == 'o') output = optarg;
+    if (code == 'n') weights = false;
+    else if (code == 'o') output = optarg;
     else if (code == '?') return 2;
     else if (!hct_parse_i64(optarg, &values[code - 256]) || values[code - 256] < (code - 256 == 8 ? 0 : 1) || values[code - 256] > 1000000)
       return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: it must be a whole number of at least 1", names[code - 256], optarg), 1;
@@ -375,7 +432,8 @@ int hct_model_main(int argc, char **argv) {
   for (size_t i = 0; i < HCT_COUNT(fields); i++)
     if (values[i] > 0) *fields[i] = values[i];
   w.random = (uint64_t)(values[8] < 0 ? 0 : values[8]);
-  hct_status status = check(diags, &w.a);
+  hct_status status = check(diags, &w.a, weights);
+  if (status == HCT_OK && !weights) status = weights_absent(diags, &w, output);
   if (status == HCT_OK) status = model_write(diags, &w, output);
   hct_arena_destroy(w.arena);
   hct_diags_destroy(diags);
