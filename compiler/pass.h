@@ -10,7 +10,7 @@ typedef struct hct_pass_context {
   hct_diags *diags;
   hct_arena *arena;           /* lives as long as the compilation */
   MlirContext context;
-  const char *directory;      /* that data file names ("FILE|OFFSET|BYTES|XXH3HEX") are relative to */
+  const char *directory;      /* that files of data references (data.h) are relative to */
   hct_map *options;           /* option name without dashes -> text; also the module's attribute hct.options, from which hecaton-opt
                                  restores them. Repeated options are joined by newlines; --trainable and --frozen are one list,
                                  "trainable", of "+GLOB" and "-GLOB" in command-line order. */

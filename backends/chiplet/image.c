@@ -189,12 +189,21 @@ static hct_status text_write(hct_diags *diags, const hct_image *image, const cha
   return hct_output_commit(diags, output);
 }
 
+/* The program may lie elsewhere than the text that it was made from. */
+static void data_files_place(hct_pass_context *pass, hct_arena *arena, const char *out_path, hct_image *image) {
+  for (size_t i = 0; i < image->tensor_count; i++) {
+    const char **file = &image->tensors[i].data_file;
+    if (*file) *file = hct_path_relative(arena, hct_path_join(arena, pass->directory ? pass->directory : ".", *file), hct_path_folder(arena, out_path));
+  }
+}
+
 static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool text, const char *out_path) {
   hct_arena *arena = hct_arena_create();
   hct_image image;
   hct_status status = chiplet_build(pass, module, arena, &image, NULL);
   hct_verify_limits limits = {.sram_bytes = pass->package.sram_bytes, .queue_depth = pass->package.queue_depth};
   if (status == HCT_OK) status = hct_image_verify(pass->diags, &image, &limits);
+  if (status == HCT_OK) data_files_place(pass, arena, out_path, &image);
   if (status == HCT_OK) status = text ? text_write(pass->diags, &image, out_path) : hct_image_write(pass->diags, &image, out_path);
   hct_arena_destroy(arena);
   return status;

@@ -1,7 +1,7 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "backends/chiplet/chiplet.h"
+#include "ir/dialect/data.h"
 
 typedef struct tile_reader {
   chiplet_program *program;
@@ -69,37 +69,31 @@ static void read_buffer(tile_reader *r, MlirOperation op, bool alias) {
   HCT_PUSH(p->arena, &p->buffers, buffer);
 }
 
-/* "FILE|OFFSET|BYTES|XXH3HEX" */
-static hct_status data_reference(tile_reader *r, const char *text, hct_tensor *tensor) {
+static hct_status data_inside(tile_reader *r, const hct_data_reference *reference, hct_tensor *tensor) {
   chiplet_program *p = r->program;
-  hct_loc loc = {.file = tensor->name};
-  char *copy = hct_arena_strdup(p->arena, text), *parts[4] = {copy, NULL, NULL, NULL};
-  for (int i = 3; i > 0; i--) {
-    char *bar = strrchr(copy, '|');
-    if (!bar) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s' is not FILE|OFFSET|BYTES|CHECKSUM", text);
-    *bar = '\0';
-    parts[i] = bar + 1;
-  }
-  int64_t offset, bytes;
-  if (!hct_parse_i64(parts[1], &offset) || !hct_parse_i64(parts[2], &bytes) || offset < 0 || bytes < 0) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s'", text);
-  if (p->pass->streams_only) return HCT_OK;
-  const char *directory = p->pass->directory ? p->pass->directory : ".";
-  const char *path = parts[0][0] == '/' ? parts[0] : hct_arena_printf(p->arena, "%s/%s", directory, parts[0]);
   hct_file file;
-  HCT_TRY(hct_file_map(p->pass->diags, path, &file));
-  hct_status status = HCT_OK;
-  if ((uint64_t)offset > file.bytes || (uint64_t)bytes > file.bytes - (uint64_t)offset) {
-    status = hct_error(p->pass->diags, HCT_E_ONNX_DATA, (hct_loc){.file = path}, "it has no %lld bytes at %lld for '%s'", (long long)bytes, (long long)offset, tensor->name);
-  } else if (hct_checksum(file.data + offset, (size_t)bytes) != strtoull(parts[3], NULL, 16)) {
-    status = hct_error(p->pass->diags, HCT_E_ONNX_DATA, (hct_loc){.file = path}, "the data of '%s' has changed since it was imported", tensor->name);
-  } else {
-    uint8_t *data = hct_arena_alloc(p->arena, (size_t)bytes + 1);
-    if (bytes) memcpy(data, file.data + offset, (size_t)bytes);
-    tensor->data = data;
-    tensor->data_bytes = (size_t)bytes;
-  }
+  HCT_TRY(hct_data_reference_map(p->pass->diags, hct_path_join(p->arena, p->pass->directory ? p->pass->directory : ".", reference->file), reference, tensor->name, &file));
+  uint8_t *data = hct_arena_alloc(p->arena, (size_t)reference->bytes + 1);
+  if (reference->bytes) memcpy(data, file.data + reference->offset, (size_t)reference->bytes);
+  tensor->data = data;
+  tensor->data_bytes = (size_t)reference->bytes;
   hct_file_unmap(&file);
-  return status;
+  return HCT_OK;
+}
+
+static hct_status data_from_reference(tile_reader *r, const char *text, hct_tensor *tensor) {
+  chiplet_program *p = r->program;
+  hct_data_reference reference;
+  int64_t bytes = hct_layout_elements(&tensor->layout) * (int64_t)hct_dtype_bytes(tensor->dtype);
+  if (!hct_data_reference_parse(p->arena, text, &reference) || reference.bytes != bytes)
+    return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = tensor->name}, "'%s' is no reference to data of %lld bytes", text, (long long)bytes);
+  if (p->pass->streams_only || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
+  if (reference.kind == HCT_DATA_INSIDE) return data_inside(r, &reference, tensor);
+  tensor->data_file = reference.file;
+  tensor->data_bytes = (size_t)reference.bytes;
+  tensor->data_offset = (uint64_t)reference.offset;
+  tensor->data_checksum = reference.checksum;
+  return HCT_OK;
 }
 
 static void data_dense(tile_reader *r, MlirAttribute attribute, hct_tensor *tensor) {
@@ -122,7 +116,7 @@ static void read_tensor(tile_reader *r, MlirOperation op) {
   MlirAttribute data = mlirOperationGetAttributeByName(op, hct_ref("data"));
   hct_status status = HCT_OK;
   if (!mlirAttributeIsNull(data)) {
-    if (hct_attr_text(data)) status = data_reference(r, hct_attr_text(data), &tensor);
+    if (hct_attr_text(data)) status = data_from_reference(r, hct_attr_text(data), &tensor);
     else if (mlirAttributeIsADenseElements(data)) data_dense(r, data, &tensor);
   }
   if (r->status == HCT_OK) r->status = status;

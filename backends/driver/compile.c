@@ -1,6 +1,4 @@
 #include <getopt.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,24 +117,6 @@ static hct_status package_choose(hct_pass_context *pass) {
   return hct_package_remesh(pass->diags, &pass->package, rows, cols);
 }
 
-/* The model's path as seen from the folder of the output: what dumps and images say. */
-static const char *reference_make(hct_pass_context *pass, const char *model, const char *output) {
-  char *folder = dirname(hct_arena_strdup(pass->arena, output)), real_model[PATH_MAX], real_folder[PATH_MAX];
-  pass->directory = folder;
-  if (!realpath(model, real_model) || !realpath(folder, real_folder)) return model;
-  size_t common = 0, at = 0;
-  for (; real_model[at] && real_model[at] == real_folder[at]; at++)
-    if (real_model[at] == '/') common = at;
-  if (!real_folder[at] && real_model[at] == '/') common = at;
-  hct_text text = {0};
-  for (const char *up = real_folder + common; *up; up++)
-    if (*up == '/' && up[1]) hct_text_printf(&text, "../");
-  hct_text_printf(&text, "%s", real_model + common + 1);
-  const char *reference = hct_arena_strdup(pass->arena, text.data);
-  hct_text_fini(&text);
-  return reference;
-}
-
 static hct_status compile(compile_job *job) {
   hct_pass_context *pass = &job->pass;
   hct_level level;
@@ -145,7 +125,8 @@ static hct_status compile(compile_job *job) {
   HCT_TRY(package_choose(pass));
   HCT_BUG_ON(!hct_level_parse(hct_pass_option(pass, "emit", "image"), &level), "level");
   pass->context = hct_context_create(pass->diags);
-  hct_status status = hct_import_onnx(pass, job->model, reference_make(pass, job->model, job->output), &module);
+  pass->directory = hct_path_folder(pass->arena, job->output);
+  hct_status status = hct_import_onnx(pass, job->model, &module);
   if (status == HCT_OK) {
     const char *base = strrchr(job->model, '/') ? strrchr(job->model, '/') + 1 : job->model;
     hct_op_set(mlirModuleGetOperation(module), "hct.model", hct_attr_str(pass->context, base));

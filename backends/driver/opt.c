@@ -1,6 +1,5 @@
 /* hecaton-opt: passes over IR text. A file is one module, or with --split-input-file several between lines "// -----", each
  * compiled on its own, in a context of its own. */
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,7 +82,7 @@ static hct_status module_run(const opt_job *job, hct_pass_context *pass, MlirMod
 static hct_status text_run(const opt_job *job, hct_diags *diags, const char *text, hct_text *out) {
   hct_pass_context pass = {.diags = diags, .arena = hct_arena_create(), .context = hct_context_create(diags)};
   pass.options = hct_map_create(pass.arena);
-  pass.directory = dirname(hct_arena_strdup(pass.arena, job->input));
+  pass.directory = hct_path_folder(pass.arena, job->input);
   MlirModule module;
   hct_status status = hct_module_parse(diags, pass.context, job->name, text, &module);
   if (status == HCT_OK) {

@@ -1,15 +1,16 @@
 /* The host backend: a graph-level module to a shared object that runs one step on this machine. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "backends/backend.h"
 #include "backends/host/host.h"
+#include "ir/dialect/data.h"
 #include "ir/isa/host_program.h"
 
 typedef struct host_program {
   hct_pass_context *pass;
   hct_arena *arena;
   MlirModule module;
+  const char *out_path;
   host_plan plan;
   hct_text kernels, step, metadata, data;
   hct_map *known; /* kernel signature and body -> name */
@@ -144,28 +145,28 @@ static void data_dense(host_program *p, MlirAttribute attribute, const hct_shape
   }
 }
 
-/* "FILE|OFFSET|BYTES|CHECKSUM", FILE relative to the folder of the output. */
-static hct_status data_reference(host_program *p, const char *name, const char *text, const hct_shape *shape) {
-  hct_loc loc = {.file = name};
-  const char *bar[3] = {NULL, NULL, NULL}, *end = text + strlen(text);
-  for (int i = 2; i >= 0; i--) {
-    const char *from = i == 2 ? end : bar[i + 1];
-    for (const char *c = text; c < from; c++)
-      if (*c == '|') bar[i] = c;
-    if (!bar[i]) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s' is not FILE|OFFSET|BYTES|CHECKSUM", text);
+/* What the metadata say of a tensor whose contents lie in a file, or in the data of the program after being copied there. */
+static hct_status describe_reference(host_program *p, const char *name, const char *text, const hct_shape *shape) {
+  hct_data_reference reference;
+  int64_t bytes = hct_shape_elements(shape) * (int64_t)hct_dtype_bytes(shape->dtype);
+  if (!hct_data_reference_parse(p->arena, text, &reference) || reference.bytes != bytes)
+    return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = name}, "'%s' is no reference to data of %lld bytes", text, (long long)bytes);
+  if (reference.kind == HCT_DATA_ABSENT) return HCT_OK;
+  const char *path = hct_path_join(p->arena, p->pass->directory ? p->pass->directory : ".", reference.file);
+  size_t at = (size_t)reference.offset;
+  if (reference.kind == HCT_DATA_EXTERNAL) {
+    hct_text_printf(&p->metadata, ", \"data_file\": ");
+    json_string(&p->metadata, hct_path_relative(p->arena, path, hct_path_folder(p->arena, p->out_path)));
+    hct_text_printf(&p->metadata, ", \"data_xxh3\": \"%016llx\"", (unsigned long long)reference.checksum);
+  } else {
+    hct_file file;
+    HCT_TRY(hct_data_reference_map(p->pass->diags, path, &reference, name, &file));
+    at = data_begin(p);
+    hct_text_append(&p->data, (const char *)file.data + reference.offset, (size_t)bytes);
+    hct_file_unmap(&file);
   }
-  const char *file_name = hct_arena_strndup(p->arena, text, (size_t)(bar[0] - text));
-  int64_t offset = strtoll(bar[0] + 1, NULL, 10), bytes = strtoll(bar[1] + 1, NULL, 10), wanted = hct_shape_elements(shape) * (int64_t)hct_dtype_bytes(shape->dtype);
-  if (file_name[0] != '/') file_name = hct_arena_printf(p->arena, "%s/%s", p->pass->directory ? p->pass->directory : ".", file_name);
-  if (offset < 0 || bytes != wanted) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s': %lld bytes are needed", text, (long long)wanted);
-  hct_file file;
-  HCT_TRY(hct_file_map(p->pass->diags, file_name, &file));
-  hct_status status = HCT_OK;
-  if ((uint64_t)offset > file.bytes || (uint64_t)bytes > file.bytes - (uint64_t)offset) status = hct_error(p->pass->diags, HCT_E_ONNX_DATA, (hct_loc){.file = file_name}, "it has no %lld bytes at %lld for '%s'", (long long)bytes, (long long)offset, name);
-  else if (hct_checksum(file.data + offset, (size_t)bytes) != strtoull(bar[2] + 1, NULL, 16)) status = hct_error(p->pass->diags, HCT_E_ONNX_DATA, (hct_loc){.file = file_name}, "the data of '%s' has changed since it was imported", name);
-  else hct_text_append(&p->data, (const char *)file.data + offset, (size_t)bytes);
-  hct_file_unmap(&file);
-  return status;
+  hct_text_printf(&p->metadata, ", \"data_offset\": %zu, \"data_bytes\": %lld", at, (long long)bytes);
+  return HCT_OK;
 }
 
 static hct_status describe_tensor(host_program *p, const char *name, const char *role, size_t buffer, MlirAttribute data) {
@@ -176,11 +177,12 @@ static hct_status describe_tensor(host_program *p, const char *name, const char 
   hct_text_printf(m, ", \"role\": \"%s\", \"dtype\": \"%s\", \"shape\": [", role, hct_dtype_name(b->shape.dtype));
   for (size_t d = 0; d < b->shape.rank; d++) hct_text_printf(m, "%s%lld", d ? ", " : "", (long long)b->shape.dims[d]);
   hct_text_printf(m, "], \"offset\": %lld", (long long)b->offset);
-  if (!mlirAttributeIsNull(data)) {
+  if (!mlirAttributeIsNull(data) && hct_attr_text(data)) {
+    HCT_TRY(describe_reference(p, name, hct_attr_text(data), &b->shape));
+  } else if (!mlirAttributeIsNull(data)) {
+    if (!mlirAttributeIsADenseElements(data)) return hct_error(p->pass->diags, HCT_E_UNSUPPORTED, (hct_loc){.file = name}, "the host backend reads dense elements and file references only");
     size_t at = data_begin(p);
-    if (hct_attr_text(data)) HCT_TRY(data_reference(p, name, hct_attr_text(data), &b->shape));
-    else if (mlirAttributeIsADenseElements(data)) data_dense(p, data, &b->shape);
-    else return hct_error(p->pass->diags, HCT_E_UNSUPPORTED, (hct_loc){.file = name}, "the host backend reads dense elements and file references only");
+    data_dense(p, data, &b->shape);
     hct_text_printf(m, ", \"data_offset\": %zu, \"data_bytes\": %zu", at, p->data.length - at);
   }
   hct_text_printf(m, "}");
@@ -265,7 +267,7 @@ static hct_status object_write(hct_pass_context *pass, const host_program *p, co
 }
 
 static hct_status host_emit(hct_pass_context *pass, MlirModule module, bool text, const char *out_path) {
-  host_program p = {.pass = pass, .arena = hct_arena_create(), .module = module};
+  host_program p = {.pass = pass, .arena = hct_arena_create(), .module = module, .out_path = out_path};
   hct_text mlir = {0};
   p.known = hct_map_create(p.arena);
   hct_status status = build(&p, &mlir);

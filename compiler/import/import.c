@@ -1,10 +1,10 @@
 #include "compiler/import/import.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/import/import_internal.h"
 #include "compiler/import/wire.h"
+#include "ir/dialect/data.h"
 
 static const struct { const char *name; int64_t opset; import_function function; } onnx_ops[] = {
 #define HCT_ONNX_OP(name, opset, function) {#name, opset, function},
@@ -164,26 +164,49 @@ static const Onnx__TensorProto *initializer_find(const importer *im, const char 
   return NULL;
 }
 
-static hct_status import_initializer(importer *im, MlirOperation function, const Onnx__TensorProto *tensor, const wire_tensor *where, const char *reference) {
-  hct_dtype dtype;
-  im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "initializer '%s'", tensor->name ? tensor->name : "")};
-  if (!tensor->name || hct_map_has(im->values, tensor->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "its name is missing or taken");
-  if (tensor->n_external_data) return import_refuse(im, HCT_E_UNSUPPORTED, "external data does not work yet");
-  host_tensor host;
-  HCT_TRY(host_from_proto(im, tensor, &host));
-  if (!dtype_from_onnx(tensor->data_type, &dtype) || dtype != HCT_F32) {
-    import_value *kept = HCT_NEW(im->arena, import_value);
-    *kept = (import_value){.known = true, .host = host, .shape = host.shape};
-    hct_map_put(im->values, tensor->name, kept);
+/* What hct.data says of a float initializer: where its bytes lie in a file, or, given in another form, what they are. */
+static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, const wire_tensor *where, int64_t bytes, MlirAttribute *out_data) {
+  hct_data_reference reference = {.file = im->reference, .bytes = bytes, .kind = HCT_DATA_INSIDE};
+  if (tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
+    import_bytes external;
+    HCT_TRY(import_external(im, tensor, bytes, &external));
+    reference.file = external.file;
+    reference.offset = external.offset;
+    reference.kind = external.data ? HCT_DATA_EXTERNAL : HCT_DATA_ABSENT;
+    if (external.data) reference.checksum = hct_checksum(external.data, external.bytes);
+  } else if (where && where->bytes == (size_t)bytes) {
+    reference.offset = (int64_t)where->offset;
+    reference.checksum = hct_checksum(tensor->raw_data.data, tensor->raw_data.len);
+  } else {
+    host_tensor host;
+    HCT_TRY(host_from_proto(im, tensor, &host));
+    *out_data = host_attribute(im, &host);
     return HCT_OK;
   }
-  MlirAttribute data = where ? hct_attr_str(im->context, hct_arena_printf(im->arena, "%s|%zu|%zu|%016llx", reference, where->offset, where->bytes,
-                                                                         (unsigned long long)hct_checksum(tensor->raw_data.data, tensor->raw_data.len)))
-                             : host_attribute(im, &host);
-  return argument_add(im, function, tensor->name, "param", &host.shape, data);
+  *out_data = hct_attr_str(im->context, hct_data_reference_print(im->arena, &reference));
+  return HCT_OK;
 }
 
-static hct_status import_arguments(importer *im, MlirOperation function, const wire_list *wire, const char *reference) {
+static hct_status import_initializer(importer *im, MlirOperation function, const Onnx__TensorProto *tensor, const wire_tensor *where) {
+  hct_shape shape;
+  int64_t bytes;
+  im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "initializer '%s'", tensor->name ? tensor->name : "")};
+  if (!tensor->name || hct_map_has(im->values, tensor->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "its name is missing or taken");
+  HCT_TRY(host_shape_from_proto(im, tensor, &shape, &bytes));
+  if (shape.dtype == HCT_F32) {
+    MlirAttribute data;
+    HCT_TRY(parameter_data(im, tensor, where, bytes, &data));
+    return argument_add(im, function, tensor->name, "param", &shape, data);
+  }
+  host_tensor host;
+  HCT_TRY(host_from_proto(im, tensor, &host));
+  import_value *kept = HCT_NEW(im->arena, import_value);
+  *kept = (import_value){.known = true, .host = host, .shape = host.shape};
+  hct_map_put(im->values, tensor->name, kept);
+  return HCT_OK;
+}
+
+static hct_status import_arguments(importer *im, MlirOperation function, const wire_list *wire) {
   for (size_t i = 0; i < im->graph->n_input; i++) {
     const Onnx__ValueInfoProto *info = im->graph->input[i];
     hct_shape shape;
@@ -197,7 +220,7 @@ static hct_status import_arguments(importer *im, MlirOperation function, const w
     const wire_tensor *where = NULL;
     for (size_t w = 0; w < wire->count && tensor->has_raw_data; w++)
       if (tensor->name && !strcmp(wire->items[w].name, tensor->name) && wire->items[w].bytes == tensor->raw_data.len) where = &wire->items[w];
-    HCT_TRY(import_initializer(im, function, tensor, where, reference));
+    HCT_TRY(import_initializer(im, function, tensor, where));
   }
   return HCT_OK;
 }
@@ -320,13 +343,13 @@ void import_function_finish(MlirOperation function, MlirOperation like) {
 }
 
 /* A trial first, which says what is known and what shapes the rest has, and refuses what is not supported; then the level itself. */
-static hct_status import_graph(importer *im, const wire_list *wire, const char *reference, MlirModule *out_module) {
+static hct_status import_graph(importer *im, const wire_list *wire, MlirModule *out_module) {
   MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
   MlirModule module = mlirModuleCreateEmpty(location);
   MlirOperation trial = import_function_create(im->context, location, &im->body);
   size_t *order = HCT_NEW_ARRAY(im->arena, size_t, im->graph->n_node + 1);
   im->builder = (hct_builder){.context = im->context, .block = im->body, .location = location};
-  hct_status status = import_arguments(im, trial, wire, reference);
+  hct_status status = import_arguments(im, trial, wire);
   if (status == HCT_OK) status = import_nodes(im, order);
   if (status == HCT_OK) status = import_results(im, trial);
   if (status == HCT_OK) status = import_level_write(im, trial, order, im->graph->n_node, module);
@@ -340,7 +363,7 @@ static hct_status import_graph(importer *im, const wire_list *wire, const char *
   return HCT_OK;
 }
 
-hct_status hct_import_onnx(hct_pass_context *pass, const char *path, const char *reference, MlirModule *out_module) {
+hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule *out_module) {
   hct_file file;
   HCT_TRY(hct_file_map(pass->diags, path, &file));
   Onnx__ModelProto *model = file.bytes ? onnx__model_proto__unpack(NULL, file.bytes, file.data) : NULL;
@@ -349,12 +372,14 @@ hct_status hct_import_onnx(hct_pass_context *pass, const char *path, const char 
   if (!model || !model->graph || !model->n_opset_import) {
     status = hct_error(pass->diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "not an ONNX model, or cut short (%zu bytes)", file.bytes);
   } else {
-    importer im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = hct_arena_strdup(pass->arena, base), .graph = model->graph, .values = hct_map_create(pass->arena)};
+    importer im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = hct_arena_strdup(pass->arena, base), .path = path, .graph = model->graph,
+                   .values = hct_map_create(pass->arena), .externals = hct_map_create(pass->arena), .reference = hct_path_relative(pass->arena, path, pass->directory ? pass->directory : ".")};
     for (size_t i = 0; i < model->n_opset_import; i++)
       if (!model->opset_import[i]->domain || !model->opset_import[i]->domain[0]) im.opset = model->opset_import[i]->version;
     wire_list wire = wire_initializers(pass->arena, file.data, file.bytes);
     status = check_supported(&im);
-    if (status == HCT_OK) status = import_graph(&im, &wire, reference, out_module);
+    if (status == HCT_OK) status = import_graph(&im, &wire, out_module);
+    import_externals_end(&im, status == HCT_OK);
   }
   if (model) onnx__model_proto__free_unpacked(model, NULL);
   hct_file_unmap(&file);

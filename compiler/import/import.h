@@ -5,8 +5,9 @@
 
 #include "compiler/pass.h"
 
-/* Reads `path`. Initializer data is referred to as "FILE|OFFSET|BYTES|XXH3HEX" with `reference` for FILE. Refused: not ONNX, truncated,
- * unsupported operators (all of them at once), unbound dimensions, shapes or data that do not fit, cycles. */
-hct_status hct_import_onnx(hct_pass_context *pass, const char *path, const char *reference, MlirModule *out_module);
+/* Reads `path`. Parameters' data is referred to (data.h) by files relative to the pass's directory. External data must lie in the model's folder; where
+ * its file is not there, one remark says so, and parameters are without data. Refused: not ONNX, truncated, unsupported operators (all
+ * of them at once), unbound dimensions, shapes or data that do not fit, cycles, external data elsewhere, or absent where values are needed. */
+hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule *out_module);
 
 #endif

@@ -55,11 +55,11 @@ host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, co
   return t;
 }
 
-static bool read_raw(const Onnx__TensorProto *p, host_tensor *t, size_t count) {
+static bool read_raw(const uint8_t *data, size_t bytes, host_tensor *t, size_t count) {
   size_t size = hct_dtype_bytes(t->shape.dtype);
-  if (p->raw_data.len != count * size) return false;
+  if (bytes != count * size) return false;
   for (size_t n = 0; n < count; n++) {
-    const uint8_t *at = p->raw_data.data + n * size;
+    const uint8_t *at = data + n * size;
     float f;
     double d;
     int32_t w;
@@ -95,17 +95,45 @@ static bool read_typed(const Onnx__TensorProto *p, host_tensor *t, size_t count)
   }
 }
 
-hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor *out_tensor) {
-  hct_dtype dtype;
+static hct_status import_refuse_data(importer *im, const char *name, int64_t count) {
+  return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s': its data does not hold the %lld elements that its shape needs", name, (long long)count);
+}
+
+hct_status host_shape_from_proto(importer *im, const Onnx__TensorProto *p, hct_shape *out_shape, int64_t *out_bytes) {
+  hct_shape shape = {.rank = p->n_dims};
   const char *name = p->name ? p->name : "(unnamed)";
-  if (!dtype_from_onnx(p->data_type, &dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "tensor '%s' has element type %d; f32, f64, i64, i32 and bool are supported", name, p->data_type);
+  if (!dtype_from_onnx(p->data_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "tensor '%s' has element type %d; f32, f64, i64, i32 and bool are supported", name, p->data_type);
   if (p->n_dims > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_SHAPE, "tensor '%s' has rank %zu; at most %d is supported", name, p->n_dims, HCT_MAX_RANK);
-  int64_t count = 1;
-  for (size_t d = 0; d < p->n_dims; d++)
-    if (p->dims[d] < 0 || !hct_mul_i64(count, p->dims[d], &count) || count > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s': dimension %zu is %lld", name, d, (long long)p->dims[d]);
-  host_tensor t = host_create(im->arena, dtype, p->n_dims, p->dims);
-  bool fits = p->has_raw_data ? read_raw(p, &t, (size_t)count) : read_typed(p, &t, (size_t)count);
-  if (!fits) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s': its data does not hold the %lld elements that its shape needs", name, (long long)count);
+  int64_t bytes = (int64_t)hct_dtype_bytes(shape.dtype);
+  for (size_t d = 0; d < p->n_dims; d++) {
+    shape.dims[d] = p->dims[d];
+    if (p->dims[d] < 0 || p->dims[d] > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s': dimension %zu is %lld", name, d, (long long)p->dims[d]);
+    if (!hct_mul_i64(bytes, p->dims[d], &bytes) || bytes > HCT_MAX_TENSOR_BYTES) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has more than %lld bytes", name, (long long)HCT_MAX_TENSOR_BYTES);
+  }
+  *out_shape = shape;
+  *out_bytes = bytes;
+  return HCT_OK;
+}
+
+hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor *out_tensor) {
+  hct_shape shape;
+  int64_t bytes;
+  HCT_TRY(host_shape_from_proto(im, p, &shape, &bytes));
+  const char *name = p->name ? p->name : "(unnamed)";
+  import_bytes raw = {.data = p->raw_data.data, .bytes = p->raw_data.len};
+  bool external = p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+  if (external) HCT_TRY(import_external(im, p, bytes, &raw));
+  if (external && !raw.data) {
+    import_refuse(im, HCT_E_ONNX_DATA, "the values of '%s' are needed to compile, and its external data is not there", name);
+    hct_note(im->pass->diags, "they would be at byte %lld of %s", (long long)raw.offset, raw.file);
+    return HCT_REFUSED;
+  }
+  int64_t count = bytes / (int64_t)hct_dtype_bytes(shape.dtype);
+  if (count > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has %lld elements; at most %d can be known at compile time", name, (long long)count, INT32_MAX);
+  if (!external && p->has_raw_data && raw.bytes != (size_t)bytes) return import_refuse_data(im, name, count);
+  host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
+  bool fits = external || p->has_raw_data ? read_raw(raw.data, raw.bytes, &t, (size_t)count) : read_typed(p, &t, (size_t)count);
+  if (!fits) return import_refuse_data(im, name, count);
   *out_tensor = t;
   return HCT_OK;
 }

@@ -5,6 +5,7 @@
 #include <onnx.pb-c.h>
 
 #include "compiler/import/import.h"
+#include "ir/isa/image.h"
 
 typedef struct host_tensor { /* a value known at compile time */
   hct_shape shape;
@@ -26,7 +27,9 @@ typedef struct importer {
   const char *file; /* base name of the model, for locations */
   Onnx__GraphProto *graph;
   int64_t opset;
+  const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
+  hct_map *externals; /* location -> its file (import_external.c) */
   hct_builder builder;
   MlirBlock body;
   Onnx__NodeProto *node; /* being imported */
@@ -64,6 +67,8 @@ host_tensor host_create(hct_arena *arena, hct_dtype dtype, size_t rank, const in
 bool host_is_float(const host_tensor *t);
 double host_get(const host_tensor *t, int64_t index);
 void host_set(host_tensor *t, int64_t index, double value);
+/* Type and dimensions, with as many bytes as an image can hold. */
+hct_status host_shape_from_proto(importer *im, const Onnx__TensorProto *proto, hct_shape *out_shape, int64_t *out_bytes);
 hct_status host_from_proto(importer *im, const Onnx__TensorProto *proto, host_tensor *out_tensor);
 bool dtype_from_onnx(int32_t type, hct_dtype *out_dtype);
 /* Element (i0, i1, ...) of the result is that of `from` at offset + sum i_d * strides[d]. */
@@ -71,6 +76,17 @@ host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, co
 void host_strides(const hct_shape *shape, int64_t *out_strides);
 MlirAttribute host_attribute(importer *im, const host_tensor *t);
 bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor); /* false: not dense, or of another type */
+
+/* ---- external data (import_external.c) ---- */
+typedef struct import_bytes {
+  const uint8_t *data; /* mapped until the import ends; NULL: its file is not there */
+  size_t bytes;
+  const char *file;    /* relative to the pass's directory */
+  int64_t offset;
+} import_bytes;
+/* `bytes`: what the tensor's shape needs. Refused: a place that is not in the model's folder, another length, a file that is too short. */
+hct_status import_external(importer *im, const Onnx__TensorProto *tensor, int64_t bytes, import_bytes *out_bytes);
+void import_externals_end(importer *im, bool imported); /* one remark, if files are absent; unmaps the others */
 
 /* ---- building (import_build.c) ---- */
 MlirValue build_value(importer *im, import_value *value); /* the constant of a known one */

@@ -6,10 +6,11 @@
 #include <onnx.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ir/support/support.h"
 
-typedef enum family { GPT, LLAMA } family;
+typedef enum family { GPT, LLAMA, BERT, BLOOM } family;
 typedef struct architecture {
   const char *name;
   family family;
@@ -30,6 +31,8 @@ typedef struct writer {
   struct { Onnx__TensorProto **items; size_t count, capacity; } weights;
   const char *prefix;
   size_t made;
+  const char *external; /* the file that parameters' data would be in, beside the model; NULL: they are in the model */
+  int64_t external_bytes;
 } writer;
 
 /* ---- parts of a graph ---- */
@@ -126,13 +129,37 @@ static float normal(writer *w, double mean, double deviation) {
   return (float)(deviation > 0 ? mean + deviation * sum : mean);
 }
 
+static Onnx__StringStringEntryProto *external_entry(writer *w, const char *key, const char *value) {
+  Onnx__StringStringEntryProto *entry = HCT_NEW(w->arena, Onnx__StringStringEntryProto);
+  onnx__string_string_entry_proto__init(entry);
+  entry->key = hct_arena_strdup(w->arena, key);
+  entry->value = hct_arena_strdup(w->arena, value);
+  return entry;
+}
+
+/* Data that is in no file: each tensor at a page of its own, as ONNX wants it for mapping. */
+static void weight_absent(writer *w, Onnx__TensorProto *t, int64_t bytes) {
+  enum { PAGE = 4096 };
+  t->has_raw_data = 0;
+  t->has_data_location = 1;
+  t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+  t->n_external_data = 3;
+  t->external_data = HCT_NEW_ARRAY(w->arena, Onnx__StringStringEntryProto *, t->n_external_data);
+  t->external_data[0] = external_entry(w, "location", w->external);
+  t->external_data[1] = external_entry(w, "offset", hct_arena_printf(w->arena, "%lld", (long long)w->external_bytes));
+  t->external_data[2] = external_entry(w, "length", hct_arena_printf(w->arena, "%lld", (long long)bytes));
+  w->external_bytes += (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
 static const char *weight(writer *w, const char *name, size_t rank, const int64_t *dims, double mean, double deviation) {
   const char *full = name_in(w, name);
   size_t count = 1;
   for (size_t d = 0; d < rank; d++) count *= (size_t)dims[d];
-  float *data = HCT_NEW_ARRAY(w->arena, float, count);
-  for (size_t i = 0; i < count; i++) data[i] = normal(w, mean, deviation);
-  HCT_PUSH(w->arena, &w->weights, tensor(w, full, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims, data, count * sizeof *data));
+  float *data = w->external ? NULL : HCT_NEW_ARRAY(w->arena, float, count);
+  for (size_t i = 0; data && i < count; i++) data[i] = normal(w, mean, deviation);
+  Onnx__TensorProto *t = tensor(w, full, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims, data, count * sizeof *data);
+  if (w->external) weight_absent(w, t, (int64_t)(count * sizeof *data));
+  HCT_PUSH(w->arena, &w->weights, t);
   return full;
 }
 
@@ -141,31 +168,40 @@ static const char *linear(writer *w, const char *x, const char *name, int64_t in
   return bias ? op2(w, "Add", y, weight(w, hct_arena_printf(w->arena, "%s.bias", name), 1, &out, 0, 0)) : y;
 }
 
-static const char *transpose(writer *w, const char *x, const int64_t perm[4]) {
+static const char *transpose(writer *w, const char *x, size_t rank, const int64_t *perm) {
   Onnx__NodeProto *n = node(w, "Transpose", 1, &x, 1);
-  set_ints(w, n, "perm", 4, perm);
+  set_ints(w, n, "perm", rank, perm);
   return n->output[0];
 }
 
 static const char *heads_split(writer *w, const char *x, int64_t heads) {
   const architecture *a = &w->a;
   const char *y = op2(w, "Reshape", x, ints(w, 4, (const int64_t[]){a->batch, a->seq, heads, a->hidden / a->heads}));
-  return transpose(w, y, (const int64_t[]){0, 2, 1, 3});
+  return transpose(w, y, 4, (const int64_t[]){0, 2, 1, 3});
 }
 
+/* -inf above the diagonal, made by nodes: its size is that of the sequence squared. */
 static const char *causal_mask(writer *w) {
-  int64_t n = w->a.seq, dims[] = {n, n};
-  float *data = HCT_NEW_ARRAY(w->arena, float, (size_t)(n * n));
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t j = i + 1; j < n; j++) data[i * n + j] = -INFINITY;
-  return constant(w, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 2, dims, data, (size_t)(n * n) * sizeof *data);
+  const int64_t one = 1, shape[] = {w->a.seq, w->a.seq};
+  float *fill = HCT_NEW(w->arena, float);
+  *fill = -INFINITY;
+  const char *dims = ints(w, 2, shape);
+  Onnx__NodeProto *n = node(w, "ConstantOfShape", 1, &dims, 1);
+  Onnx__AttributeProto *a = attribute(w, n, "value");
+  a->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+  a->t = tensor(w, "value", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 1, &one, fill, sizeof *fill);
+  int64_t *diagonal = HCT_NEW(w->arena, int64_t);
+  *diagonal = 1;
+  return op2(w, "Trilu", n->output[0], constant(w, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, diagonal, sizeof *diagonal));
 }
 
-static const char *attention(writer *w, const char *q, const char *k, const char *v, const char *mask) {
+/* `biases`: added to the scores, in order. */
+static const char *attention(writer *w, const char *q, const char *k, const char *v, size_t bias_count, const char *const *biases) {
   const architecture *a = &w->a;
-  const char *z = op2(w, "MatMul", q, transpose(w, k, (const int64_t[]){0, 1, 3, 2}));
-  z = op2(w, "Add", op2(w, "Mul", z, scalar(w, 1 / sqrt((double)(a->hidden / a->heads)))), mask);
-  const char *y = transpose(w, op2(w, "MatMul", op1(w, "Softmax", z), v), (const int64_t[]){0, 2, 1, 3});
+  const char *z = op2(w, "MatMul", q, transpose(w, k, 4, (const int64_t[]){0, 1, 3, 2}));
+  z = op2(w, "Mul", z, scalar(w, 1 / sqrt((double)(a->hidden / a->heads))));
+  for (size_t i = 0; i < bias_count; i++) z = op2(w, "Add", z, biases[i]);
+  const char *y = transpose(w, op2(w, "MatMul", op1(w, "Softmax", z), v), 4, (const int64_t[]){0, 2, 1, 3});
   return op2(w, "Reshape", y, ints(w, 3, (const int64_t[]){a->batch, a->seq, a->hidden}));
 }
 
@@ -176,7 +212,7 @@ static const char *layer_norm(writer *w, const char *x, const char *name) {
   return node(w, "LayerNormalization", 3, (const char *const[]){x, gain, bias}, 1)->output[0];
 }
 
-static const char *gelu(writer *w, const char *u) {
+static const char *gelu_tanh(writer *w, const char *u) {
   const char *cube = op2(w, "Mul", op2(w, "Mul", u, u), u), *inner = op2(w, "Add", u, op2(w, "Mul", cube, scalar(w, 0.044715)));
   const char *t = op1(w, "Tanh", op2(w, "Mul", inner, scalar(w, 0.7978845608028654)));
   return op2(w, "Mul", op2(w, "Mul", u, scalar(w, 0.5)), op2(w, "Add", t, scalar(w, 1)));
@@ -187,9 +223,9 @@ static const char *gpt_block(writer *w, const char *x, const char *mask) {
   const char *qkv = linear(w, layer_norm(w, x, "ln_1"), "attn.qkv", a->hidden, 3 * a->hidden, true);
   Onnx__NodeProto *split = node(w, "Split", 2, (const char *const[]){qkv, ints(w, 3, (const int64_t[]){a->hidden, a->hidden, a->hidden})}, 3);
   set_int(w, split, "axis", 2);
-  const char *y = attention(w, heads_split(w, split->output[0], a->heads), heads_split(w, split->output[1], a->heads), heads_split(w, split->output[2], a->heads), mask);
+  const char *y = attention(w, heads_split(w, split->output[0], a->heads), heads_split(w, split->output[1], a->heads), heads_split(w, split->output[2], a->heads), 1, &mask);
   x = op2(w, "Add", x, linear(w, y, "attn.proj", a->hidden, a->hidden, true));
-  y = gelu(w, linear(w, layer_norm(w, x, "ln_2"), "mlp.fc", a->hidden, a->ffn, true));
+  y = gelu_tanh(w, linear(w, layer_norm(w, x, "ln_2"), "mlp.fc", a->hidden, a->ffn, true));
   return op2(w, "Add", x, linear(w, y, "mlp.proj", a->ffn, a->hidden, true));
 }
 
@@ -237,12 +273,58 @@ static const char *llama_block(writer *w, const char *x, const char *mask, const
   const char *y = rms_norm(w, x, "input_norm");
   const char *q = heads_split(w, linear(w, y, "q", a->hidden, a->hidden, false), a->heads), *k = heads_split(w, linear(w, y, "k", a->hidden, kv, false), a->kv);
   const char *v = heads_split(w, linear(w, y, "v", a->hidden, kv, false), a->kv);
-  y = attention(w, rope(w, q, cosine, sine), repeat_heads(w, rope(w, k, cosine, sine)), repeat_heads(w, v), mask);
+  y = attention(w, rope(w, q, cosine, sine), repeat_heads(w, rope(w, k, cosine, sine)), repeat_heads(w, v), 1, &mask);
   x = op2(w, "Add", x, linear(w, y, "o", a->hidden, a->hidden, false));
   y = rms_norm(w, x, "post_norm");
   const char *gate = linear(w, y, "gate", a->hidden, a->ffn, false), *up = linear(w, y, "up", a->hidden, a->ffn, false);
   y = op2(w, "Mul", op2(w, "Mul", gate, op1(w, "Sigmoid", gate)), up);
   return op2(w, "Add", x, linear(w, y, "down", a->ffn, a->hidden, false));
+}
+
+/* ---- BERT: norms after the sums, attention to both sides, a head that shares the embedding ---- */
+static const char *gelu_erf(writer *w, const char *u) {
+  const char *e = op2(w, "Add", op1(w, "Erf", op2(w, "Div", u, scalar(w, sqrt(2)))), scalar(w, 1));
+  return op2(w, "Mul", op2(w, "Mul", u, e), scalar(w, 0.5));
+}
+
+static const char *bert_block(writer *w, const char *x) {
+  const architecture *a = &w->a;
+  const char *parts[3];
+  for (size_t i = 0; i < HCT_COUNT(parts); i++) parts[i] = heads_split(w, linear(w, x, (const char *const[]){"attn.q", "attn.k", "attn.v"}[i], a->hidden, a->hidden, true), a->heads);
+  const char *y = attention(w, parts[0], parts[1], parts[2], 0, NULL);
+  x = layer_norm(w, op2(w, "Add", linear(w, y, "attn.out", a->hidden, a->hidden, true), x), "attn.norm");
+  y = gelu_erf(w, linear(w, x, "mlp.fc", a->hidden, a->ffn, true));
+  return layer_norm(w, op2(w, "Add", linear(w, y, "mlp.out", a->ffn, a->hidden, true), x), "mlp.norm");
+}
+
+/* ---- Bloom: biases that fall with the distance (ALiBi) for positions, q, k and v side by side in each head ---- */
+static double alibi_slope(int64_t head, int64_t heads) {
+  int64_t power = 1;
+  while (2 * power <= heads) power *= 2;
+  return head < power ? pow(2, -8.0 * (double)(head + 1) / (double)power) : pow(2, -4.0 * (double)(2 * (head - power) + 1) / (double)power);
+}
+
+/* Of key j: slope times j, which in a softmax is slope times (j - i). */
+static const char *alibi(writer *w) {
+  int64_t heads = w->a.heads, seq = w->a.seq, dims[] = {1, heads, 1, seq};
+  float *data = HCT_NEW_ARRAY(w->arena, float, (size_t)(heads * seq));
+  for (int64_t h = 0; h < heads; h++)
+    for (int64_t j = 0; j < seq; j++) data[h * seq + j] = (float)(alibi_slope(h, heads) * (double)j);
+  return constant(w, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 4, dims, data, (size_t)(heads * seq) * sizeof *data);
+}
+
+static const char *bloom_block(writer *w, const char *x, const char *const biases[2]) {
+  const architecture *a = &w->a;
+  int64_t width = a->hidden / a->heads;
+  const char *qkv = linear(w, layer_norm(w, x, "input_norm"), "attn.qkv", a->hidden, 3 * a->hidden, true);
+  qkv = op2(w, "Reshape", qkv, ints(w, 4, (const int64_t[]){a->batch, a->seq, a->heads, 3 * width}));
+  Onnx__NodeProto *split = node(w, "Split", 2, (const char *const[]){qkv, ints(w, 3, (const int64_t[]){width, width, width})}, 3);
+  set_int(w, split, "axis", 3);
+  const char *parts[3];
+  for (size_t i = 0; i < HCT_COUNT(parts); i++) parts[i] = transpose(w, split->output[i], 4, (const int64_t[]){0, 2, 1, 3});
+  x = op2(w, "Add", x, linear(w, attention(w, parts[0], parts[1], parts[2], 2, biases), "attn.out", a->hidden, a->hidden, true));
+  const char *y = gelu_tanh(w, linear(w, layer_norm(w, x, "post_norm"), "mlp.fc", a->hidden, a->ffn, true));
+  return op2(w, "Add", x, linear(w, y, "mlp.out", a->ffn, a->hidden, true));
 }
 
 /* ---- the model ---- */
@@ -270,34 +352,58 @@ static Onnx__ValueInfoProto *value_info(writer *w, const char *name, int type, s
   return info;
 }
 
-static const char *body(writer *w) {
+static const char *positions(writer *w) {
   const architecture *a = &w->a;
-  w->prefix = "";
-  const char *x = op2(w, "Gather", weight(w, "embed.weight", 2, (const int64_t[]){a->vocab, a->hidden}, 0, 0.1), "ids"), *cosine = NULL, *sine = NULL;
-  if (a->family == GPT) {
-    int64_t *positions = HCT_NEW_ARRAY(w->arena, int64_t, (size_t)a->seq);
-    for (int64_t s = 0; s < a->seq; s++) positions[s] = s;
-    x = op2(w, "Add", x, op2(w, "Gather", weight(w, "position.weight", 2, (const int64_t[]){a->seq, a->hidden}, 0, 0.02), ints(w, (size_t)a->seq, positions)));
-  } else {
-    cosine = rope_table(w, false);
-    sine = rope_table(w, true);
-  }
-  const char *mask = causal_mask(w);
+  int64_t *numbers = HCT_NEW_ARRAY(w->arena, int64_t, (size_t)a->seq);
+  for (int64_t s = 0; s < a->seq; s++) numbers[s] = s;
+  return op2(w, "Gather", weight(w, "position.weight", 2, (const int64_t[]){a->seq, a->hidden}, 0, 0.02), ints(w, (size_t)a->seq, numbers));
+}
+
+static const char *embed(writer *w, const char *table) {
+  const architecture *a = &w->a;
+  const char *x = op2(w, "Gather", table, "ids");
+  if (a->family == GPT || a->family == BERT) x = op2(w, "Add", x, positions(w));
+  if (a->family == BERT) /* one segment: all tokens are of type 0 */
+    x = op2(w, "Add", x, op2(w, "Gather", weight(w, "type.weight", 2, (const int64_t[]){2, a->hidden}, 0, 0.02), ints(w, 1, (const int64_t[]){0})));
+  return a->family == BERT || a->family == BLOOM ? layer_norm(w, x, "embed_norm") : x;
+}
+
+static const char *blocks(writer *w, const char *x) {
+  const architecture *a = &w->a;
+  const char *cosine = a->family == LLAMA ? rope_table(w, false) : NULL, *sine = a->family == LLAMA ? rope_table(w, true) : NULL;
+  const char *biases[] = {a->family == BLOOM ? alibi(w) : NULL, a->family == BERT ? NULL : causal_mask(w)};
   for (int64_t layer = 0; layer < a->layers; layer++) {
     w->prefix = hct_arena_printf(w->arena, "layers.%lld", (long long)layer);
-    x = a->family == GPT ? gpt_block(w, x, mask) : llama_block(w, x, mask, cosine, sine);
+    switch (a->family) {
+      case GPT: x = gpt_block(w, x, biases[1]); break;
+      case LLAMA: x = llama_block(w, x, biases[1], cosine, sine); break;
+      case BERT: x = bert_block(w, x); break;
+      case BLOOM: x = bloom_block(w, x, biases); break;
+    }
   }
   w->prefix = "";
-  x = a->family == GPT ? layer_norm(w, x, "norm") : rms_norm(w, x, "norm");
-  const char *logits = linear(w, x, "head", a->hidden, a->vocab, false);
-  Onnx__NodeProto *last = w->nodes.items[w->nodes.count - 1];
-  (void)logits;
-  last->output[0] = hct_arena_strdup(w->arena, "logits");
+  return x;
+}
+
+/* The last node gives the logits. */
+static void head(writer *w, const char *x, const char *table) {
+  const architecture *a = &w->a;
+  if (a->family == BERT) x = layer_norm(w, gelu_erf(w, linear(w, x, "head.dense", a->hidden, a->hidden, true)), "head.norm");
+  else x = a->family == LLAMA ? rms_norm(w, x, "norm") : layer_norm(w, x, "norm");
+  if (a->family == GPT || a->family == LLAMA) x = linear(w, x, "head", a->hidden, a->vocab, false);
+  else x = op2(w, "MatMul", x, transpose(w, table, 2, (const int64_t[]){1, 0}));
+  if (a->family == BERT) op2(w, "Add", x, weight(w, "head.bias", 1, &a->vocab, 0, 0));
+  w->nodes.items[w->nodes.count - 1]->output[0] = hct_arena_strdup(w->arena, "logits");
+}
+
+static void body(writer *w) {
+  const architecture *a = &w->a;
+  const char *table = weight(w, "embed.weight", 2, (const int64_t[]){a->vocab, a->hidden}, 0, 0.1);
+  head(w, blocks(w, embed(w, table)), table);
   const char *flat = op2(w, "Reshape", "logits", ints(w, 2, (const int64_t[]){a->batch * a->seq, a->vocab})), *labels = op2(w, "Reshape", "labels", ints(w, 1, (const int64_t[]){a->batch * a->seq}));
   Onnx__NodeProto *loss = node(w, "SoftmaxCrossEntropyLoss", 2, (const char *const[]){flat, labels}, 1);
   loss->output[0] = hct_arena_strdup(w->arena, "loss");
   set_int(w, loss, "ignore_index", -100);
-  return "loss";
 }
 
 static hct_status model_write(hct_diags *diags, writer *w, const char *path) {
@@ -316,9 +422,10 @@ static hct_status model_write(hct_diags *diags, writer *w, const char *path) {
   Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
   model.has_ir_version = 1, model.ir_version = 8, model.producer_name = (char *)(uintptr_t)"hecaton-model", model.graph = &graph;
   model.n_opset_import = 1, model.opset_import = opsets;
+  size_t bytes = onnx__model_proto__get_packed_size(&model);
+  if (bytes > INT32_MAX) return hct_error(diags, HCT_E_OPTION, (hct_loc){.file = path}, "the model would have %zu bytes; ONNX allows %d", bytes, INT32_MAX);
   hct_output *output;
   HCT_TRY(hct_output_open(diags, path, &output));
-  size_t bytes = onnx__model_proto__get_packed_size(&model);
   uint8_t *data = malloc(bytes);
   HCT_BUG_ON(!data, "out of memory for %zu bytes", bytes);
   onnx__model_proto__pack(&model, data);
@@ -327,17 +434,38 @@ static hct_status model_write(hct_diags *diags, writer *w, const char *path) {
   return hct_output_commit(diags, output);
 }
 
-static hct_status check(hct_diags *diags, const architecture *a) {
+/* About how many; false when their bytes are beyond counting. */
+static bool parameters_estimate(const architecture *a, int64_t *out_parameters) {
+  int64_t block = 4 * a->hidden * a->hidden + 3 * a->hidden * a->ffn, bytes, all; /* sizes are at most a million */
+  if (!hct_mul_i64(a->layers, block, &all) || !hct_add_i64(all, 2 * a->vocab * a->hidden, &all) || !hct_mul_i64(all, 8, &bytes)) return false;
+  *out_parameters = all;
+  return true;
+}
+
+static hct_status check(hct_diags *diags, const architecture *a, bool weights) {
   const struct { const char *what; int64_t value, divisor; const char *by; } rules[] = {{"--hidden", a->hidden, a->heads, "--heads"}, {"--heads", a->heads, a->kv, "--kv-heads"}};
   for (size_t i = 0; i < HCT_COUNT(rules); i++)
     if (rules[i].value % rules[i].divisor) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "%s %lld is no multiple of %s %lld", rules[i].what, (long long)rules[i].value, rules[i].by, (long long)rules[i].divisor);
-  int64_t parameters = 2 * a->vocab * a->hidden + a->layers * (4 * a->hidden * a->hidden + 3 * a->hidden * a->ffn);
-  if (parameters > INT64_C(400000000)) {
-    hct_error(diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "a model of about %lld parameters would need external data, which does not work yet", (long long)parameters);
-    hct_hint(diags, "make it smaller: --layers, --hidden, --ffn, --vocab");
+  const int64_t table = a->family == LLAMA ? a->seq * (a->hidden / a->heads) : a->family == BLOOM ? a->seq * a->heads : a->seq;
+  int64_t parameters;
+  if (table > INT64_C(100000000)) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--seq %lld: a table of positions would have %lld elements", (long long)a->seq, (long long)table);
+  if (!parameters_estimate(a, &parameters)) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "the parameters would have more than %lld bytes", (long long)INT64_MAX);
+  if (weights && parameters > INT64_C(400000000)) {
+    hct_error(diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "about %lld parameters with weights would need external data, which hecaton-model does not write yet", (long long)parameters);
+    hct_hint(diags, "--no-weights, or make it smaller: --layers, --hidden, --ffn, --vocab");
     return HCT_REFUSED;
   }
   return HCT_OK;
+}
+
+/* The file that parameters' data would be in must not be there: they would be taken from it. */
+static hct_status weights_absent(hct_diags *diags, writer *w, const char *path) {
+  const char *data = hct_arena_printf(w->arena, "%s.data", path), *slash = strrchr(data, '/');
+  w->external = slash ? slash + 1 : data;
+  if (access(data, F_OK)) return HCT_OK;
+  hct_error(diags, HCT_E_IO, (hct_loc){.file = data}, "--no-weights names this file, which must not be there");
+  hct_hint(diags, "remove it, or give the model another name");
+  return HCT_REFUSED;
 }
 
 int hct_model_main(int argc, char **argv) {
@@ -350,16 +478,17 @@ int hct_model_main(int argc, char **argv) {
   table[HCT_COUNT(names) + 2] = (struct option){"no-weights", no_argument, NULL, 'n'};
   hct_diags *diags = hct_diags_create(stderr);
   const char *output = NULL;
+  bool weights = true;
   for (int code; (code = getopt_long(argc, argv, "o:", table, NULL)) != -1;) {
     if (code == 'h') {
-      printf("usage: hecaton-model NAME -o MODEL.onnx [--layers --hidden --heads --kv-heads --ffn --vocab --seq --batch --seed=N]\n\nWrites an ONNX training model: inputs ids, labels; outputs loss, logits.\n\nnames:");
+      printf("usage: hecaton-model NAME -o MODEL.onnx [--layers --hidden --heads --kv-heads --ffn --vocab --seq --batch --seed=N] [--no-weights]\n\nWrites an ONNX training model: inputs ids, labels; outputs loss, logits. With --no-weights, parameters are\nexternal data in a file that is not there: the model compiles, and can be timed.\n\nnames:");
       for (size_t i = 0; i < HCT_COUNT(architectures); i++) printf(" %s", architectures[i].name);
       printf("\n");
       return 0;
     }
     if (code == 'V') return printf("hecaton-model %s\n", HCT_VERSION), 0;
-    if (code == 'n') return hct_error(diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--no-weights does not work yet"), 1;
-    if (code == 'o') output = optarg;
+    if (code == 'n') weights = false;
+    else if (code == 'o') output = optarg;
     else if (code == '?') return 2;
     else if (!hct_parse_i64(optarg, &values[code - 256]) || values[code - 256] < (code - 256 == 8 ? 0 : 1) || values[code - 256] > 1000000)
       return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: it must be a whole number of at least 1", names[code - 256], optarg), 1;
@@ -371,11 +500,12 @@ int hct_model_main(int argc, char **argv) {
   if (!w.a.name) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "'%s' is no architecture; --help lists them", argv[optind]), 1;
   int64_t *fields[] = {&w.a.layers, &w.a.hidden, &w.a.heads, &w.a.kv, &w.a.ffn, &w.a.vocab, &w.a.seq, &w.a.batch};
   if (values[2] > 0 && values[3] < 0) values[3] = w.a.kv == w.a.heads ? values[2] : values[2] < w.a.kv ? values[2] : w.a.kv;
-  if (values[1] > 0 && values[4] < 0 && w.a.family == GPT) values[4] = 4 * values[1];
+  if (values[1] > 0 && values[4] < 0 && w.a.family != LLAMA) values[4] = 4 * values[1];
   for (size_t i = 0; i < HCT_COUNT(fields); i++)
     if (values[i] > 0) *fields[i] = values[i];
   w.random = (uint64_t)(values[8] < 0 ? 0 : values[8]);
-  hct_status status = check(diags, &w.a);
+  hct_status status = check(diags, &w.a, weights);
+  if (status == HCT_OK && !weights) status = weights_absent(diags, &w, output);
   if (status == HCT_OK) status = model_write(diags, &w, output);
   hct_arena_destroy(w.arena);
   hct_diags_destroy(diags);

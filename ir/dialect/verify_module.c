@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "ir/dialect/data.h"
 #include "ir/dialect/verify.h"
 
 bool hct_verify_layout(hct_verifier *v, MlirOperation op, const char *what, const char *text, const hct_shape *shape, hct_layout *out_layout) {
@@ -84,7 +85,15 @@ static void check_entry(hct_verifier *v, MlirOperation function, bool argument, 
 
 static void check_data(hct_verifier *v, MlirOperation function, size_t index, MlirValue value) {
   MlirAttribute data = hct_function_arg_attr(function, index, "hct.data");
-  if (mlirAttributeIsNull(data) || hct_attr_text(data)) return;
+  if (mlirAttributeIsNull(data)) return;
+  if (hct_attr_text(data)) {
+    hct_data_reference reference;
+    hct_shape shape;
+    int64_t bytes = hct_value_shape(value, &shape) ? hct_shape_elements(&shape) * (int64_t)hct_dtype_bytes(shape.dtype) : 0;
+    if (!hct_data_reference_parse(v->arena, hct_attr_text(data), &reference) || reference.bytes != bytes)
+      hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data '%s' is no reference to data of %lld bytes", index, hct_attr_text(data), (long long)bytes);
+    return;
+  }
   if (!mlirAttributeIsAElements(data) || !mlirTypeEqual(mlirAttributeGetType(data), mlirValueGetType(value)))
     hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data is neither a data reference nor elements of the argument's type", index);
 }

@@ -6,11 +6,11 @@
  *   const uint8_t hct_host_data[]         initial contents that the metadata refers to
  *
  *   { "schema": "hecaton-host/1", "arena_bytes": N, "batch": N, "meta": {KEY: TEXT, ...},
- *     "tensors": [{"name", "role", "dtype", "shape": [...], "offset", "data_offset"?, "data_bytes"?}],
+ *     "tensors": [{"name", "role", "dtype", "shape": [...], "offset", "data_offset"?, "data_bytes"?, "data_file"?, "data_xxh3"?}],
  *     "locations": [TEXT, ...] }
  *
  * A tensor lies dense and row-major at its offset. Parameters, constants and settings with data_offset start with those bytes, all
- * else with zeros. A step updates parameters and states in place. Where an index is outside of its table the step writes a fault to
+ * else with zeros; with data_file they lie there (relative to the program's folder, XXH3-64 in hex), else in hct_host_data. A step updates parameters and states in place. Where an index is outside of its table the step writes a fault to
  * the head of the arena and goes on with row 0: the numbers are then worthless. */
 #ifndef HCT_ISA_HOST_PROGRAM_H
 #define HCT_ISA_HOST_PROGRAM_H

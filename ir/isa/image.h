@@ -7,6 +7,8 @@
 #include "ir/isa/instr.h"
 #include "ir/isa/layout.h"
 
+#define HCT_MAX_TENSOR_BYTES (INT64_C(1) << 50)
+
 typedef enum hct_role {
   HCT_ROLE_INPUT = 1,   /* given at run time */
   HCT_ROLE_PARAM = 2,   /* a float initializer; trained ones are updated in place */

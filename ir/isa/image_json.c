@@ -92,13 +92,12 @@ static bool integer_get(json_t *object, const char *key, int64_t low, int64_t hi
 static const char *string_get(hct_json_reader *r, json_t *value) { return json_is_string(value) ? hct_arena_strdup(r->arena, json_string_value(value)) : NULL; }
 
 enum { MAX_SIDE = 1024, MAX_STREAMS = 1 << 20 };
-#define MAX_BYTES (INT64_C(1) << 50)
 
 hct_status hct_json_header_read(hct_json_reader *r, json_t *json, hct_image *image) {
   int64_t streams;
   bool fits = integer_get(json, "rows", 1, MAX_SIDE, &image->rows) && integer_get(json, "cols", 1, MAX_SIDE, &image->cols) &&
               integer_get(json, "batch", 1, INT32_MAX, &image->batch) && integer_get(json, "micro_batch", 1, INT32_MAX, &image->micro_batch) &&
-              integer_get(json, "sram_bytes", 0, MAX_BYTES, &image->sram_bytes_used) && integer_get(json, "dram_bytes", 0, MAX_BYTES, &image->dram_bytes_used) &&
+              integer_get(json, "sram_bytes", 0, HCT_MAX_TENSOR_BYTES, &image->sram_bytes_used) && integer_get(json, "dram_bytes", 0, HCT_MAX_TENSOR_BYTES, &image->dram_bytes_used) &&
               integer_get(json, "streams", 1, MAX_STREAMS, &streams) && image->micro_batch <= image->batch;
   json_t *dies = json_object_get(json, "die_stream");
   if (!fits || !json_is_array(dies) || (int64_t)json_array_size(dies) != image->rows * image->cols) return bad(r, "the table of dies is incomplete or out of range");
@@ -131,11 +130,11 @@ static bool hex_read(hct_json_reader *r, const char *text, hct_tensor *t) {
 static bool data_read(hct_json_reader *r, json_t *row, hct_tensor *t) {
   int64_t bytes, offset;
   if (!json_object_get(row, "bytes")) return true;
-  if (!integer_get(row, "bytes", 0, MAX_BYTES, &bytes) || bytes != hct_layout_elements(&t->layout) * (int64_t)hct_dtype_bytes(t->dtype)) return false;
+  if (!integer_get(row, "bytes", 0, HCT_MAX_TENSOR_BYTES, &bytes) || bytes != hct_layout_elements(&t->layout) * (int64_t)hct_dtype_bytes(t->dtype)) return false;
   t->data_bytes = (size_t)bytes;
   json_t *hex = json_object_get(row, "hex");
   if (hex) return json_is_string(hex) && hex_read(r, json_string_value(hex), t);
-  if (!integer_get(row, "offset", 0, MAX_BYTES, &offset)) return false;
+  if (!integer_get(row, "offset", 0, HCT_MAX_TENSOR_BYTES, &offset)) return false;
   if (!json_object_get(row, "file")) {
     if ((uint64_t)offset > r->weight_bytes || t->data_bytes > r->weight_bytes - (size_t)offset) return false;
     t->data = r->weights + offset;
@@ -156,9 +155,9 @@ static bool tensor_read(hct_json_reader *r, json_t *row, hct_tensor *t) {
   const char *layout = json_string_value(json_object_get(row, "layout"));
   if (!t->name || !role || !dtype || !layout) return false;
   if (!hct_role_parse(role, &t->role) || !hct_dtype_parse(dtype, &t->dtype) || !hct_layout_parse(layout, &t->layout) || t->layout.partial) return false;
-  if (hct_layout_elements(&t->layout) > MAX_BYTES / 8) return false;
-  return integer_get(row, "dram_offset", 0, MAX_BYTES, &t->dram_offset) && integer_get(row, "tile_bytes", 0, MAX_BYTES, &t->tile_bytes) &&
-         integer_get(row, "micro_batch_stride", 0, MAX_BYTES, &t->micro_batch_stride) && data_read(r, row, t);
+  if (hct_layout_elements(&t->layout) > HCT_MAX_TENSOR_BYTES / 8) return false;
+  return integer_get(row, "dram_offset", 0, HCT_MAX_TENSOR_BYTES, &t->dram_offset) && integer_get(row, "tile_bytes", 0, HCT_MAX_TENSOR_BYTES, &t->tile_bytes) &&
+         integer_get(row, "micro_batch_stride", 0, HCT_MAX_TENSOR_BYTES, &t->micro_batch_stride) && data_read(r, row, t);
 }
 
 hct_status hct_json_tensors_read(hct_json_reader *r, json_t *json, hct_image *image) {
@@ -228,7 +227,7 @@ hct_status hct_image_check(hct_diags *diags, hct_loc loc, const hct_image *image
     const hct_tensor *t = &image->tensors[i];
     bool timed = hct_layout_uses_axis(&t->layout, HCT_AXIS_TIME);
     int64_t parts = image->batch / image->micro_batch + 1;
-    if (t->micro_batch_stride > MAX_BYTES / parts || (timed && image->batch > image->micro_batch && t->micro_batch_stride == 0 && hct_layout_elements(&t->layout) > 0))
+    if (t->micro_batch_stride > HCT_MAX_TENSOR_BYTES / parts || (timed && image->batch > image->micro_batch && t->micro_batch_stride == 0 && hct_layout_elements(&t->layout) > 0))
       return hct_error(diags, HCT_E_IMAGE, loc, "tensor '%s': its micro-batch stride does not fit", t->name);
     if (t->tile_bytes > image->dram_bytes_used || t->dram_offset > image->dram_bytes_used - t->tile_bytes || tensor_extent(image, t) > t->tile_bytes)
       return hct_error(diags, HCT_E_IMAGE, loc, "tensor '%s' lies outside of the dies' DRAM regions", t->name);

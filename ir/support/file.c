@@ -11,7 +11,7 @@
 
 hct_status hct_file_map(hct_diags *diags, const char *path, hct_file *out_file) {
   hct_loc loc = {.file = path};
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would not open otherwise */
   if (fd < 0) return hct_error(diags, HCT_E_IO, loc, "cannot open: %s", strerror(errno));
   struct stat info;
   hct_status status = HCT_OK;

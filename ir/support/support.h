@@ -158,6 +158,13 @@ hct_status hct_output_commit(hct_diags *diags, hct_output *output); /* releases 
 void hct_output_abandon(hct_output *output);                        /* removes the temporary; NULL is fine */
 /* Directory of this executable's build tree or installation: holds packages and dialect files. */
 const char *hct_share_directory(void);
+/* ---- paths ---- */
+char *hct_path_folder(hct_arena *arena, const char *path);                   /* "." for a bare name */
+char *hct_path_join(hct_arena *arena, const char *folder, const char *path); /* `path` itself when it is absolute */
+/* `path` as seen from `folder`; both are resolved as far as they exist, and `path` is as given where `folder` does not. */
+char *hct_path_relative(hct_arena *arena, const char *path, const char *folder);
+/* The absolute path of what exists, without symbolic links; NULL with errno where it does not. */
+char *hct_path_resolve(hct_arena *arena, const char *path);
 /* A new folder under TMPDIR, or /tmp; its user empties and removes it. */
 hct_status hct_temporary_folder(hct_diags *diags, hct_arena *arena, char **out_path);
 

@@ -259,12 +259,6 @@ static hct_status run_timing(sim_job *job) {
   return hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->timing, &job->result);
 }
 
-static bool has_weights(const hct_image *image) {
-  for (size_t i = 0; i < image->tensor_count; i++)
-    if (image->tensors[i].role == HCT_ROLE_PARAM && !image->tensors[i].data && !image->tensors[i].data_file) return false;
-  return true;
-}
-
 static double seconds_since(const struct timespec *start) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -289,7 +283,7 @@ static hct_status run(sim_job *job) {
   if (hct_host_program_is(job->program)) return run_host(job);
   HCT_TRY(hct_image_read(job->diags, job->arena, job->program, &job->image));
   HCT_TRY(hct_package_parse(job->diags, job->program, job->image.package_xml, strlen(job->image.package_xml), &job->package));
-  if (!job->mode) job->mode = has_weights(&job->image) ? "both" : "timing";
+  if (!job->mode) job->mode = hct_image_parameter_without_data(&job->image) ? "timing" : "both";
   bool functional = strcmp(job->mode, "timing") != 0, timing = strcmp(job->mode, "functional") != 0;
   if (functional) HCT_TRY(run_functional(job));
   if (timing) HCT_TRY(run_timing(job));

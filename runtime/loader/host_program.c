@@ -33,10 +33,23 @@ static hct_status malformed(hct_diags *diags, const char *path, const char *what
   return hct_error(diags, HCT_E_IMAGE, (hct_loc){.file = path}, "not a host program that this version can run: %s", what);
 }
 
+/* Where its bytes are: in `data`, or in a file. */
+static bool data_read(const json_t *json, const uint8_t *data, hct_tensor *tensor) {
+  const char *file = json_string_value(json_object_get(json, "data_file")), *checksum = json_string_value(json_object_get(json, "data_xxh3"));
+  int64_t offset = json_integer_value(json_object_get(json, "data_offset"));
+  if (json_integer_value(json_object_get(json, "data_bytes")) != tensor->tile_bytes || offset < 0 || !file != !checksum) return false;
+  tensor->data_bytes = (size_t)tensor->tile_bytes;
+  tensor->data_file = file;
+  if (!file) return tensor->data = data + offset, true;
+  tensor->data_offset = (uint64_t)offset;
+  tensor->data_checksum = strtoull(checksum, NULL, 16);
+  return true;
+}
+
 static bool tensor_read(const json_t *json, const uint8_t *data, int64_t arena_bytes, hct_tensor *out_tensor) {
   const char *name = json_string_value(json_object_get(json, "name")), *role = json_string_value(json_object_get(json, "role"));
   const char *dtype = json_string_value(json_object_get(json, "dtype"));
-  const json_t *shape = json_object_get(json, "shape"), *data_offset = json_object_get(json, "data_offset");
+  const json_t *shape = json_object_get(json, "shape");
   int64_t dims[HCT_MAX_RANK] = {0}, elements = 1, bytes;
   size_t rank = json_array_size(shape);
   hct_tensor tensor = {.name = name, .dram_offset = json_integer_value(json_object_get(json, "offset"))};
@@ -48,11 +61,7 @@ static bool tensor_read(const json_t *json, const uint8_t *data, int64_t arena_b
   if (!hct_mul_i64(elements, (int64_t)hct_dtype_bytes(tensor.dtype), &bytes) || tensor.dram_offset < 0 || bytes > arena_bytes - tensor.dram_offset) return false;
   tensor.layout = hct_layout_plain((unsigned)rank, dims);
   tensor.tile_bytes = bytes;
-  if (data_offset) {
-    if (json_integer_value(json_object_get(json, "data_bytes")) != bytes) return false;
-    tensor.data = data + json_integer_value(data_offset);
-    tensor.data_bytes = (size_t)bytes;
-  }
+  if (json_object_get(json, "data_offset") && !data_read(json, data, &tensor)) return false;
   *out_tensor = tensor;
   return true;
 }

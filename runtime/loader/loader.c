@@ -64,21 +64,41 @@ hct_array hct_tensor_shape(const hct_tensor *tensor) {
   return array;
 }
 
-static hct_status place_external(hct_diags *diags, const hct_image *image, const char *image_path, hct_memory *memories, const hct_tensor *tensor) {
-  char path[4096];
-  const char *slash = strrchr(image_path, '/');
-  snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash - image_path + 1) : 0, image_path, tensor->data_file);
+static hct_status place_external(hct_diags *diags, hct_arena *arena, const hct_image *image, const char *image_path, hct_memory *memories, const hct_tensor *tensor) {
+  const char *path = hct_path_join(arena, hct_path_folder(arena, image_path), tensor->data_file);
+  hct_loc loc = {.file = path};
   hct_file file;
-  HCT_TRY(hct_file_map(diags, path, &file));
-  hct_status status = HCT_OK;
-  if (tensor->data_offset > file.bytes || tensor->data_bytes > file.bytes - tensor->data_offset) status = hct_error(diags, HCT_E_INPUT, (hct_loc){.file = path}, "it is too short for '%s'", tensor->name);
-  else if (hct_checksum(file.data + tensor->data_offset, tensor->data_bytes) != tensor->data_checksum) status = hct_error(diags, HCT_E_INPUT, (hct_loc){.file = path}, "the data of '%s' has changed since the program was compiled", tensor->name);
-  else hct_loader_place(image, memories, tensor, file.data + tensor->data_offset);
-  hct_file_unmap(&file);
+  hct_status status = hct_file_map(diags, path, &file);
+  if (status == HCT_OK) {
+    if (tensor->data_offset > file.bytes || tensor->data_bytes > file.bytes - tensor->data_offset)
+      status = hct_error(diags, HCT_E_INPUT, loc, "it has no %zu bytes at %llu for '%s'", tensor->data_bytes, (unsigned long long)tensor->data_offset, tensor->name);
+    else if (hct_checksum(file.data + tensor->data_offset, tensor->data_bytes) != tensor->data_checksum)
+      status = hct_error(diags, HCT_E_INPUT, loc, "the data of '%s' has changed since the program was compiled", tensor->name);
+    else hct_loader_place(image, memories, tensor, file.data + tensor->data_offset);
+    hct_file_unmap(&file);
+  }
+  if (status == HCT_OK) return HCT_OK;
+  hct_note(diags, "%s keeps the data of '%s' there", image_path, tensor->name);
+  hct_hint(diags, "compile the model again, or --mode=timing, which needs no data");
   return status;
 }
 
+const hct_tensor *hct_image_parameter_without_data(const hct_image *image) {
+  for (size_t i = 0; i < image->tensor_count; i++)
+    if (image->tensors[i].role == HCT_ROLE_PARAM && !image->tensors[i].data && !image->tensors[i].data_file) return &image->tensors[i];
+  return NULL;
+}
+
+static hct_status check_weights(hct_diags *diags, const hct_image *image, const char *image_path) {
+  const hct_tensor *without = hct_image_parameter_without_data(image);
+  if (!without) return HCT_OK;
+  hct_error(diags, HCT_E_INPUT, (hct_loc){.file = image_path}, "parameter '%s' is without data: the model was compiled without its weights", without->name);
+  hct_hint(diags, "--mode=timing, or compile a model that has its weights");
+  return HCT_REFUSED;
+}
+
 hct_status hct_loader_create(hct_diags *diags, hct_arena *arena, const hct_image *image, const char *image_path, hct_memory **out_memories) {
+  HCT_TRY(check_weights(diags, image, image_path));
   size_t dies = (size_t)(image->rows * image->cols);
   hct_memory *memories = HCT_NEW_ARRAY(arena, hct_memory, dies);
   *out_memories = memories;
@@ -91,7 +111,7 @@ hct_status hct_loader_create(hct_diags *diags, hct_arena *arena, const hct_image
   for (size_t i = 0; i < image->tensor_count; i++) {
     const hct_tensor *tensor = &image->tensors[i];
     if (tensor->data) hct_loader_place(image, memories, tensor, tensor->data);
-    else if (tensor->data_file) HCT_TRY(place_external(diags, image, image_path, memories, tensor));
+    else if (tensor->data_file) HCT_TRY(place_external(diags, arena, image, image_path, memories, tensor));
   }
   return HCT_OK;
 }

@@ -6,7 +6,9 @@
 #include "runtime/exec/exec.h"
 #include "runtime/loader/array.h"
 
-/* One memory a die; regions are zero, then hold parameters, constants and settings. Released with the process or hct_loader_destroy. */
+const hct_tensor *hct_image_parameter_without_data(const hct_image *image); /* the first, of a model compiled without weights; NULL: none */
+/* One memory a die; regions are zero, then hold parameters, constants and settings. Refused: a parameter without data, or whose file is
+ * absent or has changed. Released with the process or hct_loader_destroy. */
 hct_status hct_loader_create(hct_diags *diags, hct_arena *arena, const hct_image *image, const char *image_path, hct_memory **out_memories);
 void hct_loader_destroy(const hct_image *image, hct_memory *memories);
 /* `data`: row-major, of the tensor's element type and whole size. */

@@ -55,7 +55,31 @@ static void test_processes(void) {
   hct_diags_destroy(diags);
 }
 
+/* Relative names lead back to the file, through links too, and for files that are not there yet. */
+static void test_paths(void) {
+  hct_diags *diags = hct_diags_create(NULL);
+  hct_arena *arena = hct_arena_create();
+  char *top;
+  int code = 0;
+  CHECK(hct_temporary_folder(diags, arena, &top) == HCT_OK);
+  char *const make[] = {"sh", "-c", "mkdir -p a/b ab && echo > a/file && ln -s a/b link", NULL}, *const drop[] = {"rm", "-r", "a", "ab", "link", NULL};
+  CHECK(hct_process_run(diags, &(hct_process){.arguments = make, .folder = top}, &code) == HCT_OK && code == 0);
+  static const struct { const char *path, *folder, *relative; } cases[] = {
+      {"a/file", "a", "file"}, {"a/file", ".", "a/file"}, {"a/file", "a/b", "../file"}, {"a/file", "link", "../file"}, {"a/file", "ab", "../a/file"},
+      {"link/new", ".", "a/b/new"}, {"a/no/such", "ab", "../a/no/such"}, {"ab", "a", "../ab"},
+  };
+  for (size_t i = 0; i < HCT_COUNT(cases); i++)
+    CHECK(!strcmp(hct_path_relative(arena, hct_path_join(arena, top, cases[i].path), hct_path_join(arena, top, cases[i].folder)), cases[i].relative));
+  CHECK(!strcmp(hct_path_folder(arena, "file"), ".") && !strcmp(hct_path_folder(arena, "/file"), "/") && !strcmp(hct_path_folder(arena, "a/b/file"), "a/b"));
+  CHECK(!strcmp(hct_path_join(arena, ".", "a"), "a") && !strcmp(hct_path_join(arena, "/", "a"), "/a") && !strcmp(hct_path_join(arena, "b", "/a"), "/a"));
+  CHECK(!hct_path_resolve(arena, hct_path_join(arena, top, "no")));
+  CHECK(hct_process_run(diags, &(hct_process){.arguments = drop, .folder = top}, &code) == HCT_OK && code == 0 && rmdir(top) == 0);
+  hct_arena_destroy(arena);
+  hct_diags_destroy(diags);
+}
+
 int main(void) {
+  test_paths();
   test_progress();
   test_processes();
   return 0;
