@@ -84,6 +84,9 @@ static hct_status data_reference(tile_reader *r, const char *text, hct_tensor *t
   }
   int64_t offset, bytes;
   if (!hct_parse_i64(parts[1], &offset) || !hct_parse_i64(parts[2], &bytes) || offset < 0 || bytes < 0) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s'", text);
+  hct_dtype unused;
+  int64_t elements = hct_layout_elements(&tensor->layout);
+  if (!hct_data_fits(tensor->dtype, elements, bytes, &unused)) return hct_error(p->pass->diags, HCT_E_IR_INVALID, loc, "data reference '%s': %lld elements of %s need %lld bytes", text, (long long)elements, hct_dtype_name(tensor->dtype), (long long)(elements * (int64_t)hct_dtype_bytes(tensor->dtype)));
   if (p->pass->streams_only) return HCT_OK;
   const char *directory = p->pass->directory ? p->pass->directory : ".";
   const char *path = parts[0][0] == '/' ? parts[0] : hct_arena_printf(p->arena, "%s/%s", directory, parts[0]);

@@ -58,7 +58,7 @@ static void check_module_attributes(hct_verifier *v, MlirOperation top) {
 
 /* ---- the function ---- */
 static bool check_role(const char *role, bool argument) {
-  static const char *const arguments[] = {"input", "param", "state", "setting"}, *const results[] = {"output", "loss", "param", "state", "gradient"};
+  static const char *const arguments[] = {"input", "param", "state", "setting", "copy"}, *const results[] = {"output", "loss", "param", "state", "gradient", "copy"};
   for (size_t i = 0; i < (argument ? HCT_COUNT(arguments) : HCT_COUNT(results)); i++)
     if (!strcmp(role, argument ? arguments[i] : results[i])) return true;
   return false;
@@ -89,10 +89,10 @@ static void check_data(hct_verifier *v, MlirOperation function, size_t index, Ml
     hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data is neither a data reference nor elements of the argument's type", index);
 }
 
-/* A returned parameter or state is the new one of an argument. */
+/* A returned parameter, state or copy is the new one of an argument. */
 static void check_replaced(hct_verifier *v, MlirOperation function, MlirBlock body, size_t index, MlirValue value) {
   const char *name = entry_text(function, false, index, "hct.name"), *role = entry_text(function, false, index, "hct.role");
-  if (strcmp(role, "param") && strcmp(role, "state")) return;
+  if (!hct_role_replaces(role)) return;
   for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
     MlirValue argument = mlirBlockGetArgument(body, a);
     if (!strcmp(entry_text(function, true, (size_t)a, "hct.name"), name) && !strcmp(entry_text(function, true, (size_t)a, "hct.role"), role) &&

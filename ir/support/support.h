@@ -141,6 +141,13 @@ typedef enum hct_dtype {
 size_t hct_dtype_bytes(hct_dtype dtype);     /* 0 for an unknown code */
 const char *hct_dtype_name(hct_dtype dtype); /* "f32" */
 bool hct_dtype_parse(const char *name, hct_dtype *out_dtype);
+bool hct_dtype_is_float(hct_dtype dtype);
+bool hct_dtype_is_half(hct_dtype dtype); /* bf16 or f16: two bytes, computed with in f32 */
+/* IEEE 754: to nearest, ties to even; too large is infinite; NaN stays NaN. */
+uint16_t hct_bf16_of_f32(float value);
+uint16_t hct_f16_of_f32(float value);
+float hct_f32_of_bf16(uint16_t bits);
+float hct_f32_of_f16(uint16_t bits);
 
 /* ---- files ---- */
 typedef struct hct_file { /* a file mapped read-only */

@@ -49,9 +49,10 @@ static bool tensor_read(const json_t *json, const uint8_t *data, int64_t arena_b
   tensor.layout = hct_layout_plain((unsigned)rank, dims);
   tensor.tile_bytes = bytes;
   if (data_offset) {
-    if (json_integer_value(json_object_get(json, "data_bytes")) != bytes) return false;
+    hct_dtype unused;
+    tensor.data_bytes = (size_t)json_integer_value(json_object_get(json, "data_bytes"));
+    if (!hct_data_fits(tensor.dtype, elements, (int64_t)tensor.data_bytes, &unused)) return false;
     tensor.data = data + json_integer_value(data_offset);
-    tensor.data_bytes = (size_t)bytes;
   }
   *out_tensor = tensor;
   return true;
