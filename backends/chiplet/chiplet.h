@@ -86,7 +86,7 @@ typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
 void chiplet_times_measure(chiplet_program *program); /* of every operation, as long as it is not allocated */
 /* The program with `copies` micro-batches an iteration of each loop over them (fewer where it has fewer); joined: with the ends of loops and
- * what is between them in one schedule. `program` is as before. */
+ * what is between them in one schedule; none: in the order written. `program` is as before. */
 chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies, bool joined);
 op_list chiplet_list_schedule(const chiplet_program *program, const chiplet_op *ops, size_t count);
 int64_t chiplet_op_ps(const chiplet_program *program, const chiplet_op *op); /* on die (0, 0), from the instructions that it becomes */

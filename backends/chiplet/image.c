@@ -115,7 +115,13 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
 }
 
 /* ---- how many micro-batches are interleaved ---- */
-enum { MOST_COPIES = 4 };
+typedef struct attempt {
+  int64_t at_once; /* 0: the order written */
+  bool joined, fits;
+  hct_arena *arena;
+  hct_image image;
+  hct_estimate estimate;
+} attempt;
 
 static hct_image image_of(chiplet_program *program, hct_arena *arena) {
   hct_image image = {.rows = program->rows, .cols = program->cols, .batch = program->batch, .micro_batch = program->micro_batch,
@@ -128,54 +134,75 @@ static hct_image image_of(chiplet_program *program, hct_arena *arena) {
   return image;
 }
 
-/* What does not fit with several micro-batches at once may with one, in the order written: its refusal counts. */
-static hct_status written_order(const chiplet_program *read, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
-  chiplet_program program = *read;
-  HCT_TRY(chiplet_allocate(&program));
-  *out_image = image_of(&program, arena);
-  *out_estimate = hct_image_estimate(out_image, &read->pass->package);
+/* Its arena holds the image, and is destroyed where that does not fit. */
+static hct_status attempt_make(const chiplet_program *read, hct_diags *diags, attempt *a) {
+  hct_pass_context pass = *read->pass;
+  chiplet_program base = *read;
+  pass.diags = diags;
+  a->arena = hct_arena_create();
+  base.pass = &pass, base.arena = a->arena;
+  chiplet_program program = chiplet_interleave(&base, a->at_once, a->joined);
+  hct_status status = chiplet_allocate(&program);
+  a->fits = status == HCT_OK;
+  if (!a->fits) {
+    hct_arena_destroy(a->arena);
+    return status;
+  }
+  a->image = image_of(&program, a->arena);
+  a->estimate = hct_image_estimate(&a->image, &pass.package);
   return HCT_OK;
 }
 
-/* More micro-batches at once, as long as that fits and the step becomes shorter: how many, 0 where not even one does. */
-static int64_t interleaved(const chiplet_program *read, hct_arena *arena, hct_image *image, hct_estimate *estimate) {
-  int64_t best = 0;
-  hct_pass_context quiet = *read->pass;
-  quiet.diags = hct_diags_create(NULL);
-  chiplet_program base = *read;
-  base.pass = &quiet;
-  chiplet_times_measure(&base);
-  for (int way = 0; way < 2 * MOST_COPIES; way++) {
-    int64_t copies = way / 2 + 1;
-    if (copies > best + 1) break;
-    chiplet_program program = chiplet_interleave(&base, copies, way % 2);
-    if (chiplet_allocate(&program) != HCT_OK) continue;
-    hct_image made = image_of(&program, arena);
-    hct_estimate step = hct_image_estimate(&made, &read->pass->package);
-    if (!best || step.step_s < estimate->step_s) *image = made, *estimate = step, best = copies;
+static void attempt_better(attempt *best, attempt *a) {
+  attempt *loser = best->fits && best->estimate.step_s <= a->estimate.step_s ? a : best;
+  if (loser->fits) hct_arena_destroy(loser->arena);
+  if (loser == best) *best = *a;
+}
+
+static int64_t most_iterations(const chiplet_program *program) {
+  int64_t most = 1;
+  for (size_t i = 0; i < program->op_count; i++)
+    if (program->ops[i].kind == CHIPLET_LOOP && !chiplet_is_ring_loop(&program->ops[i]) && program->ops[i].trips > most) most = program->ops[i].trips;
+  return most;
+}
+
+/* More micro-batches at once, twice as many each time, as long as that fits and the step becomes shorter; loops joined where that fits. Where
+ * not even one does so, the order written may. */
+static hct_status attempts_make(chiplet_program *read, attempt *best) {
+  enum { MOST_AT_ONCE = 4 };
+  bool ring = !strcmp(hct_pass_option(read->pass, "overlap", "ring"), "ring");
+  int64_t iterations = most_iterations(read);
+  hct_diags *quiet = hct_diags_create(NULL);
+  *best = (attempt){.at_once = 1};
+  if (ring) chiplet_times_measure(read);
+  for (int64_t at_once = 1; ring && at_once <= MOST_AT_ONCE; at_once *= 2) {
+    attempt a = {.at_once = at_once < iterations ? at_once : iterations, .joined = true};
+    if (attempt_make(read, quiet, &a) != HCT_OK) {
+      a.joined = false;
+      if (attempt_make(read, quiet, &a) != HCT_OK) break;
+    }
+    double before = best->fits ? best->estimate.step_s : 0;
+    attempt_better(best, &a);
+    if (at_once >= iterations || (before > 0 && best->estimate.step_s >= before)) break;
   }
-  hct_diags_destroy(quiet.diags);
-  return best;
+  hct_diags_destroy(quiet);
+  if (!best->fits) *best = (attempt){.at_once = 0};
+  return best->fits ? HCT_OK : attempt_make(read, read->pass->diags, best);
 }
 
 hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
   chiplet_program program = {.pass = pass, .arena = arena};
+  attempt best;
   HCT_TRY(chiplet_read(&program, module));
-  hct_image image;
-  hct_estimate estimate;
-  bool ring = !strcmp(hct_pass_option(pass, "overlap", "ring"), "ring");
-  int64_t at_once = ring ? interleaved(&program, arena, &image, &estimate) : 0;
-  if (!at_once) {
-    at_once = 1;
-    HCT_TRY(written_order(&program, arena, &image, &estimate));
-  }
-  meta_make(pass, module, arena, estimate.step_s, at_once, &image);
+  HCT_TRY(attempts_make(&program, &best));
+  hct_arena_adopt(arena, best.arena);
+  meta_make(pass, module, arena, best.estimate.step_s, best.at_once ? best.at_once : 1, &best.image);
   hct_text package = {0};
   hct_package_print(&pass->package, &package);
-  image.package_xml = hct_arena_strdup(arena, package.data);
+  best.image.package_xml = hct_arena_strdup(arena, package.data);
   hct_text_fini(&package);
-  *out_image = image;
-  if (out_estimate) *out_estimate = estimate;
+  *out_image = best.image;
+  if (out_estimate) *out_estimate = best.estimate;
   return HCT_OK;
 }
 

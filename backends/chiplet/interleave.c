@@ -64,7 +64,7 @@ static void segment_end(interleaving *v) {
 static void loop_add(interleaving *v, const chiplet_op *loop, size_t buffers, int64_t trips, int64_t copies, int64_t first) {
   op_list body = {0};
   for (int64_t k = 0; k < copies; k++) body_add(v, loop, buffers_clone(v->program, loop, buffers, k > 0), (numbering){-1, copies, first + k}, &body);
-  body = chiplet_list_schedule(v->program, body.items, body.count);
+  if (v->copies) body = chiplet_list_schedule(v->program, body.items, body.count);
   chiplet_op made = *loop;
   made.trips = trips;
   made.body = body.items;
@@ -74,7 +74,7 @@ static void loop_add(interleaving *v, const chiplet_op *loop, size_t buffers, in
 }
 
 static void loop_interleave(interleaving *v, const chiplet_op *loop, size_t buffers) {
-  int64_t copies = v->copies < loop->trips ? v->copies : loop->trips, whole = loop->trips / copies, rest = loop->trips % copies, peeled = !v->joined ? 0 : whole > 2 ? 1 : whole;
+  int64_t wanted = v->copies ? v->copies : 1, copies = wanted < loop->trips ? wanted : loop->trips, whole = loop->trips / copies, rest = loop->trips % copies, peeled = !v->joined ? 0 : whole > 2 ? 1 : whole;
   peel(v, loop, buffers, 0, peeled * copies);
   if (whole > 2 * peeled && whole > peeled) {
     loop_add(v, loop, buffers, whole - 2 * peeled, copies, peeled * copies);

@@ -84,9 +84,10 @@ static hct_status data_inside(tile_reader *r, const hct_data_reference *referenc
 static hct_status data_from_reference(tile_reader *r, const char *text, hct_tensor *tensor) {
   chiplet_program *p = r->program;
   hct_data_reference reference;
-  int64_t bytes = hct_layout_elements(&tensor->layout) * (int64_t)hct_dtype_bytes(tensor->dtype);
-  if (!hct_data_reference_parse(p->arena, text, &reference) || reference.bytes != bytes)
-    return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = tensor->name}, "'%s' is no reference to data of %lld bytes", text, (long long)bytes);
+  hct_dtype unused;
+  int64_t elements = hct_layout_elements(&tensor->layout);
+  if (!hct_data_reference_parse(p->arena, text, &reference) || !hct_data_fits(tensor->dtype, elements, reference.bytes, &unused))
+    return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = tensor->name}, "'%s' is no reference to data of %lld elements of %s", text, (long long)elements, hct_dtype_name(tensor->dtype));
   if (p->pass->streams_only || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
   if (reference.kind == HCT_DATA_INSIDE) return data_inside(r, &reference, tensor);
   tensor->data_file = reference.file;

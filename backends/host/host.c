@@ -267,6 +267,12 @@ static hct_status object_write(hct_pass_context *pass, const host_program *p, co
 }
 
 static hct_status host_emit(hct_pass_context *pass, MlirModule module, bool text, const char *out_path) {
+  const char *dtype = hct_pass_option(pass, "dtype", "f32");
+  if (strcmp(dtype, "f32")) { /* its products would add up in the type of their results */
+    hct_error(pass->diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--dtype=%s does not work yet with --backend=host", dtype);
+    hct_hint(pass->diags, "--backend=chiplet, with --mesh=1x1 for a single die");
+    return HCT_REFUSED;
+  }
   host_program p = {.pass = pass, .arena = hct_arena_create(), .module = module, .out_path = out_path};
   hct_text mlir = {0};
   p.known = hct_map_create(p.arena);

@@ -5,9 +5,7 @@
 
 void host_indent(host_kernel *k) { hct_text_printf(&k->text, "%*s", 2 + 2 * k->depth, ""); }
 
-static bool is_float(hct_dtype type) { return type == HCT_F32 || type == HCT_F64 || type == HCT_BF16 || type == HCT_F16; }
-
-hct_dtype host_compute_type(hct_dtype dtype) { return is_float(dtype) && dtype != HCT_F64 ? HCT_F32 : dtype; }
+hct_dtype host_compute_type(hct_dtype dtype) { return hct_dtype_is_float(dtype) && dtype != HCT_F64 ? HCT_F32 : dtype; }
 
 const char *host_memref(host_kernel *k, const hct_shape *shape) {
   hct_text text = {0};
@@ -49,7 +47,7 @@ host_value host_binary(host_kernel *k, const char *instruction, host_value a, ho
 
 static host_value compare(host_kernel *k, const char *predicate, host_value a, host_value b) {
   host_value v = host_value_new(k, HCT_BOOL);
-  HOST_LINE(k, "%%v%d = arith.%s %s, %%v%d, %%v%d : %s", v.id, is_float(a.type) ? "cmpf" : "cmpi", predicate, a.id, b.id, hct_dtype_name(a.type));
+  HOST_LINE(k, "%%v%d = arith.%s %s, %%v%d, %%v%d : %s", v.id, hct_dtype_is_float(a.type) ? "cmpf" : "cmpi", predicate, a.id, b.id, hct_dtype_name(a.type));
   return v;
 }
 
@@ -61,11 +59,11 @@ static host_value cast(host_kernel *k, const char *instruction, host_value a, hc
 
 host_value host_convert(host_kernel *k, host_value a, hct_dtype type) {
   if (a.type == type) return a;
-  if (type == HCT_BOOL) return compare(k, is_float(a.type) ? "une" : "ne", a, host_float(k, a.type, 0));
+  if (type == HCT_BOOL) return compare(k, hct_dtype_is_float(a.type) ? "une" : "ne", a, host_float(k, a.type, 0));
   bool wider = hct_dtype_bytes(type) > hct_dtype_bytes(a.type);
-  if (is_float(a.type) && is_float(type)) return cast(k, wider ? "extf" : "truncf", a, type);
-  if (is_float(a.type)) return cast(k, "fptosi", a, type);
-  if (is_float(type)) return cast(k, a.type == HCT_BOOL ? "uitofp" : "sitofp", a, type);
+  if (hct_dtype_is_float(a.type) && hct_dtype_is_float(type)) return cast(k, wider ? "extf" : "truncf", a, type);
+  if (hct_dtype_is_float(a.type)) return cast(k, "fptosi", a, type);
+  if (hct_dtype_is_float(type)) return cast(k, a.type == HCT_BOOL ? "uitofp" : "sitofp", a, type);
   return cast(k, !wider ? "trunci" : a.type == HCT_BOOL ? "extui" : "extsi", a, type);
 }
 
@@ -146,7 +144,7 @@ static host_value integer_map1(host_kernel *k, const char *fn, host_value a, dou
 }
 
 host_value host_map1(host_kernel *k, const char *fn, host_value a, double scalar, hct_dtype result) {
-  host_value v = !strcmp(fn, "mov") ? a : is_float(a.type) ? float_map1(k, fn, a, scalar) : integer_map1(k, fn, a, scalar);
+  host_value v = !strcmp(fn, "mov") ? a : hct_dtype_is_float(a.type) ? float_map1(k, fn, a, scalar) : integer_map1(k, fn, a, scalar);
   return v.id < 0 ? v : host_convert(k, v, host_compute_type(result));
 }
 
@@ -159,10 +157,10 @@ host_value host_map2(host_kernel *k, const char *fn, host_value a, host_value b)
   for (size_t i = 0; i < HCT_COUNT(predicates); i++)
     if (!strcmp(predicates[i].fn, fn)) {
       if (a.type == HCT_BOOL) a = host_convert(k, a, HCT_I32), b = host_convert(k, b, HCT_I32); /* true is above false */
-      return compare(k, is_float(a.type) ? predicates[i].floats : predicates[i].integers, a, b);
+      return compare(k, hct_dtype_is_float(a.type) ? predicates[i].floats : predicates[i].integers, a, b);
     }
   for (size_t i = 0; i < HCT_COUNT(direct); i++) {
-    const char *instruction = is_float(a.type) ? direct[i].floats : direct[i].integers;
+    const char *instruction = hct_dtype_is_float(a.type) ? direct[i].floats : direct[i].integers;
     if (!strcmp(direct[i].fn, fn) && instruction) return host_binary(k, instruction, a, b);
   }
   return (host_value){-1, a.type};

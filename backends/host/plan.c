@@ -75,10 +75,10 @@ static const char *argument_text(const host_plan *plan, bool result, size_t i, c
   return text ? text : "";
 }
 
-static size_t find_argument(const host_plan *plan, const char *name) {
+static size_t find_argument(const host_plan *plan, const char *role, const char *name) {
   for (size_t i = 0; i < plan->argument_count; i++)
-    if (!strcmp(argument_text(plan, false, i, "hct.name"), name)) return i;
-  HCT_BUG_ON(true, "host backend: no argument '%s'", name);
+    if (!strcmp(argument_text(plan, false, i, "hct.name"), name) && !strcmp(argument_text(plan, false, i, "hct.role"), role)) return i;
+  HCT_BUG_ON(true, "host backend: no argument '%s' of role %s", name, role);
   return 0;
 }
 
@@ -89,9 +89,9 @@ static void place_results(host_plan *plan, MlirOperation terminator) {
   struct { host_copy *items; size_t count, capacity; } updates = {0};
   for (size_t i = 0; i < plan->result_count; i++) {
     const char *role = argument_text(plan, true, i, "hct.role");
-    bool update = !strcmp(role, "param") || !strcmp(role, "state");
+    bool update = hct_role_replaces(role);
     size_t from = host_plan_buffer(plan, hct_op_operand(terminator, i));
-    size_t to = update ? find_argument(plan, argument_text(plan, true, i, "hct.name")) : from;
+    size_t to = update ? find_argument(plan, role, argument_text(plan, true, i, "hct.name")) : from;
     plan->results[i] = to;
     if (update && plan->buffers.items[from].root == to) continue;
     if (plan->buffers.items[from].root < plan->argument_count) {

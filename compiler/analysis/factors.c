@@ -21,6 +21,26 @@ static size_t *operands_read(hct_flow *flow, hct_index_map *index, MlirOperation
   return operands;
 }
 
+static const char *arg_text(const hct_flow *flow, size_t arg, const char *name) {
+  MlirAttribute text = hct_function_arg_attr(flow->function, arg, name);
+  return mlirAttributeIsNull(text) ? "" : hct_attr_text(text);
+}
+
+static void masters_find(hct_flow *flow) {
+  flow->master = HCT_NEW_ARRAY(flow->arena, size_t, flow->arg_count + 1);
+  for (size_t a = 0; a < flow->arg_count; a++) {
+    flow->master[a] = SIZE_MAX;
+    for (size_t m = 0; !strcmp(arg_text(flow, a, "hct.role"), "copy") && m < flow->arg_count; m++)
+      if (!strcmp(arg_text(flow, m, "hct.role"), "param") && !strcmp(arg_text(flow, m, "hct.name"), arg_text(flow, a, "hct.name"))) flow->master[a] = m;
+  }
+}
+
+size_t hct_flow_copy_of(const hct_flow *flow, size_t parameter) {
+  for (size_t a = 0; a < flow->arg_count; a++)
+    if (flow->master[a] == parameter) return a;
+  return parameter;
+}
+
 hct_flow hct_flow_read(hct_arena *arena, MlirModule module) {
   hct_flow flow = {.arena = arena, .function = hct_module_function(module)};
   MlirBlock body = hct_function_body(flow.function);
@@ -49,6 +69,7 @@ hct_flow hct_flow_read(hct_arena *arena, MlirModule module) {
   }
   flow.returned_count = (size_t)mlirOperationGetNumOperands(end);
   flow.returned = operands_read(&flow, index, end, flow.returned_count, SIZE_MAX);
+  masters_find(&flow);
   return flow;
 }
 
@@ -247,5 +268,7 @@ void hct_flow_factorize(hct_flow *flow) {
     changed = false;
     for (size_t i = 0; i < flow->op_count; i++) refine_op(flow, &flow->ops[i], &changed);
     for (size_t i = flow->op_count; i-- > 0;) refine_op(flow, &flow->ops[i], &changed);
+    for (size_t a = 0; a < flow->arg_count; a++)
+      if (flow->master[a] != SIZE_MAX) refine_same(&flow->values[a], &flow->values[flow->master[a]], &changed);
   }
 }

@@ -33,9 +33,12 @@ typedef struct hct_flow {
   hct_flow_value *values;
   size_t op_count, value_count, arg_count, returned_count;
   size_t *returned;
+  size_t *master;           /* by argument of role copy: the parameter that it is a copy of; SIZE_MAX of others */
   size_t *uses, *only_user; /* by value: operand slots, results included; the last user */
 } hct_flow;
 
+/* What forward and backward read of a parameter: its copy, where it has one, else itself. */
+size_t hct_flow_copy_of(const hct_flow *flow, size_t parameter);
 hct_flow hct_flow_read(hct_arena *arena, MlirModule module);
 void hct_flow_factorize(hct_flow *flow);
 

@@ -27,11 +27,11 @@ int64_t hct_workload_compulsory_bytes(const hct_flow *flow) {
   int64_t bytes = 0;
   for (size_t a = 0; a < flow->arg_count; a++) {
     const char *role = text_of(hct_function_arg_attr(flow->function, a, "hct.role"));
-    if (!strcmp(role, "setting") || flow->uses[a] == 0) continue;
+    if (!strcmp(role, "setting") || !strcmp(role, "copy") || flow->uses[a] == 0) continue; /* a copy could be made of the parameter anew */
     int64_t rows = !strcmp(role, "param") ? rows_touched(flow, a) : -1;
     bytes += rows >= 0 ? rows : bytes_of(&flow->values[a]);
   }
   for (size_t r = 0; r < flow->returned_count; r++)
-    if (flow->returned[r] >= flow->arg_count) bytes += bytes_of(&flow->values[flow->returned[r]]);
+    if (flow->returned[r] >= flow->arg_count && strcmp(text_of(hct_function_result_attr(flow->function, r, "hct.role")), "copy")) bytes += bytes_of(&flow->values[flow->returned[r]]);
   return bytes;
 }

@@ -183,6 +183,8 @@ static void stage_prepare(lowering *l) {
     if (op->accumulate && op->stage == l->stage) {
       place_at(l, op);
       const hct_dist_value *result = tile_info(l, op->results[0]);
+      if (hct_dtype_is_half(result->shape.dtype))
+        l->status = hct_error(l->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(l->arena, op->op), "%s: a sum of %s over micro-batches does not work yet; --micro-batch of the whole batch needs none", op->name, hct_dtype_name(result->shape.dtype));
       tile_view sum = tile_view_fresh(l, &result->layout, result->shape.dtype);
       tile_fill(l, sum.buffer, strcmp(hct_op_str(op->op, "kind"), "max") ? 0.0 : -3.4028234663852886e38);
       tile_value_set(l, op->results[0], &sum);
@@ -249,10 +251,10 @@ static const char *result_text(const lowering *l, size_t index, const char *name
   return text;
 }
 
-/* The argument that a returned param or state replaces. */
+/* The argument that a returned param, state or copy replaces. */
 static size_t replaced_argument(const lowering *l, size_t index) {
   const char *role = result_text(l, index, "hct.role"), *name = result_text(l, index, "hct.name");
-  if (strcmp(role, "param") && strcmp(role, "state")) return SIZE_MAX;
+  if (!hct_role_replaces(role)) return SIZE_MAX;
   for (size_t a = 0; a < l->program->arg_count; a++)
     if (!strcmp(arg_text(l, a, "hct.role"), role) && !strcmp(arg_text(l, a, "hct.name"), name)) return a;
   hct_bug(__FILE__, __LINE__, "result '%s' replaces no argument", name);

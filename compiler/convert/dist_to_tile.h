@@ -64,6 +64,7 @@ enum { SCOPE_PROGRAM = 1 };
 /* ---- views (dist_to_tile_views.c) ---- */
 hct_layout tile_layout_stored(const hct_layout *layout); /* without partial sums */
 MlirValue tile_alloc(lowering *l, const hct_layout *layout, hct_dtype dtype);
+bool tile_factors_equal(const hct_factor *a, const hct_factor *b);
 tile_view tile_view_whole(MlirValue buffer, const hct_layout *layout);
 tile_view tile_view_fresh(lowering *l, const hct_layout *layout, hct_dtype dtype);
 bool tile_view_is_whole(const tile_view *view);

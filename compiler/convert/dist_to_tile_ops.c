@@ -279,6 +279,25 @@ static void contract_steps(const tile_view *view, const hct_layout *layout, cons
   for (int f = 0; f < factor_count; f++) steps[f] = dim < 0 ? (tile_step){HCT_ABSENT, 0, 1} : view->steps[layout->dim_first[dim] + f];
 }
 
+static bool steps_join(const tile_operand *operand, const tile_step *outer, const tile_step *inner, const hct_factor *inner_loop) {
+  if (outer->factor == HCT_ABSENT && inner->factor == HCT_ABSENT) return true;
+  if (outer->factor == HCT_ABSENT || inner->factor != outer->factor + 1 || outer->start || outer->step != 1 || inner->start || inner->step != 1) return false;
+  return tile_factors_equal(&operand->view->buffer_layout.factors[inner->factor], inner_loop);
+}
+
+/* Whether the summed loops, those from `first` on, are one run in both operands, so that one instruction sums over all of them; else the
+ * result is added up in memory, over several. */
+static bool sums_at_once(const tile_loops *loops, int first, const tile_operand *operands) {
+  int outer = -1;
+  for (int i = first; i < loops->count; i++) {
+    if (loops->factors[i].size == 1) continue;
+    for (size_t k = 1; k < 3 && outer >= 0; k++)
+      if (!steps_join(&operands[k], &operands[k].steps[outer], &operands[k].steps[i], &loops->factors[i])) return false;
+    outer = i;
+  }
+  return true;
+}
+
 /* Loops: the result's letters in its order, then the summed ones in the first operand's order. */
 static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *into) {
   contract_spec spec = spec_split(hct_op_str(op->op, "spec"));
@@ -286,8 +305,8 @@ static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *
   tile_view views[2];
   for (size_t k = 0; k < 2; k++) views[k] = contract_operand(l, op, &spec, k, &layouts[k]);
   const hct_layout *result = &tile_info(l, op->results[0])->layout;
-  tile_view fresh = into ? *into : result_fresh(l, op);
-  tile_operand operands[3] = {{.buffer = fresh.buffer, .view = &fresh}, {.buffer = views[0].buffer, .view = &views[0]}, {.buffer = views[1].buffer, .view = &views[1]}};
+  tile_view fresh = into ? *into : tile_view_whole((MlirValue){NULL}, result); /* its buffer is chosen below */
+  tile_operand operands[3] = {{.view = &fresh}, {.buffer = views[0].buffer, .view = &views[0]}, {.buffer = views[1].buffer, .view = &views[1]}};
 
   char letters[2 * HCT_MAX_RANK + 1];
   int letter_count = 0;
@@ -296,6 +315,7 @@ static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *
     for (int d = 0; d < spec.length[k]; d++)
       if (spec_find(letters, letter_count, spec.operand[k][d]) < 0) letters[letter_count++] = spec.operand[k][d];
   tile_loops loops = {0};
+  int summed = 0; /* the first of the summed loops */
   for (int i = 0; i < letter_count; i++) {
     const hct_layout *from;
     unsigned dim;
@@ -304,10 +324,16 @@ static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *
     contract_steps(&fresh, result, spec.result, spec.result_length, letters[i], &operands[0].steps[loops.count], count);
     for (size_t k = 0; k < 2; k++) contract_steps(&views[k], &layouts[k], spec.operand[k], spec.length[k], letters[i], &operands[k + 1].steps[loops.count], count);
     for (int f = 0; f < count; f++) loops.factors[loops.count++] = from->factors[first + f];
+    if (i < spec.result_length) summed = loops.count;
   }
+  hct_dtype dtype = tile_info(l, op->results[0])->shape.dtype;
+  bool round_after = !into && hct_dtype_is_half(dtype) && !sums_at_once(&loops, summed, operands);
+  if (!into) fresh = tile_view_fresh(l, result, round_after ? HCT_F32 : dtype);
+  operands[0].buffer = fresh.buffer;
   tile_attrs attrs = {0};
   tile_attr(&attrs, "accumulate", hct_attr_bool(l->context, into != NULL));
   tile_emit_loops(l, "matmul", &loops, 3, operands, &attrs);
+  if (round_after) fresh = tile_view_copy(l, &fresh, result, dtype);
   if (!into) tile_value_set(l, op->results[0], &fresh);
 }
 

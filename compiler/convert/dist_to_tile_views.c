@@ -59,7 +59,7 @@ tile_view tile_view_dense(lowering *l, const tile_view *view, const hct_layout *
   return tile_view_is_whole(view) ? *view : tile_view_copy(l, view, layout, dtype);
 }
 
-static bool factors_equal(const hct_factor *a, const hct_factor *b) {
+bool tile_factors_equal(const hct_factor *a, const hct_factor *b) {
   return a->size == b->size && a->axis_count == b->axis_count && memcmp(a->axes, b->axes, a->axis_count) == 0;
 }
 
@@ -67,7 +67,7 @@ static bool dims_equal(const hct_layout *a, unsigned dim_a, const hct_layout *b,
   int count = a->dim_first[dim_a + 1] - a->dim_first[dim_a];
   if (count != b->dim_first[dim_b + 1] - b->dim_first[dim_b]) return false;
   for (int k = 0; k < count; k++)
-    if (!factors_equal(&a->factors[a->dim_first[dim_a] + k], &b->factors[b->dim_first[dim_b] + k])) return false;
+    if (!tile_factors_equal(&a->factors[a->dim_first[dim_a] + k], &b->factors[b->dim_first[dim_b] + k])) return false;
   return true;
 }
 
@@ -104,7 +104,7 @@ static bool reshape_matches(const tile_view *operand, const hct_layout *from, co
       continue;
     }
     for (; f < from->factor_count && from->factors[f].size == 1; f++) fix_add(&view, &operand->steps[f], 0);
-    if (f == from->factor_count || !factors_equal(&from->factors[f], &to->factors[g])) return false;
+    if (f == from->factor_count || !tile_factors_equal(&from->factors[f], &to->factors[g])) return false;
     view.steps[g] = operand->steps[f++];
   }
   for (; f < from->factor_count && from->factors[f].size == 1; f++) fix_add(&view, &operand->steps[f], 0);
@@ -157,7 +157,7 @@ bool tile_view_narrow(tile_view *view, const hct_layout *whole, unsigned dim, co
   int64_t inner = 1;
   if (pn == wn) { /* a range of the major factor; the others whole */
     for (int k = 1; k < wn; k++) {
-      if (!factors_equal(&w[k], &p[k])) return false;
+      if (!tile_factors_equal(&w[k], &p[k])) return false;
       inner *= w[k].size;
     }
     if (start % inner != 0 || w[0].axis_count || p[0].axis_count || (step != 1 && inner != 1)) return false;
@@ -169,7 +169,7 @@ bool tile_view_narrow(tile_view *view, const hct_layout *whole, unsigned dim, co
   if (step != 1 || pn >= wn) return false;
   int lead = wn - pn; /* leading factors take one index each */
   for (int k = lead; k < wn; k++) {
-    if (!factors_equal(&w[k], &p[k - lead])) return false;
+    if (!tile_factors_equal(&w[k], &p[k - lead])) return false;
     inner *= w[k].size;
   }
   if (start % inner != 0) return false;

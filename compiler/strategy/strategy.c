@@ -22,8 +22,9 @@ const char *strategy_names(hct_arena *arena) {
 
 bool strategy_is_param(const partition *p, size_t value) {
   if (value >= p->flow.arg_count) return false;
-  MlirAttribute role = hct_function_arg_attr(p->flow.function, value, "hct.role");
-  return !mlirAttributeIsNull(role) && !strcmp(hct_attr_text(role), "param");
+  MlirAttribute attribute = hct_function_arg_attr(p->flow.function, value, "hct.role");
+  const char *role = mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute);
+  return !strcmp(role, "param") || !strcmp(role, "copy");
 }
 
 /* Loops of the axes that split `layout`, whose factors have these labels. */

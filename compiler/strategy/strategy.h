@@ -32,7 +32,7 @@ const char *strategy_names(hct_arena *arena);    /* "a, b, c" */
 #undef HCT_STRATEGY
 
 /* ---- shared by strategies (strategy.c) ---- */
-bool strategy_is_param(const partition *p, size_t value);
+bool strategy_is_param(const partition *p, size_t value); /* an argument of role param, or copy of one */
 /* The factor of a weight to split over `axis`: among those for which `allowed` (by factor) holds, the first that its size divides, else
  * the largest; -1: none. Factors that are cut later, or split already, are never taken. */
 int strategy_choose_factor(const partition *p, const op_rule *rule, size_t weight, const int *labels, const hct_layout *layout, hct_axis axis, const bool allowed[HCT_MAX_FACTORS]);

@@ -58,7 +58,7 @@ static node *producer_of(const graph *g, MlirValue value) {
 
 static bool is_float(MlirValue value) {
   hct_shape shape;
-  return hct_value_shape(value, &shape) && (shape.dtype == HCT_F32 || shape.dtype == HCT_BF16 || shape.dtype == HCT_F16 || shape.dtype == HCT_F64);
+  return hct_value_shape(value, &shape) && hct_dtype_is_float(shape.dtype);
 }
 
 /* ---- activations and groups ---- */

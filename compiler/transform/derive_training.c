@@ -64,13 +64,11 @@ static const char *const *option_list(const training *t, const char *name, size_
   return list.items;
 }
 
-static bool is_float(hct_dtype dtype) { return dtype == HCT_F32 || dtype == HCT_BF16 || dtype == HCT_F16 || dtype == HCT_F64; }
-
 static void collect_parameters(training *t) {
   for (intptr_t i = 0; i < mlirBlockGetNumArguments(t->tape.body); i++) {
     MlirValue value = mlirBlockGetArgument(t->tape.body, i);
     const char *role = attribute_text(hct_function_arg_attr(t->function, (size_t)i, "hct.role"));
-    if (strcmp(role, "param") || !is_float(hct_tape_shape(value).dtype)) continue;
+    if (strcmp(role, "param") || !hct_dtype_is_float(hct_tape_shape(value).dtype)) continue;
     const char *name = attribute_text(hct_function_arg_attr(t->function, (size_t)i, "hct.name"));
     parameter p = {.name = hct_arena_strdup(t->tape.arena, name), .argument = (size_t)i, .value = value};
     HCT_PUSH(t->tape.arena, &t->parameters, p);

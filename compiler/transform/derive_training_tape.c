@@ -113,13 +113,9 @@ static void entry_finish(hct_tape *tape, hct_tape_entry *entry) {
 
 /* ---- activity ---- */
 
-static bool is_float(const hct_shape *shape) {
-  return shape->dtype == HCT_F32 || shape->dtype == HCT_BF16 || shape->dtype == HCT_F16 || shape->dtype == HCT_F64;
-}
-
 static void entry_create(hct_tape *tape, MlirValue value) {
   hct_tape_entry entry = {.value = value, .shape = hct_tape_shape(value)};
-  if (!is_float(&entry.shape) || hct_tape_wants(tape, value)) return;
+  if (!hct_dtype_is_float(entry.shape.dtype) || hct_tape_wants(tape, value)) return;
   hct_index_map_put(tape->index, hct_value_key(value), tape->entries.count);
   HCT_PUSH(tape->arena, &tape->entries, entry);
 }

@@ -109,7 +109,7 @@ static void mark_gradient(partition *p, size_t value, size_t param) {
 static void mark_gradients(partition *p) {
   for (size_t v = 0; v < p->flow.value_count; v++) p->parameter[v] = SIZE_MAX;
   for (size_t i = 0; i < p->flow.op_count; i++)
-    if (!strcmp(p->flow.ops[i].name, "update")) mark_gradient(p, p->flow.ops[i].operands[1], p->flow.ops[i].operands[0]);
+    if (!strcmp(p->flow.ops[i].name, "update")) mark_gradient(p, p->flow.ops[i].operands[1], hct_flow_copy_of(&p->flow, p->flow.ops[i].operands[0]));
   for (size_t r = 0; r < p->flow.returned_count; r++) {
     MlirAttribute role = hct_function_result_attr(p->flow.function, r, "hct.role"), name = hct_function_result_attr(p->flow.function, r, "hct.name");
     if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "gradient")) continue;
@@ -160,13 +160,14 @@ static double compute_seconds(const partition *p, const hct_flow_op *op, const o
       if (axis_label[axis] == l) extent = (extent + p->sizes[axis] - 1) / p->sizes[axis]; /* by one axis, then by the other */
     work *= (double)extent;
   }
-  double rate = !strcmp(op->name, "contract") ? (double)(package->mxu_arrays * package->mxu_rows * package->mxu_cols) * package->mxu_f32_rate : (double)package->vpu_lanes;
+  double mxu = (double)(package->mxu_arrays * package->mxu_rows * package->mxu_cols) * (p->flow.values[op->operands[0]].shape.dtype == HCT_F32 ? package->mxu_f32_rate : 1);
+  double rate = !strcmp(op->name, "contract") ? mxu : (double)package->vpu_lanes;
   return work / (rate * package->clock_hz);
 }
 
 static bool has_partial(const partition *p, size_t value) { return (p->now[value].layout.partial_axes & 6) != 0; }
 
-static bool free_param(const partition *p, size_t value) { return value < p->flow.arg_count && !strcmp(arg_role(p, value), "param") && !p->assigned[value]; }
+static bool free_param(const partition *p, size_t value) { return strategy_is_param(p, value) && !p->assigned[value]; }
 
 static double assignment_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
   double seconds = compute_seconds(p, op, rule, axis_label);
@@ -176,12 +177,13 @@ static double assignment_seconds(const partition *p, const hct_flow_op *op, cons
     seconds += partition_reshard_cost(p, op->operands[k], &wanted);
   }
   hct_layout result = partition_under(&p->flow.values[op->results[0]], rule, rule->result, axis_label, true);
+  double element_bytes = (double)hct_dtype_bytes(p->flow.values[op->results[0]].shape.dtype);
   for (int axis = 1; axis < 3; axis++)
     if (result.partial_axes >> axis & 1) {
       double elements = (double)hct_layout_elements(&result), size = (double)p->sizes[axis];
       int other = axis == 1 ? 2 : 1;
       if (partition_axis_factor(&result, (hct_axis)other) >= 0) elements /= (double)p->sizes[other];
-      seconds += 1.5 * (size - 1) / size * elements * 4 / p->pass->package.link_bandwidth_bytes_per_s + (size - 1) * p->pass->package.link_latency_s;
+      seconds += 1.5 * (size - 1) / size * elements * element_bytes / p->pass->package.link_bandwidth_bytes_per_s + (size - 1) * p->pass->package.link_latency_s;
     }
   return seconds;
 }
@@ -392,12 +394,13 @@ static void partition_op(partition *p, const hct_flow_op *op) {
   resolve_result(p, op, by_strategy);
 }
 
-/* (p, g, states..., settings, step): all but the last two lie as the parameter does. */
+/* (p, g, states..., settings, step): all but the last two lie as the parameter does, or as its copy. */
 static void partition_update(partition *p, const hct_flow_op *op) {
   p->builder.before = op->op;
-  size_t param = op->operands[0];
-  hct_layout layout = p->now[param].layout;
-  p->assigned[param] = true;
+  size_t param = op->operands[0], read = hct_flow_copy_of(&p->flow, param);
+  hct_layout layout = p->now[read].layout;
+  p->now[param].layout = layout;
+  p->assigned[param] = p->assigned[read] = true;
   for (size_t k = 0; k < op->operand_count; k++) {
     bool scalar = k + 2 >= op->operand_count;
     hct_layout plain = partition_layout(&p->flow.values[op->operands[k]]);
@@ -405,6 +408,17 @@ static void partition_update(partition *p, const hct_flow_op *op) {
     use_operand(p, op, k, scalar ? &plain : &layout, false);
   }
   for (size_t k = 0; k < op->result_count; k++) set_result(p, op, k, &layout);
+  write_shardings(p, op);
+}
+
+/* The new copy of a parameter lies as the parameter does. */
+static bool copies_parameter(const partition *p, const hct_flow_op *op) {
+  size_t maker = strcmp(op->name, "map1") || strcmp(hct_op_str(op->op, "fn"), "mov") ? SIZE_MAX : p->flow.values[op->operands[0]].op;
+  return maker != SIZE_MAX && !strcmp(p->flow.ops[maker].name, "update");
+}
+
+static void partition_copy(partition *p, const hct_flow_op *op) {
+  set_result(p, op, 0, &p->now[op->operands[0]].layout);
   write_shardings(p, op);
 }
 
@@ -471,6 +485,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   mark_gradients(&p);
   for (size_t i = 0; i < p.flow.op_count; i++) {
     if (!strcmp(p.flow.ops[i].name, "update")) partition_update(&p, &p.flow.ops[i]);
+    else if (copies_parameter(&p, &p.flow.ops[i])) partition_copy(&p, &p.flow.ops[i]);
     else partition_op(&p, &p.flow.ops[i]);
   }
   partition_return(&p);

@@ -198,10 +198,11 @@ double partition_reshard_cost(const partition *p, size_t value, const hct_layout
   const hct_layout *at = &p->now[value].layout;
   if (is_constant(p, value)) return 0;
   double elements = (double)hct_layout_elements(wanted), seconds = 0, bandwidth = p->pass->package.link_bandwidth_bytes_per_s, latency = p->pass->package.link_latency_s;
+  double bytes = (double)hct_dtype_bytes(p->flow.values[value].shape.dtype);
   for (int axis = 1; axis < 3; axis++)
     if (partition_axis_factor(at, (hct_axis)axis) >= 0 && partition_axis_factor(wanted, (hct_axis)axis) >= 0) elements /= (double)p->sizes[axis];
   for (int axis = 1; axis < 3; axis++) {
-    double size = (double)p->sizes[axis], once = (size - 1) / size * elements * 4 / bandwidth + (size - 1) * latency;
+    double size = (double)p->sizes[axis], once = (size - 1) / size * elements * bytes / bandwidth + (size - 1) * latency;
     int now = partition_axis_factor(at, (hct_axis)axis), want = partition_axis_factor(wanted, (hct_axis)axis);
     if (at->partial_axes >> axis & 1) seconds += (wanted->partial_axes >> axis & 1) ? 0 : want >= 0 ? once : 2 * once;
     else if (now >= 0 && (now != want || (axis == HCT_AXIS_COL && column_in_the_way(at, wanted)))) seconds += once * 1.01;

@@ -68,6 +68,8 @@ void hct_function_set_result_attr(MlirOperation function, size_t index, const ch
   entry_set(function, "res_attrs", total, index, name, value);
 }
 
+bool hct_role_replaces(const char *role) { return !strcmp(role, "param") || !strcmp(role, "state") || !strcmp(role, "copy"); }
+
 /* Drops entries of arguments or results that no longer exist, adds empty ones for new ones. */
 static void entries_resize(MlirOperation function, const char *array, size_t total) {
   MlirContext context = mlirOperationGetContext(function);

@@ -90,6 +90,8 @@ MlirAttribute hct_function_arg_attr(MlirOperation function, size_t index, const 
 void hct_function_set_arg_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value);
 MlirAttribute hct_function_result_attr(MlirOperation function, size_t index, const char *name);
 void hct_function_set_result_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value);
+/* Whether a result of this role is the new value of the argument of its name and role: param, state, copy. */
+bool hct_role_replaces(const char *role);
 /* Recomputes the function type from its block arguments and the terminator's operands. */
 void hct_function_update_type(MlirOperation function);
 /* Erases unused PURE operations (ops.def), repeatedly. Number erased. */

@@ -217,6 +217,36 @@ static void check_collective(hct_verifier *v, MlirOperation op, const char *name
   if (!split_over(gathers ? &before : &after, axis)) hct_verify_refuse(v, op, "the %s is not split over %s", gathers ? "operand" : "result", axis);
 }
 
+/* ---- element types ---- */
+/* Which of an operator's values have a type in common: of ONE type; ALIKE, where float types may mix (each is computed with in f32 and
+ * rounded where it is stored); all f32. `first` operand on; comparisons give i1, and no others' types. */
+typedef enum type_rule { TYPES_FREE, TYPES_ONE, TYPES_ALIKE, TYPES_F32 } type_rule;
+static const struct { const char *name; type_rule rule; size_t first, operands; bool result; } type_rules[] = {
+    {"reshape", TYPES_ONE, 0, 1, true},      {"transpose", TYPES_ONE, 0, 1, true},     {"broadcast", TYPES_ONE, 0, 1, true},  {"slice", TYPES_ONE, 0, 1, true},
+    {"all_gather", TYPES_ONE, 0, 1, true},   {"reduce_scatter", TYPES_ONE, 0, 1, true}, {"all_reduce", TYPES_ONE, 0, 1, true}, {"shard_slice", TYPES_ONE, 0, 1, true},
+    {"contract", TYPES_ONE, 0, 2, false},    {"map2", TYPES_ALIKE, 0, 2, false},        {"select", TYPES_ALIKE, 1, 2, true},   {"concat", TYPES_ALIKE, 0, SIZE_MAX, true},
+    {"pad", TYPES_ALIKE, 0, 1, true},        {"reduce", TYPES_ALIKE, 0, 1, true},       {"softmax", TYPES_ALIKE, 0, 1, true},  {"softmax_grad", TYPES_ALIKE, 0, 2, true},
+    {"gather_rows", TYPES_ALIKE, 0, 1, true}, {"scatter_rows", TYPES_ALIKE, 0, 1, true}, {"pick", TYPES_ALIKE, 0, 1, true},     {"place", TYPES_ALIKE, 0, 1, true},
+    {"update", TYPES_F32, 0, SIZE_MAX, true},
+};
+
+static void check_type(hct_verifier *v, MlirOperation op, type_rule rule, const char *what, const hct_shape *shape, const hct_shape *with) {
+  bool floats = hct_dtype_is_float(shape->dtype) && hct_dtype_is_float(with->dtype), same = shape->dtype == with->dtype;
+  if (rule == TYPES_F32 && shape->dtype != HCT_F32) hct_verify_refuse(v, op, "%s (%s) is not f32, and the optimizer works in f32", what, shape_text(v, shape));
+  if (rule == TYPES_ONE && !same) hct_verify_refuse(v, op, "%s (%s) is not of the element type of operand 0 (%s)", what, shape_text(v, shape), shape_text(v, with));
+  if (rule == TYPES_ALIKE && !same && !floats) hct_verify_refuse(v, op, "%s (%s) is neither of the element type of the operand before (%s), nor are both floats", what, shape_text(v, shape), shape_text(v, with));
+}
+
+static void check_types(hct_verifier *v, MlirOperation op, const char *name, const hct_shape *operands, size_t count, const hct_shape *to) {
+  size_t row = 0;
+  while (row < HCT_COUNT(type_rules) && strcmp(type_rules[row].name, name)) row++;
+  if (row == HCT_COUNT(type_rules)) return;
+  size_t first = type_rules[row].first, end = type_rules[row].operands > count - first ? count : first + type_rules[row].operands;
+  for (size_t k = first; k < end; k++) check_type(v, op, type_rules[row].rule, hct_arena_printf(v->arena, "operand %zu", k), &operands[k], &operands[first]);
+  if (type_rules[row].result) check_type(v, op, type_rules[row].rule, "the result", to, &operands[first]);
+  if (!strcmp(name, "contract") && hct_dtype_is_float(operands[0].dtype) != hct_dtype_is_float(to->dtype)) check_type(v, op, TYPES_ALIKE, "the result", to, &operands[0]);
+}
+
 enum { MAX_OPERANDS = 64 };
 
 /* Static tensors, whose elements can be counted. */
@@ -262,4 +292,5 @@ void hct_verify_graph_op(hct_verifier *v, MlirOperation op) {
   else if (!strcmp(name, "constant")) check_constant(v, op);
   else if (!strcmp(name, "update")) check_update(v, op, operands, count);
   else check_collective(v, op, name, a, &to);
+  if (v->status == HCT_OK) check_types(v, op, name, operands, count, &to);
 }

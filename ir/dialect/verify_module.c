@@ -2,6 +2,7 @@
 
 #include "ir/dialect/data.h"
 #include "ir/dialect/verify.h"
+#include "ir/isa/image.h"
 
 bool hct_verify_layout(hct_verifier *v, MlirOperation op, const char *what, const char *text, const hct_shape *shape, hct_layout *out_layout) {
   if (!hct_layout_parse(text, out_layout)) {
@@ -59,7 +60,7 @@ static void check_module_attributes(hct_verifier *v, MlirOperation top) {
 
 /* ---- the function ---- */
 static bool check_role(const char *role, bool argument) {
-  static const char *const arguments[] = {"input", "param", "state", "setting"}, *const results[] = {"output", "loss", "param", "state", "gradient"};
+  static const char *const arguments[] = {"input", "param", "state", "setting", "copy"}, *const results[] = {"output", "loss", "param", "state", "gradient", "copy"};
   for (size_t i = 0; i < (argument ? HCT_COUNT(arguments) : HCT_COUNT(results)); i++)
     if (!strcmp(role, argument ? arguments[i] : results[i])) return true;
   return false;
@@ -89,8 +90,10 @@ static void check_data(hct_verifier *v, MlirOperation function, size_t index, Ml
   if (hct_attr_text(data)) {
     hct_data_reference reference;
     hct_shape shape;
-    int64_t bytes = hct_value_shape(value, &shape) ? hct_shape_elements(&shape) * (int64_t)hct_dtype_bytes(shape.dtype) : 0;
-    if (!hct_data_reference_parse(v->arena, hct_attr_text(data), &reference) || reference.bytes != bytes)
+    hct_dtype from;
+    bool known = hct_value_shape(value, &shape);
+    int64_t elements = known ? hct_shape_elements(&shape) : 0, bytes = known ? elements * (int64_t)hct_dtype_bytes(shape.dtype) : 0;
+    if (!hct_data_reference_parse(v->arena, hct_attr_text(data), &reference) || !known || !hct_data_fits(shape.dtype, elements, reference.bytes, &from))
       hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data '%s' is no reference to data of %lld bytes", index, hct_attr_text(data), (long long)bytes);
     return;
   }
@@ -98,10 +101,10 @@ static void check_data(hct_verifier *v, MlirOperation function, size_t index, Ml
     hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data is neither a data reference nor elements of the argument's type", index);
 }
 
-/* A returned parameter or state is the new one of an argument. */
+/* A returned parameter, state or copy is the new one of an argument. */
 static void check_replaced(hct_verifier *v, MlirOperation function, MlirBlock body, size_t index, MlirValue value) {
   const char *name = entry_text(function, false, index, "hct.name"), *role = entry_text(function, false, index, "hct.role");
-  if (strcmp(role, "param") && strcmp(role, "state")) return;
+  if (!hct_role_replaces(role)) return;
   for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
     MlirValue argument = mlirBlockGetArgument(body, a);
     if (!strcmp(entry_text(function, true, (size_t)a, "hct.name"), name) && !strcmp(entry_text(function, true, (size_t)a, "hct.role"), role) &&

@@ -89,6 +89,25 @@ static void check_numbers(hct_verifier *v, MlirOperation op) {
     hct_verify_refuse(v, op, "factor %lld is none of the %u of the buffer", (long long)factor, layout.factor_count);
 }
 
+/* ---- element types: messages, transfers and copies of parts convert nothing; a product's inputs are of one type ---- */
+static const char *dtype_of(MlirValue value) {
+  if (!mlirValueIsAOpResult(value)) return "";
+  MlirOperation maker = mlirOpResultGetOwner(value);
+  while (hct_op_is(maker, "hct_tile.alias") && mlirValueIsAOpResult(hct_op_operand(maker, 0))) maker = mlirOpResultGetOwner(hct_op_operand(maker, 0));
+  return hct_op_str_or(maker, "dtype", "");
+}
+
+static void check_types(hct_verifier *v, MlirOperation op, const char *name) {
+  static const struct { const char *name; size_t first, second; } alike[] = {{"load", 0, 1}, {"store", 0, 1}, {"copy_part", 0, 1}, {"matmul", 1, 2}};
+  for (size_t i = 0; i < HCT_COUNT(alike); i++) {
+    if (strcmp(alike[i].name, name)) continue;
+    const char *a = dtype_of(hct_op_operand(op, alike[i].first)), *b = dtype_of(hct_op_operand(op, alike[i].second));
+    if (strcmp(a, b)) hct_verify_refuse(v, op, "operand %zu is of %s, operand %zu of %s", alike[i].first, a, alike[i].second, b);
+  }
+  for (size_t k = 0; !strcmp(name, "update") && k < (size_t)mlirOperationGetNumOperands(op); k++)
+    if (strcmp(dtype_of(hct_op_operand(op, k)), "f32")) hct_verify_refuse(v, op, "operand %zu is of %s, and the optimizer works in f32", k, dtype_of(hct_op_operand(op, k)));
+}
+
 /* ---- nests: loops, and for each operand how they and fixed indices walk its factors ---- */
 static bool entries_read(MlirAttribute all, size_t operand, int64_t *out_values, size_t capacity, size_t *out_count) {
   if (!mlirAttributeIsAArray(all) || mlirArrayAttrGetNumElements(all) <= (intptr_t)operand) return false;
@@ -144,5 +163,6 @@ void hct_verify_tile_op(hct_verifier *v, MlirOperation op) {
     hct_verify_refuse(v, op, "the result is no %s", type);
   check_words(v, op, name);
   check_numbers(v, op);
+  if (v->status == HCT_OK) check_types(v, op, name);
   if (v->status == HCT_OK && hct_op_has(op, "loops")) check_nest(v, op);
 }

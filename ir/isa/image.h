@@ -19,6 +19,7 @@ typedef enum hct_role {
   HCT_ROLE_OUTPUT = 7,  /* kept model output */
   HCT_ROLE_GRADIENT = 8,/* named after its initializer; user writes grad:NAME */
   HCT_ROLE_SPILL = 9,   /* activations between fusion groups */
+  HCT_ROLE_COPY = 10,   /* of the parameter of its name, in the storage type of --dtype: made by the loader, then by each update */
 } hct_role;
 const char *hct_role_name(hct_role role);
 bool hct_role_parse(const char *name, hct_role *out_role);
@@ -31,12 +32,16 @@ typedef struct hct_tensor {
   int64_t dram_offset;   /* byte offset in each die's DRAM region, the same on all dies */
   int64_t tile_bytes;    /* bytes reserved there, the largest over dies (all micro-batches) */
   int64_t micro_batch_stride; /* bytes from one micro-batch's tile to the next when layout uses time, else 0 */
-  /* initial contents of PARAM and CONSTANT: inline bytes (row-major, global order), or a range of a file */
+  /* initial contents of PARAM and CONSTANT: inline bytes (row-major, global order), or a range of a file; of the tensor's type, or
+   * f32 where that is bf16 or f16: the loader rounds */
   const uint8_t *data;   /* NULL when external or none */
   size_t data_bytes;
   const char *data_file; /* relative to the image's folder; NULL when inline or none */
   uint64_t data_offset, data_checksum;
 } hct_tensor;
+
+/* Whether `bytes` of initial contents are those of a tensor of so many elements, and of which type they are. */
+bool hct_data_fits(hct_dtype tensor, int64_t elements, int64_t bytes, hct_dtype *out_data);
 
 /* Where an instruction comes from, for reports and faults. */
 typedef struct hct_source {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const char *const role_names[] = {"", "input", "param", "state", "setting", "constant", "loss", "output", "gradient", "spill"};
+static const char *const role_names[] = {"", "input", "param", "state", "setting", "constant", "loss", "output", "gradient", "spill", "copy"};
 
 const char *hct_role_name(hct_role role) { return (size_t)role < HCT_COUNT(role_names) ? role_names[role] : "?"; }
 
@@ -10,6 +10,12 @@ bool hct_role_parse(const char *name, hct_role *out_role) {
   for (size_t i = 1; i < HCT_COUNT(role_names); i++)
     if (!strcmp(role_names[i], name)) return *out_role = (hct_role)i, true;
   return false;
+}
+
+bool hct_data_fits(hct_dtype tensor, int64_t elements, int64_t bytes, hct_dtype *out_data) {
+  bool same = bytes == elements * (int64_t)hct_dtype_bytes(tensor), wider = hct_dtype_is_half(tensor) && bytes == elements * (int64_t)hct_dtype_bytes(HCT_F32);
+  if (same || wider) *out_data = same ? tensor : HCT_F32;
+  return same || wider;
 }
 
 const char *hct_image_meta(const hct_image *image, const char *key) {
@@ -130,7 +136,8 @@ static bool hex_read(hct_json_reader *r, const char *text, hct_tensor *t) {
 static bool data_read(hct_json_reader *r, json_t *row, hct_tensor *t) {
   int64_t bytes, offset;
   if (!json_object_get(row, "bytes")) return true;
-  if (!integer_get(row, "bytes", 0, HCT_MAX_TENSOR_BYTES, &bytes) || bytes != hct_layout_elements(&t->layout) * (int64_t)hct_dtype_bytes(t->dtype)) return false;
+  hct_dtype unused;
+  if (!integer_get(row, "bytes", 0, HCT_MAX_TENSOR_BYTES, &bytes) || !hct_data_fits(t->dtype, hct_layout_elements(&t->layout), bytes, &unused)) return false;
   t->data_bytes = (size_t)bytes;
   json_t *hex = json_object_get(row, "hex");
   if (hex) return json_is_string(hex) && hex_read(r, json_string_value(hex), t);

@@ -31,6 +31,13 @@ void hct_arena_destroy(hct_arena *arena) {
   free(arena);
 }
 
+void hct_arena_adopt(hct_arena *arena, hct_arena *from) {
+  arena_block **end = &arena->blocks;
+  while (*end) end = &(*end)->next;
+  *end = from->blocks;
+  free(from);
+}
+
 static arena_block *block_add(hct_arena *arena, size_t bytes) {
   size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
   arena_block *block = calloc(1, sizeof *block + capacity);

@@ -63,3 +63,6 @@ bool hct_dtype_parse(const char *name, hct_dtype *out_dtype) {
   }
   return false;
 }
+
+bool hct_dtype_is_half(hct_dtype dtype) { return dtype == HCT_BF16 || dtype == HCT_F16; }
+bool hct_dtype_is_float(hct_dtype dtype) { return dtype == HCT_F32 || dtype == HCT_F64 || hct_dtype_is_half(dtype); }

@@ -83,6 +83,7 @@ void hct_hint(hct_diags *diags, const char *fmt, ...) HCT_PRINTF(2, 3);
 typedef struct hct_arena hct_arena;
 hct_arena *hct_arena_create(void);
 void hct_arena_destroy(hct_arena *arena);
+void hct_arena_adopt(hct_arena *arena, hct_arena *from); /* all that is in `from`, which is gone, lives as long as `arena` */
 void *hct_arena_alloc(hct_arena *arena, size_t bytes);
 void *hct_arena_array(hct_arena *arena, size_t count, size_t element_bytes); /* overflow-checked */
 char *hct_arena_strdup(hct_arena *arena, const char *text);
@@ -141,6 +142,13 @@ typedef enum hct_dtype {
 size_t hct_dtype_bytes(hct_dtype dtype);     /* 0 for an unknown code */
 const char *hct_dtype_name(hct_dtype dtype); /* "f32" */
 bool hct_dtype_parse(const char *name, hct_dtype *out_dtype);
+bool hct_dtype_is_float(hct_dtype dtype);
+bool hct_dtype_is_half(hct_dtype dtype); /* bf16 or f16: two bytes, computed with in f32 */
+/* IEEE 754: to nearest, ties to even; too large is infinite; NaN stays NaN. */
+uint16_t hct_bf16_of_f32(float value);
+uint16_t hct_f16_of_f32(float value);
+float hct_f32_of_bf16(uint16_t bits);
+float hct_f32_of_f16(uint16_t bits);
 
 /* ---- files ---- */
 typedef struct hct_file { /* a file mapped read-only */

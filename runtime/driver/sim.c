@@ -193,6 +193,16 @@ static hct_status outputs_check(sim_job *job) {
   return HCT_OK;
 }
 
+/* A .npy file has no bf16; every bf16 is an f32. */
+static void array_widen(sim_job *job, hct_array *array) {
+  size_t count = array->bytes / sizeof(uint16_t);
+  float *wide = HCT_NEW_ARRAY(job->arena, float, count + 1);
+  for (size_t i = 0; i < count; i++) wide[i] = (float)exec_load(array->dtype, array->data + i * sizeof(uint16_t));
+  array->dtype = HCT_F32;
+  array->bytes = count * sizeof *wide;
+  array->data = (const uint8_t *)wide;
+}
+
 static hct_status outputs_write(sim_job *job) {
   for (size_t i = 0; i < job->outputs.count; i++) {
     const hct_tensor *tensor = job->outputs.items[i].tensor;
@@ -200,6 +210,7 @@ static hct_status outputs_write(sim_job *job) {
     uint8_t *data = hct_arena_alloc(job->arena, array.bytes + 1);
     if (!hct_loader_assemble(&job->image, job->memories, tensor, data)) return hct_error(job->diags, HCT_E_FAULT, (hct_loc){.file = job->program}, "copies of '%s' on different dies differ", tensor->name);
     array.data = data;
+    if (tensor->dtype == HCT_BF16) array_widen(job, &array);
     HCT_TRY(hct_array_write_npy(job->diags, &array, job->outputs.items[i].file));
   }
   return HCT_OK;

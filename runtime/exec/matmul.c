@@ -1,6 +1,7 @@
 /* c[m,n] (+)= sum over k of a[m,k] b[k,n]. BLIS takes any row and column strides, so no operand is packed here; small products, where
  * its set-up would cost more than the work, sum in double and round once an instruction; large ones sum in f32. */
 #include <blis.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/exec/exec.h"
@@ -39,22 +40,42 @@ static void matmul_large(exec_frame *frame) {
             (float *)(void *)b->data, b->stride[2] / 4, b->stride[1] / 4, &beta, (float *)(void *)c->data, c->stride[0] / 4, c->stride[1] / 4);
 }
 
-/* Other element types: f32 accumulation, rounded once. */
-static void matmul_any(exec_frame *frame) {
-  const exec_operand *c = &frame->view[0], *a = &frame->view[1], *b = &frame->view[2];
-  for (int64_t m = 0; m < frame->shape[0]; m++)
-    for (int64_t n = 0; n < frame->shape[1]; n++) {
-      uint8_t *to = c->data + m * c->stride[0] + n * c->stride[1];
-      float sum = frame->instr->accumulate ? (float)exec_load(c->dtype, to) : 0.0f;
-      for (int64_t k = 0; k < frame->shape[2]; k++)
-        sum += (float)exec_load(a->dtype, a->data + m * a->stride[0] + k * a->stride[2]) * (float)exec_load(b->dtype, b->data + k * b->stride[2] + n * b->stride[1]);
-      exec_store(c->dtype, to, (double)sum);
-    }
+/* rows x cols elements of an operand, along its loops `outer` and `inner`, as dense f32. */
+static float *unpack(const exec_operand *from, int outer, int64_t rows, int inner, int64_t cols) {
+  float *dense = malloc(((size_t)rows * (size_t)cols + 1) * sizeof *dense);
+  HCT_BUG_ON(!dense, "out of memory");
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < cols; j++) dense[i * cols + j] = (float)exec_load(from->dtype, from->data + i * from->stride[outer] + j * from->stride[inner]);
+  return dense;
+}
+
+static exec_operand dense_operand(float *data, int outer, int inner, int64_t cols) {
+  exec_operand operand = {.data = (uint8_t *)data, .dtype = HCT_F32};
+  operand.stride[outer] = cols * 4;
+  operand.stride[inner] = 4;
+  return operand;
+}
+
+static void matmul_f32(exec_frame *frame) {
+  if (frame->shape[0] * frame->shape[1] * frame->shape[2] <= SMALL_MACS) matmul_small(frame);
+  else matmul_large(frame);
+}
+
+/* Other element types: as f32, accumulated in f32, and the result rounded once. */
+static void matmul_converted(exec_frame *frame) {
+  exec_operand *c = &frame->view[0], *a = &frame->view[1], *b = &frame->view[2], result = *c;
+  int64_t M = frame->shape[0], N = frame->shape[1], K = frame->shape[2];
+  float *dense[3] = {NULL};
+  if (!plain_f32(a)) *a = dense_operand(dense[1] = unpack(a, 0, M, 2, K), 0, 2, K);
+  if (!plain_f32(b)) *b = dense_operand(dense[2] = unpack(b, 2, K, 1, N), 2, 1, N);
+  if (!plain_f32(c)) *c = dense_operand(dense[0] = unpack(c, 0, M, 1, N), 0, 1, N);
+  matmul_f32(frame);
+  for (int64_t i = 0; dense[0] && i < M * N; i++) exec_store(result.dtype, result.data + i / N * result.stride[0] + i % N * result.stride[1], (double)dense[0][i]);
+  for (int k = 0; k < 3; k++) free(dense[k]);
 }
 
 bool exec_matmul(exec_frame *frame) {
-  if (!plain_f32(&frame->view[0]) || !plain_f32(&frame->view[1]) || !plain_f32(&frame->view[2])) matmul_any(frame);
-  else if (frame->shape[0] * frame->shape[1] * frame->shape[2] <= SMALL_MACS) matmul_small(frame);
-  else matmul_large(frame);
+  if (plain_f32(&frame->view[0]) && plain_f32(&frame->view[1]) && plain_f32(&frame->view[2])) matmul_f32(frame);
+  else matmul_converted(frame);
   return true;
 }

@@ -11,12 +11,8 @@ bool exec_softmax(exec_frame *frame) {
   for (int64_t r = 0; r < frame->shape[0]; r++) {
     double highest = -INFINITY, sum = 0;
     for (int64_t c = 0; c < frame->shape[1]; c++) highest = fmax(highest, at2(a, r, c));
-    for (int64_t c = 0; c < frame->shape[1]; c++) {
-      double e = (double)expf((float)(at2(a, r, c) - highest));
-      sum += e;
-      put2(d, r, c, e);
-    }
-    for (int64_t c = 0; c < frame->shape[1]; c++) put2(d, r, c, at2(d, r, c) / sum);
+    for (int64_t c = 0; c < frame->shape[1]; c++) sum += (double)expf((float)(at2(a, r, c) - highest));
+    for (int64_t c = 0; c < frame->shape[1]; c++) put2(d, r, c, (double)expf((float)(at2(a, r, c) - highest)) / sum); /* rounded once, whatever d's type */
   }
   return true;
 }

@@ -64,6 +64,29 @@ hct_array hct_tensor_shape(const hct_tensor *tensor) {
   return array;
 }
 
+/* Initial contents, and those of the parameter's copy: rounded where they are wider than the tensor's type. */
+static void place_initial(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const hct_tensor *source, const uint8_t *data) {
+  hct_dtype from;
+  int64_t elements = hct_layout_elements(&source->layout);
+  HCT_BUG_ON(!hct_data_fits(source->dtype, elements, (int64_t)source->data_bytes, &from), "data of '%s'", source->name);
+  if (from == tensor->dtype) {
+    hct_loader_place(image, memories, tensor, data);
+    return;
+  }
+  size_t size = hct_dtype_bytes(tensor->dtype), wide = hct_dtype_bytes(from);
+  uint8_t *rounded = malloc((size_t)elements * size + 1);
+  HCT_BUG_ON(!rounded, "out of memory");
+  for (int64_t i = 0; i < elements; i++) exec_store(tensor->dtype, rounded + (size_t)i * size, exec_load(from, data + (size_t)i * wide));
+  hct_loader_place(image, memories, tensor, rounded);
+  free(rounded);
+}
+
+static void place_data(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const uint8_t *data) {
+  place_initial(image, memories, tensor, tensor, data);
+  const hct_tensor *copy = tensor->role == HCT_ROLE_PARAM ? hct_image_tensor(image, HCT_ROLE_COPY, tensor->name) : NULL;
+  if (copy) place_initial(image, memories, copy, tensor, data);
+}
+
 static hct_status place_external(hct_diags *diags, hct_arena *arena, const hct_image *image, const char *image_path, hct_memory *memories, const hct_tensor *tensor) {
   const char *path = hct_path_join(arena, hct_path_folder(arena, image_path), tensor->data_file);
   hct_loc loc = {.file = path};
@@ -74,7 +97,7 @@ static hct_status place_external(hct_diags *diags, hct_arena *arena, const hct_i
       status = hct_error(diags, HCT_E_INPUT, loc, "it has no %zu bytes at %llu for '%s'", tensor->data_bytes, (unsigned long long)tensor->data_offset, tensor->name);
     else if (hct_checksum(file.data + tensor->data_offset, tensor->data_bytes) != tensor->data_checksum)
       status = hct_error(diags, HCT_E_INPUT, loc, "the data of '%s' has changed since the program was compiled", tensor->name);
-    else hct_loader_place(image, memories, tensor, file.data + tensor->data_offset);
+    else place_data(image, memories, tensor, file.data + tensor->data_offset);
     hct_file_unmap(&file);
   }
   if (status == HCT_OK) return HCT_OK;
@@ -110,7 +133,7 @@ hct_status hct_loader_create(hct_diags *diags, hct_arena *arena, const hct_image
   }
   for (size_t i = 0; i < image->tensor_count; i++) {
     const hct_tensor *tensor = &image->tensors[i];
-    if (tensor->data) hct_loader_place(image, memories, tensor, tensor->data);
+    if (tensor->data) place_data(image, memories, tensor, tensor->data);
     else if (tensor->data_file) HCT_TRY(place_external(diags, arena, image, image_path, memories, tensor));
   }
   return HCT_OK;

@@ -20,6 +20,12 @@ static double meta_number(const hct_image *image, const char *key) {
   return text ? strtod(text, NULL) : 0;
 }
 
+/* Whether the program's products are of f32 inputs, by its --dtype. */
+static bool is_f32(const hct_image *image) {
+  const char *dtype = hct_image_meta(image, "dtype");
+  return !dtype || !strcmp(dtype, hct_dtype_name(HCT_F32));
+}
+
 static totals totals_make(const hct_report_input *in) {
   totals t = {0};
   const hct_package *p = in->package;
@@ -30,7 +36,7 @@ static totals totals_make(const hct_report_input *in) {
   }
   double dies = (double)in->stats->die_count;
   t.model_flops = meta_number(in->image, "model_flops");
-  t.peak_macs_per_s = (double)(p->mxu_arrays * p->mxu_rows * p->mxu_cols) * p->mxu_f32_rate * p->clock_hz * dies;
+  t.peak_macs_per_s = (double)(p->mxu_arrays * p->mxu_rows * p->mxu_cols) * (is_f32(in->image) ? p->mxu_f32_rate : 1) * p->clock_hz * dies;
   t.mac_j = (double)t.all.macs_f32 * p->mac_f32_j + (double)(t.all.macs - t.all.macs_f32) * p->mac_bf16_j;
   t.vector_j = (double)t.all.vector_ops * p->vector_op_j;
   t.sram_j = (double)t.all.sram_bytes * p->sram_j_per_byte;

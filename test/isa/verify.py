@@ -18,7 +18,7 @@ def run(*args):
 
 model, image = WORK / "m.onnx", WORK / "m.hct"
 assert run(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=16", "--heads=2", "--vocab=16", "--seq=4", "--batch=4", "-o", model).returncode == 0
-assert run(BIN / "hecaton-compile", model, "-o", image, "--package=hecaton-2x2", "--micro-batch=2").returncode == 0
+assert run(BIN / "hecaton-compile", model, "-o", image, "--package=hecaton-2x2", "--micro-batch=2", "--overlap=none").returncode == 0
 accepted = run(BIN / "hecaton-objdump", "--verify", image)
 assert accepted.returncode == 0, accepted.stderr
 lines = run(BIN / "hecaton-objdump", "--text", image).stdout.splitlines()

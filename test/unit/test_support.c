@@ -78,7 +78,18 @@ static void test_paths(void) {
   hct_diags_destroy(diags);
 }
 
+static void test_arena_adopts_what_another_holds(void) {
+  hct_arena *arena = hct_arena_create(), *other = hct_arena_create();
+  char *kept = hct_arena_strdup(other, "kept"), *large = hct_arena_alloc(other, 1 << 20);
+  hct_arena_adopt(arena, other);
+  large[(1 << 20) - 1] = 7;
+  CHECK(!strcmp(kept, "kept") && !strcmp(hct_arena_strdup(arena, "more"), "more"));
+  hct_arena_adopt(arena, hct_arena_create());
+  hct_arena_destroy(arena);
+}
+
 int main(void) {
+  test_arena_adopts_what_another_holds();
   test_paths();
   test_progress();
   test_processes();
