@@ -151,14 +151,16 @@ static void mark_cuts(partition *p) {
 }
 
 /* ---- one operator ---- */
+/* Of the whole batch. A loop that time cuts has a micro-batch's samples at once: more dies than those have no part of them. */
 static double compute_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
   const hct_package *package = &p->pass->package;
   double work = 1;
   for (int l = 0; l < rule->label_count; l++) {
-    int64_t extent = rule->labels[l].size;
+    bool timed = axis_label[HCT_AXIS_TIME] == l;
+    int64_t extent = timed ? p->micro_batch : rule->labels[l].size;
     for (int axis = 1; axis < 3; axis++)
       if (axis_label[axis] == l) extent = (extent + p->sizes[axis] - 1) / p->sizes[axis]; /* by one axis, then by the other */
-    work *= (double)extent;
+    work *= timed ? (double)extent * (double)rule->labels[l].size / (double)p->micro_batch : (double)extent;
   }
   double mxu = (double)(package->mxu_arrays * package->mxu_rows * package->mxu_cols) * (p->flow.values[op->operands[0]].shape.dtype == HCT_F32 ? package->mxu_f32_rate : 1);
   double rate = !strcmp(op->name, "contract") ? mxu : (double)package->vpu_lanes;
@@ -169,6 +171,36 @@ static bool has_partial(const partition *p, size_t value) { return (p->now[value
 
 static bool free_param(const partition *p, size_t value) { return strategy_is_param(p, value) && !p->assigned[value]; }
 
+static bool same_shape(const hct_shape *a, const hct_shape *b) { return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0; }
+
+/* Whether the factor's dimension must be whole at the operator that reads the value, elementwise ones passed by: a softmax' rows. */
+static bool wanted_whole(const partition *p, size_t value, int factor) {
+  const hct_flow_value *v = &p->flow.values[value];
+  for (int steps = 0; steps < 16 && p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX; steps++) {
+    const hct_flow_op *user = &p->flow.ops[p->flow.only_user[value]];
+    if (!strncmp(user->name, "softmax", strlen("softmax"))) { /* its gradient, too */
+      size_t axis = (size_t)hct_op_i64(user->op, "axis"), first = hct_flow_factor_at(v, axis), count = v->dims[axis].count;
+      return (size_t)factor >= first && (size_t)factor < first + count;
+    }
+    if ((strncmp(user->name, "map", 3) && strcmp(user->name, "select")) || !same_shape(&p->flow.values[user->results[0]].shape, &v->shape)) return false;
+    value = user->results[0];
+  }
+  return false;
+}
+
+/* What it takes to make splits whole again that the value's reader cannot have. */
+static double undo_seconds(const partition *p, size_t value, const hct_layout *layout) {
+  double seconds = 0;
+  for (int axis = 1; axis < 3; axis++) {
+    int factor = partition_axis_factor(layout, (hct_axis)axis);
+    if (factor < 0 || !wanted_whole(p, value, factor)) continue;
+    double size = (double)p->sizes[axis], elements = (double)hct_layout_elements(layout);
+    if (partition_axis_factor(layout, axis == 1 ? HCT_AXIS_COL : HCT_AXIS_ROW) >= 0) elements /= (double)p->sizes[3 - axis];
+    seconds += (size - 1) / size * elements * (double)hct_dtype_bytes(p->flow.values[value].shape.dtype) / p->pass->package.link_bandwidth_bytes_per_s;
+  }
+  return seconds;
+}
+
 static double assignment_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
   double seconds = compute_seconds(p, op, rule, axis_label);
   for (size_t k = 0; k < op->operand_count; k++) {
@@ -177,6 +209,7 @@ static double assignment_seconds(const partition *p, const hct_flow_op *op, cons
     seconds += partition_reshard_cost(p, op->operands[k], &wanted);
   }
   hct_layout result = partition_under(&p->flow.values[op->results[0]], rule, rule->result, axis_label, true);
+  seconds += undo_seconds(p, op->results[0], &result);
   double element_bytes = (double)hct_dtype_bytes(p->flow.values[op->results[0]].shape.dtype);
   for (int axis = 1; axis < 3; axis++)
     if (result.partial_axes >> axis & 1) {
@@ -226,8 +259,6 @@ static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_
 }
 
 /* ---- operators that make much of little: the loss' one-hot gradient ---- */
-static bool same_shape(const hct_shape *a, const hct_shape *b) { return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0; }
-
 /* A value of this shape that has its place by now: `value`, or what it is made from elementwise. SIZE_MAX: none. */
 static size_t placed_like(const partition *p, size_t value, const hct_shape *shape, size_t before) {
   for (int steps = 0; steps < 8; steps++) {
