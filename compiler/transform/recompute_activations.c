@@ -233,7 +233,7 @@ static void say(recompute *r, recompute_mode mode) {
 }
 
 static hct_status read_options(recompute *r, recompute_mode *out_mode) {
-  const char *name = hct_pass_option(r->pass, "recompute", "none"), *micro_batch = hct_pass_option(r->pass, "micro-batch", "auto");
+  const char *name = hct_pass_option(r->pass, "recompute", "auto"), *micro_batch = hct_pass_option(r->pass, "micro-batch", "auto");
   int64_t size, batch = partition_batch(&r->flow);
   r->costs = (recompute_costs){.package = &r->pass->package, .flow = &r->flow, .micro_batches = 1};
   if (hct_parse_i64(micro_batch, &size) && size >= 1 && size < batch) r->costs.micro_batches = (batch + size - 1) / size;
