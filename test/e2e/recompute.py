@@ -61,6 +61,13 @@ def check_sizes(side, batch, seq, hidden, heads, kv_heads, ffn, vocab, layers):
     assert none["program"]["recompute"] == "none" and again["program"]["recompute"] == "all"
 
 
+def check_frozen():
+    """A table that is only looked up: its rows are compulsory once, and not once more where the lookup is made again."""
+    model("tinyllama-1.1b", layers=1, hidden=32, heads=4, kv_heads=4, ffn=32, vocab=1000, seq=8, batch=4)
+    none, again = (report("--mesh=1x1", "--micro-batch=2", "--frozen=embed.weight", f"--recompute={how}")[0]["traffic"]["dram_compulsory_bytes"] for how in ("none", "all"))
+    assert none == again, f"compulsory bytes {none}, computed again {again}"
+
+
 def check_choice():
     model("gpt2", layers=2, hidden=64, heads=4, vocab=96, seq=32, batch=8)
     none, auto = (report("--micro-batch=4", f"--recompute={how}")[0] for how in ("none", "auto"))
@@ -71,4 +78,5 @@ def check_choice():
 check_sizes(1, 8, 16, 64, 4, 2, 96, 128, 1)
 check_sizes(2, 8, 16, 64, 4, 2, 96, 128, 2)
 check_sizes(2, 16, 8, 32, 8, 8, 64, 48, 3)
+check_frozen()
 check_choice()
