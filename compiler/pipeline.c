@@ -50,12 +50,17 @@ static hct_status pass_run(hct_pass_context *context, MlirModule module, const p
   return HCT_OK;
 }
 
-hct_status hct_pipeline_run(hct_pass_context *pass, MlirModule module, hct_level level) {
+/* Index of the first pass that was not run. */
+static size_t pass_next(MlirModule module) {
   const char *done = hct_op_str_or(mlirModuleGetOperation(module), "hct.done", "");
   size_t next = 0;
   for (size_t i = 0; i < HCT_COUNT(passes); i++)
     if (!strcmp(passes[i].flag, done)) next = i + 1;
-  for (; next < HCT_COUNT(passes) && passes[next].level <= level; next++) HCT_TRY(pass_run(pass, module, &passes[next]));
+  return next;
+}
+
+hct_status hct_pipeline_run(hct_pass_context *pass, MlirModule module, hct_level level) {
+  for (size_t next = pass_next(module); next < HCT_COUNT(passes) && passes[next].level <= level; next++) HCT_TRY(pass_run(pass, module, &passes[next]));
   return HCT_OK;
 }
 
@@ -66,6 +71,14 @@ static const pipeline_pass *pass_find(const char *flag) {
 }
 
 bool hct_pipeline_has_pass(const char *flag) { return pass_find(flag) != NULL; }
+
+hct_status hct_pipeline_run_before(hct_pass_context *pass, MlirModule module, const char *flag) {
+  HCT_BUG_ON(!pass_find(flag), "there is no pass '%s'", flag);
+  for (size_t next = pass_next(module); &passes[next] < pass_find(flag); next++) HCT_TRY(pass_run(pass, module, &passes[next]));
+  return HCT_OK;
+}
+
+bool hct_pipeline_has_run(MlirModule module, const char *flag) { return pass_find(flag) < &passes[pass_next(module)]; }
 
 hct_status hct_pipeline_run_pass(hct_pass_context *pass, MlirModule module, const char *flag) {
   HCT_BUG_ON(!pass_find(flag), "there is no pass '%s'", flag);

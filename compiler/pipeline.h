@@ -10,6 +10,9 @@ bool hct_level_parse(const char *name, hct_level *out_level);
 /* Runs the passes after `done` (a flag; NULL: from the first) up to `level` (tile at most), verifying after each. Options
  * print-ir-after=FLAG|all and time-passes print to standard error. The module attribute hct.done names the last pass run. */
 hct_status hct_pipeline_run(hct_pass_context *pass, MlirModule module, hct_level level);
+/* The passes that are left before this one, which must be there; whether it was run. */
+hct_status hct_pipeline_run_before(hct_pass_context *pass, MlirModule module, const char *flag);
+bool hct_pipeline_has_run(MlirModule module, const char *flag);
 /* One pass by flag, which must be there. */
 bool hct_pipeline_has_pass(const char *flag);
 hct_status hct_pipeline_run_pass(hct_pass_context *pass, MlirModule module, const char *flag);

@@ -96,7 +96,7 @@ static void meta_add(hct_arena *arena, meta_list *list, const char *key, const c
 
 static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *arena, double step_s, int64_t copies, hct_image *image) {
   static const struct { const char *key, *fallback; } options[] = {
-      {"strategy", "hecaton"}, {"schedule", "fused"}, {"overlap", "ring"}, {"objective", "time"}, {"recompute", "none"}, {"dtype", "f32"}, {"mode", "train"}, {"optimizer", "adamw"},
+      {"strategy", "hecaton"}, {"schedule", "fused"}, {"overlap", "ring"}, {"objective", "time"}, {"recompute", "auto"}, {"dtype", "f32"}, {"mode", "train"}, {"optimizer", "adamw"},
   };
   static const char *const figures[] = {"tokens_per_step", "parameters", "fallbacks", "model_flops", "dram_compulsory_bytes", "dram_relaxed_bytes"};
   meta_list list = {0};

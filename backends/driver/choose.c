@@ -3,11 +3,10 @@
 #include <string.h>
 
 #include "backends/chiplet/chiplet.h"
-#include "compiler/pipeline.h"
 #include "compiler/strategy/strategy.h"
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch;
+  const char *strategy, *orientation, *micro_batch, *recompute;
   bool fits;
   hct_estimate estimate;
 } candidate;
@@ -31,7 +30,7 @@ static int64_t batch_of(MlirModule module) {
 static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, const char *orientation, candidate_list *list) {
   bool any = is_auto(pass, "micro-batch", "auto");
   for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
-    candidate one = {.strategy = name, .orientation = orientation, .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
+    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
     HCT_PUSH(pass->arena, list, one);
     if (size <= 1 || !any) break;
   }
@@ -55,6 +54,13 @@ static hct_map *options_copy(hct_arena *arena, const hct_map *options) {
   return copy;
 }
 
+static void options_set(hct_map *options, hct_arena *arena, const candidate *c) {
+  hct_map_put(options, "strategy", hct_arena_strdup(arena, c->strategy));
+  hct_map_put(options, "orientation", hct_arena_strdup(arena, c->orientation));
+  hct_map_put(options, "micro-batch", hct_arena_strdup(arena, c->micro_batch));
+  hct_map_put(options, "recompute", hct_arena_strdup(arena, c->recompute));
+}
+
 /* Compiles a copy of the module up to its streams, silently. */
 static void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c) {
   hct_pass_context trial = *pass;
@@ -62,9 +68,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   trial.arena = hct_arena_create();
   trial.options = options_copy(trial.arena, pass->options);
   trial.streams_only = true;
-  hct_map_put(trial.options, "strategy", hct_arena_strdup(trial.arena, c->strategy));
-  hct_map_put(trial.options, "orientation", hct_arena_strdup(trial.arena, c->orientation));
-  hct_map_put(trial.options, "micro-batch", hct_arena_strdup(trial.arena, c->micro_batch));
+  options_set(trial.options, trial.arena, c);
   MlirModule copy = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   hct_image image;
   hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
@@ -87,10 +91,33 @@ static bool better(const candidate *a, const candidate *b) {
   return equal ? dram_bytes(a) < dram_bytes(b) : a->estimate.step_s < b->estimate.step_s;
 }
 
-hct_status hct_choose(hct_pass_context *pass, MlirModule module) {
+/* Recomputation takes SRAM in backward: where there is none for it, everything is stored. */
+static void candidate_try_both(const hct_pass_context *pass, MlirModule module, candidate *c) {
+  candidate_try(pass, module, c);
+  if (c->fits || strcmp(c->recompute, "auto")) return;
+  c->recompute = "none";
+  candidate_try(pass, module, c);
+  if (!c->fits) c->recompute = "auto";
+}
+
+static void compare_stored(hct_pass_context *pass, MlirModule module, candidate *best) {
+  const char *why = "does not fit in SRAM";
+  if (!strcmp(best->recompute, "auto")) {
+    candidate stored = *best;
+    stored.recompute = "none";
+    candidate_try(pass, module, &stored);
+    if (!stored.fits || !better(&stored, best)) return;
+    why = hct_arena_printf(pass->arena, "makes the step longer, %.4g s", best->estimate.step_s);
+    *best = stored;
+  }
+  hct_remark(pass->diags, (hct_loc){0}, "--recompute=auto: activations are stored, since computing some again %s", why);
+}
+
+static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
   bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
-  if (!any_strategy && !any_orientation && !is_auto(pass, "micro-batch", "auto")) return HCT_OK;
+  bool any_recompute = is_auto(pass, "recompute", "auto") && strcmp(hct_pass_option(pass, "mode", "train"), "infer");
+  if (!any_strategy && !any_orientation && !any_recompute && !is_auto(pass, "micro-batch", "auto")) return;
   candidate_list list = {0};
   const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
   for (const char *at = names; *at;) {
@@ -99,22 +126,30 @@ hct_status hct_choose(hct_pass_context *pass, MlirModule module) {
     at += length;
     at += strspn(at, ", ");
   }
-  const candidate *best = NULL;
+  candidate *best = NULL;
   for (size_t i = 0; i < list.count; i++) {
     hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list.count, candidate_name(pass, &list.items[i]));
-    candidate_try(pass, module, &list.items[i]);
+    candidate_try_both(pass, module, &list.items[i]);
     if (list.items[i].fits && (!best || better(&list.items[i], best))) best = &list.items[i];
   }
+  if (best && any_recompute) compare_stored(pass, module, best);
   /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
   const candidate *chosen = best ? best : &list.items[list.count - 1];
-  hct_map_put(pass->options, "strategy", hct_arena_strdup(pass->arena, chosen->strategy));
-  hct_map_put(pass->options, "orientation", hct_arena_strdup(pass->arena, chosen->orientation));
-  hct_map_put(pass->options, "micro-batch", hct_arena_strdup(pass->arena, chosen->micro_batch));
+  options_set(pass->options, pass->arena, chosen);
   if (best && list.count > 1) {
     hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %.4g s is predicted", candidate_name(pass, best), best->estimate.step_s);
     for (size_t i = 0; i < list.count; i++)
       if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s: %.4g s", candidate_name(pass, &list.items[i]), list.items[i].estimate.step_s);
       else if (!list.items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list.items[i]));
   }
+}
+
+hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
+  static const char first[] = "hct-recompute-activations"; /* that depends on a choice */
+  bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
+  if (level < HCT_LEVEL_GRAPH || host || hct_pipeline_has_run(module, first)) return HCT_OK;
+  HCT_TRY(hct_pipeline_run_before(pass, module, first));
+  choose(pass, module);
+  hct_pass_context_save(pass, module);
   return HCT_OK;
 }

@@ -96,7 +96,6 @@ static int options_read(compile_job *job, int argc, char **argv) {
 static hct_status refuse_missing(hct_pass_context *pass) {
   static const struct { const char *option, *value; } missing[] = {
       {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
-      {"recompute", "auto"}, {"recompute", "all"},
   };
   hct_status status = HCT_OK;
   for (size_t i = 0; i < HCT_COUNT(missing); i++) {
@@ -130,11 +129,7 @@ static hct_status compile(compile_job *job) {
   if (status == HCT_OK) {
     const char *base = strrchr(job->model, '/') ? strrchr(job->model, '/') + 1 : job->model;
     hct_op_set(mlirModuleGetOperation(module), "hct.model", hct_attr_str(pass->context, base));
-    bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
-    if (level > HCT_LEVEL_GRAPH && !host) {
-      status = hct_pipeline_run(pass, module, HCT_LEVEL_GRAPH);
-      if (status == HCT_OK) status = hct_choose(pass, module);
-    }
+    status = hct_choose(pass, module, level);
     hct_pass_context_save(pass, module);
     if (status == HCT_OK) status = hct_driver_emit(pass, module, level, job->output);
     mlirModuleDestroy(module);

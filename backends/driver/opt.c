@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/driver/choose.h"
 #include "backends/driver/driver.h"
 #include "backends/driver/expect.h"
 #include "backends/driver/output.h"
@@ -72,6 +73,7 @@ static hct_status module_run(const opt_job *job, hct_pass_context *pass, MlirMod
   HCT_TRY(hct_module_verify(pass->diags, module, NULL));
   HCT_TRY(hct_pass_context_restore(pass, module));
   for (size_t i = 0; i < job->flags.count; i++) HCT_TRY(hct_pipeline_run_pass(pass, module, job->flags.items[i]));
+  if (job->emit) HCT_TRY(hct_choose(pass, module, job->level));
   if (job->emit && job->level > HCT_LEVEL_TILE) return hct_driver_emit(pass, module, job->level, job->output);
   if (job->emit) HCT_TRY(hct_pipeline_run(pass, module, job->level));
   hct_module_print(module, out);

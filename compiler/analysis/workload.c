@@ -13,7 +13,7 @@ static int64_t rows_touched(const hct_flow *flow, size_t table) {
   for (size_t i = 0; i < flow->op_count; i++) {
     const hct_flow_op *op = &flow->ops[i];
     for (size_t k = 0; k < op->operand_count; k++) {
-      if (op->operands[k] != table) continue;
+      if (op->operands[k] != table || hct_op_has(op->op, "hct.recomputed")) continue;
       if (strcmp(op->name, "gather_rows") || k != 0) return -1;
       lookups += hct_shape_elements(&flow->values[op->operands[1]].shape);
     }

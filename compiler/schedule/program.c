@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static bool op_is_view(const char *name) {
+bool hct_dist_op_is_view(const char *name) {
   return !strcmp(name, "hct_graph.reshape") || !strcmp(name, "hct_graph.transpose") || !strcmp(name, "hct_graph.slice") ||
          !strcmp(name, "hct_graph.broadcast");
 }
@@ -76,7 +76,7 @@ static hct_status read_operations(hct_diags *diags, hct_dist_program *program, M
     op->name = hct_op_name(operations[i]);
     op->operand_count = (size_t)mlirOperationGetNumOperands(operations[i]);
     op->result_count = (size_t)mlirOperationGetNumResults(operations[i]);
-    op->view = op_is_view(op->name);
+    op->view = hct_dist_op_is_view(op->name);
     op->accumulate = !strcmp(op->name, "hct_graph.all_reduce") && !strcmp(hct_op_str(operations[i], "axis"), "t");
     read_operands(program, i, indices);
     HCT_TRY(read_results(diags, program, i, indices));

@@ -54,6 +54,7 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
  * Also decides which values cross stages through DRAM. Every operation but views and constants gets stage and when. */
 void hct_schedule_stages(hct_dist_program *program);
 
+bool hct_dist_op_is_view(const char *name); /* "hct_graph.reshape", transpose, slice, broadcast */
 /* The value that `value` is a view of, through reshape, transpose, slice and broadcast; itself when it is none. */
 size_t hct_dist_view_root(const hct_dist_program *program, size_t value);
 bool hct_dist_is_constant(const hct_dist_program *program, size_t value);

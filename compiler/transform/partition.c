@@ -14,8 +14,8 @@
 
 #include <string.h>
 
-static const char *arg_role(const partition *p, size_t arg) {
-  MlirAttribute role = hct_function_arg_attr(p->flow.function, arg, "hct.role");
+static const char *arg_role(const hct_flow *flow, size_t arg) {
+  MlirAttribute role = hct_function_arg_attr(flow->function, arg, "hct.role");
   return mlirAttributeIsNull(role) ? "" : hct_attr_text(role);
 }
 
@@ -35,13 +35,14 @@ static hct_status choose_strategy(partition *p) {
   return hct_error(p->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--strategy=%s: it must be one of %s", name, strategy_names(p->arena));
 }
 
+int64_t partition_batch(const hct_flow *flow) {
+  for (size_t a = 0; a < flow->arg_count; a++)
+    if (!strcmp(arg_role(flow, a), "input") && flow->values[a].shape.rank > 0) return flow->values[a].shape.dims[0];
+  return 1;
+}
+
 static hct_status choose_micro_batch(partition *p) {
-  p->batch = 1;
-  for (size_t a = 0; a < p->flow.arg_count; a++)
-    if (!strcmp(arg_role(p, a), "input") && p->flow.values[a].shape.rank > 0) {
-      p->batch = p->flow.values[a].shape.dims[0];
-      break;
-    }
+  p->batch = partition_batch(&p->flow);
   const char *text = hct_pass_option(p->pass, "micro-batch", "auto");
   p->micro_batch = p->batch;
   if (!strcmp(text, "auto")) return HCT_OK;
@@ -53,31 +54,29 @@ static hct_status choose_micro_batch(partition *p) {
   return HCT_OK;
 }
 
-static bool is_batched_input(const partition *p, size_t arg) {
-  const hct_flow_value *v = &p->flow.values[arg];
-  return !strcmp(arg_role(p, arg), "input") && v->shape.rank > 0 && v->shape.dims[0] == p->batch;
+static bool is_batched_input(const hct_flow *flow, size_t arg, int64_t batch) {
+  const hct_flow_value *v = &flow->values[arg];
+  return !strcmp(arg_role(flow, arg), "input") && v->shape.rank > 0 && v->shape.dims[0] == batch;
 }
 
-/* The first operator that mixes samples, or whose loops do not keep them apart: then the batch cannot be cut in time. NULL: none. */
-static const hct_flow_op *find_mixing(const partition *p) {
-  int *time = HCT_NEW_ARRAY(p->arena, int, p->flow.value_count); /* factor that time splits, plus one */
-  for (size_t a = 0; a < p->flow.arg_count; a++) time[a] = is_batched_input(p, a);
-  for (size_t i = 0; i < p->flow.op_count; i++) {
-    const hct_flow_op *op = &p->flow.ops[i];
+const hct_flow_op *partition_find_mixing(const hct_flow *flow, int64_t batch, int *out_time) {
+  for (size_t a = 0; a < flow->arg_count; a++) out_time[a] = is_batched_input(flow, a, batch);
+  for (size_t i = 0; i < flow->op_count; i++) {
+    const hct_flow_op *op = &flow->ops[i];
     op_rule rule;
     int label = -1;
-    bool timed = false, covered = op->result_count == 1 && partition_rule(&p->flow, op, &rule);
+    bool timed = false, covered = op->result_count == 1 && partition_rule(flow, op, &rule);
     for (size_t k = 0; k < op->operand_count; k++) {
-      if (!time[op->operands[k]]) continue;
-      int here = covered ? rule.operand[k][time[op->operands[k]] - 1] : -1;
-      bool unit = p->batch == 1; /* a batch of one sample has no loop */
+      if (!out_time[op->operands[k]]) continue;
+      int here = covered ? rule.operand[k][out_time[op->operands[k]] - 1] : -1;
+      bool unit = batch == 1; /* a batch of one sample has no loop */
       if (!covered || (here < 0 && !unit) || (timed && here != label)) return op;
       label = here, timed = true;
     }
     if (!timed || label < 0) continue;
     bool kept = false;
     for (int f = 0; f < HCT_MAX_FACTORS && !kept; f++)
-      if (rule.result[f] == label) time[op->results[0]] = f + 1, kept = true;
+      if (rule.result[f] == label) out_time[op->results[0]] = f + 1, kept = true;
     label_kind kind = rule.labels[label].kind;
     if (kind == LABEL_WHOLE || kind == LABEL_EXACT || (!kept && kind != LABEL_SUM)) return op;
   }
@@ -85,10 +84,10 @@ static const hct_flow_op *find_mixing(const partition *p) {
 }
 
 static void seed_arguments(partition *p) {
-  const hct_flow_op *mixing = find_mixing(p);
+  const hct_flow_op *mixing = partition_find_mixing(&p->flow, p->batch, HCT_NEW_ARRAY(p->arena, int, p->flow.value_count));
   for (size_t v = 0; v < p->flow.value_count; v++) p->now[v] = (sharded){p->flow.values[v].value, partition_layout(&p->flow.values[v])};
   for (size_t a = 0; a < p->flow.arg_count; a++) {
-    if (!mixing && p->batch > 1 && is_batched_input(p, a)) partition_add_axis(&p->now[a].layout, 0, HCT_AXIS_TIME);
+    if (!mixing && p->batch > 1 && is_batched_input(&p->flow, a, p->batch)) partition_add_axis(&p->now[a].layout, 0, HCT_AXIS_TIME);
   }
   if (!mixing) return;
   if (p->micro_batch != p->batch) hct_remark(p->pass->diags, hct_loc_of(p->arena, mixing->op), "%s mixes samples: the whole batch of %lld is in flight", mixing->name, (long long)p->batch);
@@ -115,7 +114,7 @@ static void mark_gradients(partition *p) {
     if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "gradient")) continue;
     for (size_t a = 0; a < p->flow.arg_count; a++) {
       MlirAttribute arg = hct_function_arg_attr(p->flow.function, a, "hct.name");
-      if (!strcmp(arg_role(p, a), "param") && !strcmp(hct_attr_text(arg), hct_attr_text(name))) mark_gradient(p, p->flow.returned[r], a);
+      if (!strcmp(arg_role(&p->flow, a), "param") && !strcmp(hct_attr_text(arg), hct_attr_text(name))) mark_gradient(p, p->flow.returned[r], a);
     }
   }
 }
@@ -478,12 +477,12 @@ static void write_module(partition *p, MlirModule module) {
   int64_t tokens = 0, parameters = 0, flops = 0;
   for (size_t a = 0; a < p->flow.arg_count; a++) {
     int64_t elements = hct_shape_elements(&p->flow.values[a].shape);
-    if (!strcmp(arg_role(p, a), "param")) parameters += elements;
-    if (!strcmp(arg_role(p, a), "input") && !tokens) tokens = elements;
+    if (!strcmp(arg_role(&p->flow, a), "param")) parameters += elements;
+    if (!strcmp(arg_role(&p->flow, a), "input") && !tokens) tokens = elements;
   }
   for (size_t i = 0; i < p->flow.op_count; i++) {
     op_rule rule;
-    if (strcmp(p->flow.ops[i].name, "contract") || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
+    if (strcmp(p->flow.ops[i].name, "contract") || hct_op_has(p->flow.ops[i].op, "hct.recomputed") || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
     int64_t work = 2;
     for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
     flops += work;

@@ -24,6 +24,12 @@ typedef struct op_rule {
 /* False: no rule covers the operator (its operands must be whole). */
 bool partition_rule(const hct_flow *flow, const hct_flow_op *op, op_rule *out_rule);
 
+int64_t partition_batch(const hct_flow *flow); /* samples: dimension 0 of the first input that has one */
+/* Follows the samples of the inputs through all operators. `out_time`, by value: the factor that micro-batches split, plus one; 0: the value is
+ * the same for all, or a sum over them. The result is the first operator that mixes samples, or whose loops do not keep them apart: then the batch
+ * cannot be cut in time. NULL: none. `flow` is factorized. */
+const hct_flow_op *partition_find_mixing(const hct_flow *flow, int64_t batch, int *out_time);
+
 typedef struct sharded { /* where a value is now */
   MlirValue value;
   hct_layout layout;

@@ -41,6 +41,8 @@ void hct_verify_discardable(hct_verifier *v, MlirOperation op) {
     if (!is_text(mlirOperationGetAttributeByName(op, hct_ref(texts[i])))) hct_verify_refuse(v, op, "%s is no text", texts[i]);
   if (hct_op_has(op, "hct.group") && (hct_op_i64_or(op, "hct.group", -1) < 0 || hct_op_i64_or(op, "hct.group", -1) >= 1 << 20))
     hct_verify_refuse(v, op, "hct.group is no number of a fusion group");
+  MlirAttribute recomputed = mlirOperationGetAttributeByName(op, hct_ref("hct.recomputed"));
+  if (!mlirAttributeIsNull(recomputed) && !mlirAttributeIsAUnit(recomputed)) hct_verify_refuse(v, op, "hct.recomputed is no unit");
   check_shardings(v, op);
 }
 

@@ -86,7 +86,7 @@ def measure(options, work, onnx, strategy, side):
     package, image, out = PACKAGES / f"hecaton-{side}x{side}.xml", work / "model.hct", work / "report.json"
     began = time.monotonic()
     try:
-        run(options, options.bin / "hecaton-compile", onnx, f"--package={package}", f"--strategy={strategy}", f"--micro-batch={options.micro_batch}", "-o", image)
+        run(options, options.bin / "hecaton-compile", onnx, f"--package={package}", f"--strategy={strategy}", f"--micro-batch={options.micro_batch}", "--recompute=none", "-o", image)
         run(options, options.bin / "hecaton-sim", image, "--mode=timing", "--report", out)
     finally:
         image.unlink(missing_ok=True)

@@ -115,7 +115,7 @@ def check(bin_directory, work, name, mesh, micro_batch, sizes, strategy):
     architecture = "tinyllama-1.1b" if model == "llama" else "gpt2"
     run(bin_directory / "hecaton-model", architecture, *overrides, "-o", onnx)
     run(bin_directory / "hecaton-compile", onnx, "--package=hecaton-4x4", f"--mesh={mesh['row']}x{mesh['col']}",
-        f"--micro-batch={micro_batch}", "--optimizer=sgd", f"--strategy={strategy}", "-o", image)
+        f"--micro-batch={micro_batch}", "--optimizer=sgd", f"--strategy={strategy}", "--recompute=none", "-o", image)
     run(bin_directory / "hecaton-sim", image, "--mode=timing", "--report", report)
     got = json.loads(report.read_text())
     assert got["program"]["fallbacks"] == 0, got["program"]

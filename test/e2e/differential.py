@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Models of random small sizes, on random meshes, under random strategies and micro-batches: three training steps give the losses of the host
-oracle. Sizes are chosen to fit nothing: fewer classes, heads, samples and tokens than dies, odd ones, one of each.
+"""Models of random small sizes, on random meshes, under random strategies, micro-batches and recomputation: three training steps give the
+losses of the host oracle. Sizes are chosen to fit nothing: fewer classes, heads, samples and tokens than dies, odd ones, one of each.
 
 usage: differential.py BIN_DIRECTORY WORK_DIRECTORY SEED MODELS
 """
@@ -53,7 +53,8 @@ for family, sizes, runs in FOUND + [draw(n) for n in range(int(sys.argv[4]))]:
     assert done.returncode == 0, done.stderr
     want = losses(WORK / "host.so")[0]
     for strategy, mesh, micro_batch in runs:
-        how = [f"--strategy={strategy}", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--orientation={random.choice(('columns', 'rows'))}"]
+        how = [f"--strategy={strategy}", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--orientation={random.choice(('columns', 'rows'))}",
+               f"--recompute={random.choice(('none', 'auto', 'all'))}"]
         done = compile_model(*how, "-o", WORK / "p.hct")
         got, text = losses(WORK / "p.hct") if done.returncode == 0 else ([], done.stderr)
         if len(got) != 3 or len(want) != 3 or any(abs(a - b) > 1e-4 * max(abs(b), 1e-3) for a, b in zip(got, want)):

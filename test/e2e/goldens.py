@@ -5,7 +5,7 @@ usage: goldens.py BIN_DIRECTORY SHARED_DIRECTORY WORK_DIRECTORY MODEL MESH[,MESH
 MESH: RxC, or host for the host backend, to which the micro-batch does not apply.
 CHECK: gradients (loss, every gradient, the same image again; on a mesh also that numbers and reports are the same for any number of
 threads, and numbers for any jitter), sgd (20 losses), adamw
-(20 losses, trained weights); quick: loss and gradients alone
+(20 losses, trained weights); quick: loss and gradients alone; recompute: these, to the bit the same however --recompute is set
 OPTION: further ones of hecaton-compile
 """
 import json
@@ -56,6 +56,21 @@ class Golden:
         losses = [float(line.split()[-1]) for line in text.splitlines() if line.startswith("step ") and " loss " in line]
         return losses, {n: np.load(f) for n, f in files.items()}
 
+    def check_first_step(self, losses, got):
+        want = float(load(self.dir / "test_data_set_0" / "output_0.pb"))
+        assert abs(losses[0] - want) <= 1e-5 * abs(want), f"loss {losses[0]}, PyTorch {want}"
+        for name, gradient in self.gradients.items():
+            error, allowed = np.abs(got[f"grad:{name}"] - gradient).max(), 2e-5 * max(np.abs(gradient).max(), 1e-5 * self.largest)
+            assert error <= allowed, f"gradient of {name}: off by {error:.2e}, allowed {allowed:.2e}"
+
+    def check_recompute(self, mesh, micro_batch):
+        names = [f"grad:{n}" for n in self.gradients]
+        stored = self.simulate(self.compile(mesh, micro_batch, "--optimizer=none", "--recompute=none"), names)
+        self.check_first_step(*stored)
+        for how in ("auto", "all"):
+            again = self.simulate(self.compile(mesh, micro_batch, "--optimizer=none", f"--recompute={how}"), names)
+            assert again[0] == stored[0] and all(same_bits(again[1][n], stored[1][n]) for n in names), f"--recompute={how} changed numbers"
+
     def check_quick(self, mesh, micro_batch):
         self.check_gradients(mesh, micro_batch, False)
 
@@ -67,11 +82,7 @@ class Golden:
             assert again == image.read_bytes(), "the same compilation twice gave different images"
         names = [f"grad:{n}" for n in self.gradients]
         losses, got = self.simulate(image, names)  # mode both: instruction and byte counts agree die by die, or it fails
-        want = float(load(self.dir / "test_data_set_0" / "output_0.pb"))
-        assert abs(losses[0] - want) <= 1e-5 * abs(want), f"loss {losses[0]}, PyTorch {want}"
-        for name, gradient in self.gradients.items():
-            error, allowed = np.abs(got[f"grad:{name}"] - gradient).max(), 2e-5 * max(np.abs(gradient).max(), 1e-5 * self.largest)
-            assert error <= allowed, f"gradient of {name}: off by {error:.2e}, allowed {allowed:.2e}"
+        self.check_first_step(losses, got)
         if mesh != "host" and thorough:
             self.check_repeats(image, names, losses, got)
 

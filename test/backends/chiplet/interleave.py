@@ -25,7 +25,7 @@ def run(*args):
 
 
 def simulate(options, *sim):
-    run(BIN / "hecaton-compile", WORK / "m.onnx", "--optimizer=none", *options, "-o", WORK / "m.hct")
+    run(BIN / "hecaton-compile", WORK / "m.onnx", "--optimizer=none", "--recompute=none", *options, "-o", WORK / "m.hct")
     outputs = [f"--output=grad:{name}={WORK}/{i}.npy" for i, name in enumerate(NAMES)]
     run(BIN / "hecaton-sim", WORK / "m.hct", f"--input=ids={WORK}/ids.npy", f"--input=labels={WORK}/labels.npy", "--report", WORK / "r.json", *outputs, *sim)
     report = json.loads((WORK / "r.json").read_text())

@@ -1,0 +1,260 @@
+/* hct-recompute-activations: what backward reads of its group's forward is stored, or computed again (--recompute).
+ *
+ *   before  %h = contract(%x, %w) {forward, group 1}     %a = map1(%h) {forward, group 1}      ...      backward of group 1 reads %h and %a
+ *   after   the same, and before the first reader
+ *           %b = map1(%h) {fn = "tanh", hct.group = 1, hct.pass = "backward", hct.recomputed}           backward of group 1 reads %h and %b
+ *
+ * A value that crosses groups in forward lies in DRAM in any case, and is stored. Of the others, `all` makes every one again, from group inputs
+ * on; `none` makes none; `auto` makes those again for which that takes less time than storing and loading, all of a group's values taken together:
+ * exactly, under the costs of recompute_activations.h, as compiler/analysis/recompute.h says. What is the same for all samples (masks, the
+ * count of labels) stays in SRAM and costs nothing. Clones are the same operators on the same operands, so numbers are the same to the bit. */
+#include "compiler/transform/recompute_activations.h"
+
+#include <string.h>
+
+#include "compiler/analysis/recompute.h"
+#include "compiler/pass.h"
+#include "compiler/schedule/program.h"
+#include "compiler/transform/partition.h"
+
+typedef enum recompute_mode { RECOMPUTE_NONE, RECOMPUTE_AUTO, RECOMPUTE_ALL } recompute_mode;
+static const char *const mode_names[] = {"none", "auto", "all"};
+
+typedef enum op_kind { OP_OTHER, OP_FORWARD, OP_BACKWARD } op_kind;
+typedef struct op_state {
+  op_kind kind;
+  int64_t group;
+  bool view;
+  bool again;         /* cloned where a clone of a reader, or a reader, needs it */
+  size_t first_reader; /* index of the operator before which the clone goes; SIZE_MAX: nothing reads it */
+  MlirOperation clone;
+} op_state;
+
+typedef struct recompute {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  hct_flow flow;
+  op_state *ops;
+  bool *sampled;  /* by value: differs from sample to sample, and comes from forward */
+  bool *crossing; /* by value: read outside its group's forward and backward */
+  bool cut;       /* the batch is cut into micro-batches: forward's values go through DRAM */
+  recompute_costs costs;
+} recompute;
+
+/* ---- what there is ---- */
+static size_t root_of(const recompute *r, size_t value) {
+  while (r->flow.values[value].op != SIZE_MAX && r->ops[r->flow.values[value].op].view) value = r->flow.ops[r->flow.values[value].op].operands[0];
+  return value;
+}
+
+static void read_operators(recompute *r) {
+  r->ops = HCT_NEW_ARRAY(r->arena, op_state, r->flow.op_count + 1);
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    MlirOperation op = r->flow.ops[i].op;
+    const char *pass = hct_op_str_or(op, "hct.pass", "forward");
+    op_kind kind = !strcmp(pass, "forward") ? OP_FORWARD : !strcmp(pass, "backward") ? OP_BACKWARD : OP_OTHER;
+    r->ops[i] = (op_state){.kind = kind, .group = hct_op_i64_or(op, "hct.group", 0), .view = hct_dist_op_is_view(hct_op_name(op)), .first_reader = SIZE_MAX};
+  }
+}
+
+static bool is_input(const recompute *r, size_t value) {
+  MlirAttribute role = value < r->flow.arg_count ? hct_function_arg_attr(r->flow.function, value, "hct.role") : mlirAttributeGetNull();
+  return !mlirAttributeIsNull(role) && !strcmp(hct_attr_text(role), "input");
+}
+
+/* Where the batch is not cut nothing is accumulated over it, and whatever comes from an input may be made again. */
+static void find_sampled(recompute *r) {
+  int64_t batch = partition_batch(&r->flow);
+  int *time = HCT_NEW_ARRAY(r->arena, int, r->flow.value_count);
+  bool *from_input = HCT_NEW_ARRAY(r->arena, bool, r->flow.value_count);
+  r->cut = !partition_find_mixing(&r->flow, batch, time) && batch > 1;
+  r->sampled = HCT_NEW_ARRAY(r->arena, bool, r->flow.value_count);
+  for (size_t a = 0; a < r->flow.arg_count; a++) from_input[a] = is_input(r, a);
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    const hct_flow_op *op = &r->flow.ops[i];
+    bool depends = false;
+    for (size_t k = 0; k < op->operand_count; k++) depends |= from_input[op->operands[k]];
+    for (size_t k = 0; k < op->result_count; k++) {
+      from_input[op->results[k]] = depends;
+      r->sampled[op->results[k]] = r->ops[i].kind == OP_FORWARD && op->result_count == 1 && (r->cut ? time[op->results[k]] != 0 : depends);
+    }
+  }
+}
+
+static void find_crossing(recompute *r) {
+  r->crossing = HCT_NEW_ARRAY(r->arena, bool, r->flow.value_count);
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    if (r->ops[i].view) continue;
+    for (size_t k = 0; k < r->flow.ops[i].operand_count; k++) {
+      size_t value = root_of(r, r->flow.ops[i].operands[k]), maker = r->flow.values[value].op;
+      if (maker != SIZE_MAX && (r->ops[i].kind == OP_OTHER || r->ops[i].group != r->ops[maker].group)) r->crossing[value] = true;
+    }
+  }
+}
+
+/* ---- the choice ---- */
+static void choose_all(recompute *r) {
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    if (r->flow.ops[i].result_count != 1 || r->ops[i].view) continue;
+    size_t value = r->flow.ops[i].results[0];
+    r->ops[i].again = r->sampled[value] && !r->crossing[value];
+  }
+}
+
+typedef struct group_problem {
+  struct { hct_recompute_value *items; size_t count, capacity; } values;
+  struct { size_t *items; size_t count, capacity; } makers; /* by value: operator */
+  hct_index_map *index; /* value of the function -> value here */
+} group_problem;
+
+/* The value's place in the problem, made where there is none; SIZE_MAX: free. Views cost nothing and are looked through. What crosses groups
+ * costs its load alone. */
+static size_t problem_value(recompute *r, group_problem *g, size_t value) {
+  size_t at, root = root_of(r, value), maker = r->flow.values[root].op;
+  if (maker == SIZE_MAX || !r->sampled[root]) return SIZE_MAX;
+  if (hct_index_map_get(g->index, &r->flow.values[root], &at)) return at;
+  hct_recompute_value made = {.store_ps = recompute_move_ps(&r->costs, root, r->crossing[root] ? 1 : 2), .compute_ps = HCT_RECOMPUTE_NEVER};
+  hct_index_map_put(g->index, &r->flow.values[root], g->values.count);
+  HCT_PUSH(r->arena, &g->values, made);
+  HCT_PUSH(r->arena, &g->makers, maker);
+  return g->values.count - 1;
+}
+
+static void problem_add_forward(recompute *r, group_problem *g, size_t index) {
+  const hct_flow_op *op = &r->flow.ops[index];
+  size_t value = problem_value(r, g, op->results[0]), *operands = HCT_NEW_ARRAY(r->arena, size_t, op->operand_count), count = 0;
+  if (value == SIZE_MAX || r->crossing[op->results[0]]) return;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    operands[count] = problem_value(r, g, op->operands[k]);
+    count += operands[count] != SIZE_MAX;
+  }
+  hct_recompute_value *made = &g->values.items[value];
+  made->compute_ps = recompute_operator_ps(&r->costs, op);
+  made->operands = operands;
+  made->operand_count = count;
+}
+
+static void choose_group(recompute *r, const size_t *ops, size_t count) {
+  if (!count) return;
+  group_problem g = {.index = hct_index_map_create(r->arena)};
+  for (size_t i = 0; i < count; i++)
+    if (r->ops[ops[i]].kind == OP_FORWARD && !r->ops[ops[i]].view && r->flow.ops[ops[i]].result_count == 1) problem_add_forward(r, &g, ops[i]);
+  for (size_t i = 0; i < count; i++) {
+    if (r->ops[ops[i]].kind != OP_BACKWARD || r->ops[ops[i]].view) continue;
+    for (size_t k = 0; k < r->flow.ops[ops[i]].operand_count; k++) {
+      size_t value = problem_value(r, &g, r->flow.ops[ops[i]].operands[k]);
+      if (value != SIZE_MAX) g.values.items[value].target = true;
+    }
+  }
+  bool *again = HCT_NEW_ARRAY(r->arena, bool, g.values.count + 1);
+  hct_recompute_choose(r->arena, g.values.items, g.values.count, again);
+  for (size_t v = 0; v < g.values.count; v++)
+    if (again[v]) r->ops[g.makers.items[v]].again = true;
+}
+
+/* Operators by group, in order. */
+static void choose_auto(recompute *r) {
+  int64_t groups = 0;
+  for (size_t i = 0; i < r->flow.op_count; i++)
+    if (r->ops[i].group >= groups) groups = r->ops[i].group + 1;
+  size_t *start = HCT_NEW_ARRAY(r->arena, size_t, (size_t)groups + 2), *ordered = HCT_NEW_ARRAY(r->arena, size_t, r->flow.op_count + 1);
+  for (size_t i = 0; i < r->flow.op_count; i++) start[r->ops[i].group + 2]++;
+  for (int64_t g = 0; g < groups; g++) start[g + 2] += start[g + 1];
+  for (size_t i = 0; i < r->flow.op_count; i++) ordered[start[r->ops[i].group + 1]++] = i;
+  for (int64_t g = 0; g < groups; g++) choose_group(r, ordered + start[g], start[g + 1] - start[g]);
+}
+
+/* ---- the clones ---- */
+static op_state *maker_again(recompute *r, size_t value) {
+  size_t maker = r->flow.values[value].op;
+  return maker != SIZE_MAX && r->ops[maker].again ? &r->ops[maker] : NULL;
+}
+
+/* Each clone goes before the first that reads it, so that it lives in SRAM no longer than it must. Readers come after what they read. */
+static void place_clones(recompute *r) {
+  for (size_t i = 0; i < r->flow.op_count; i++) /* a view of what is made again is made again */
+    if (r->ops[i].view && r->ops[i].kind == OP_FORWARD) r->ops[i].again = maker_again(r, r->flow.ops[i].operands[0]) != NULL;
+  for (size_t i = r->flow.op_count; i-- > 0;) {
+    size_t reader = r->ops[i].kind == OP_BACKWARD ? i : r->ops[i].again ? r->ops[i].first_reader : SIZE_MAX;
+    for (size_t k = 0; reader != SIZE_MAX && k < r->flow.ops[i].operand_count; k++) {
+      op_state *maker = maker_again(r, r->flow.ops[i].operands[k]);
+      if (maker && reader < maker->first_reader) maker->first_reader = reader;
+    }
+  }
+}
+
+static void redirect(recompute *r, const hct_flow_op *op, MlirOperation to) {
+  for (size_t k = 0; k < op->operand_count; k++) {
+    op_state *maker = maker_again(r, op->operands[k]);
+    if (maker) mlirOperationSetOperand(to, (intptr_t)k, hct_op_result(maker->clone, 0));
+  }
+}
+
+static void make_clones(recompute *r) {
+  MlirBlock body = hct_function_body(r->flow.function);
+  MlirContext context = mlirOperationGetContext(r->flow.function);
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    op_state *state = &r->ops[i];
+    if (state->kind == OP_BACKWARD) redirect(r, &r->flow.ops[i], r->flow.ops[i].op);
+    if (!state->again || state->first_reader == SIZE_MAX) continue;
+    state->clone = mlirOperationClone(r->flow.ops[i].op);
+    mlirBlockInsertOwnedOperationBefore(body, r->flow.ops[state->first_reader].op, state->clone);
+    hct_op_set(state->clone, "hct.pass", hct_attr_str(context, "backward"));
+    hct_op_set(state->clone, "hct.recomputed", mlirUnitAttrGet(context));
+    redirect(r, &r->flow.ops[i], state->clone);
+  }
+}
+
+/* ---- what was done ---- */
+typedef struct tally { size_t count; int64_t bytes; } tally;
+
+static void tally_add(const recompute *r, tally *t, size_t value) {
+  t->count++;
+  t->bytes += hct_shape_elements(&r->flow.values[value].shape) * (int64_t)hct_dtype_bytes(r->flow.values[value].shape.dtype);
+}
+
+static void say(recompute *r, recompute_mode mode) {
+  tally stored = {0}, again = {0};
+  bool *seen = HCT_NEW_ARRAY(r->arena, bool, r->flow.value_count), trains = false;
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    const op_state *state = &r->ops[i];
+    bool cloned = state->again && state->first_reader != SIZE_MAX;
+    trains |= state->kind == OP_BACKWARD;
+    if (state->view || (!cloned && state->kind != OP_BACKWARD)) continue;
+    if (cloned) tally_add(r, &again, r->flow.ops[i].results[0]);
+    for (size_t k = 0; k < r->flow.ops[i].operand_count; k++) {
+      size_t value = root_of(r, r->flow.ops[i].operands[k]);
+      if (seen[value] || !r->sampled[value] || maker_again(r, value)) continue;
+      seen[value] = true;
+      tally_add(r, &stored, value);
+    }
+  }
+  if (trains) hct_remark(r->pass->diags, (hct_loc){0}, "--recompute=%s: backward reads %zu activations (%lld bytes) of forward's, and computes %zu (%lld bytes) again", mode_names[mode], stored.count, (long long)stored.bytes, again.count, (long long)again.bytes);
+}
+
+static hct_status read_options(recompute *r, recompute_mode *out_mode) {
+  const char *name = hct_pass_option(r->pass, "recompute", "auto"), *micro_batch = hct_pass_option(r->pass, "micro-batch", "auto");
+  int64_t size, batch = partition_batch(&r->flow);
+  r->costs = (recompute_costs){.package = &r->pass->package, .flow = &r->flow, .micro_batches = 1};
+  if (hct_parse_i64(micro_batch, &size) && size >= 1 && size < batch) r->costs.micro_batches = (batch + size - 1) / size;
+  for (size_t m = 0; m < HCT_COUNT(mode_names); m++)
+    if (!strcmp(mode_names[m], name)) return *out_mode = (recompute_mode)m, HCT_OK;
+  return hct_error(r->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--recompute=%s: it must be one of none, auto, all", name);
+}
+
+hct_status hct_pass_recompute_activations(hct_pass_context *pass, MlirModule module) {
+  recompute r = {.pass = pass, .arena = pass->arena, .flow = hct_flow_read(pass->arena, module)};
+  recompute_mode mode = RECOMPUTE_NONE;
+  HCT_TRY(read_options(&r, &mode));
+  if (!strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) return HCT_OK; /* its values all stay in memory */
+  hct_flow_factorize(&r.flow);
+  read_operators(&r);
+  find_sampled(&r);
+  find_crossing(&r);
+  if (mode == RECOMPUTE_ALL) choose_all(&r);
+  if (mode == RECOMPUTE_AUTO && r.cut) choose_auto(&r);
+  place_clones(&r);
+  make_clones(&r);
+  say(&r, mode);
+  return HCT_OK;
+}

@@ -1,0 +1,22 @@
+/* What hct-recompute-activations compares, in picoseconds a step. Estimates for all dies at once, each at its peak; latencies are paid once a
+ * micro-batch. */
+#ifndef HCT_COMPILER_TRANSFORM_RECOMPUTE_ACTIVATIONS_H
+#define HCT_COMPILER_TRANSFORM_RECOMPUTE_ACTIVATIONS_H
+
+#include "compiler/analysis/factors.h"
+#include "ir/package/package.h"
+
+typedef struct recompute_costs {
+  const hct_package *package;
+  const hct_flow *flow;
+  int64_t micro_batches;
+} recompute_costs;
+
+/* `moves` (1: load, 2: store and load) of a value through all channels. */
+int64_t recompute_move_ps(const recompute_costs *costs, size_t value, int moves);
+/* The operator once more: its multiplications on the MXUs, its elements on the VPUs or their bytes through SRAM, and the collectives that it
+ * needs on a mesh of sqrt(dies) x sqrt(dies): of a product with a parameter, the reduce-scatter of its result, and the all-gather of its input
+ * where backward has none (the parameter is not trained); of a lookup, the reduce-scatter; of a reduction over features, an all-reduce. */
+int64_t recompute_operator_ps(const recompute_costs *costs, const hct_flow_op *op);
+
+#endif
