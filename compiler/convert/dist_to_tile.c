@@ -162,18 +162,36 @@ static bool op_is_here(const lowering *l, size_t index, hct_when when) {
   return !op->view && !hct_dist_is_constant(l->program, op->results[0]) && op->stage == l->stage && op->when == when;
 }
 
-/* The all_reduce over t that is the only reader of an operation's result, or NULL. */
+static bool is_add(const hct_dist_op *op) { return !strcmp(op->name, "hct_graph.map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
+
+/* The all_reduce over t that is the only reader of an operation's result, alone or through sums in the same loop; NULL: none. */
 static const hct_dist_op *accumulator_of(const lowering *l, const hct_dist_op *op) {
-  if (op->result_count != 1) return NULL;
-  const hct_dist_value *result = tile_info(l, op->results[0]);
-  if (result->uses != 1 || result->only_user == SIZE_MAX) return NULL;
-  const hct_dist_op *user = &l->program->ops[result->only_user];
-  return user->accumulate ? user : NULL;
+  for (size_t value = op->result_count == 1 ? op->results[0] : SIZE_MAX; value != SIZE_MAX;) {
+    const hct_dist_value *result = tile_info(l, value);
+    if (result->uses != 1 || result->only_user == SIZE_MAX) return NULL;
+    const hct_dist_op *user = &l->program->ops[result->only_user];
+    if (user->accumulate) return user;
+    if (!is_add(user) || user->stage != op->stage || user->when != HCT_IN_LOOP || !hct_layout_equal(&tile_info(l, user->results[0])->layout, &result->layout)) return NULL;
+    value = user->results[0];
+  }
+  return NULL;
 }
 
-static bool accumulates_directly(const lowering *l, const hct_dist_op *op) {
-  const hct_dist_op *user = accumulator_of(l, op);
-  return user && tile_can_accumulate(op) && !strcmp(hct_op_str(user->op, "kind"), "sum");
+static bool sums_up(const hct_dist_op *accumulator) { return accumulator && !strcmp(hct_op_str(accumulator->op, "kind"), "sum"); }
+
+/* A product that adds to the accumulator itself, or a sum whose operands do. */
+static bool accumulates_directly(const lowering *l, const hct_dist_op *op) { return (tile_can_accumulate(op) || is_add(op)) && sums_up(accumulator_of(l, op)); }
+
+/* Each operand of a sum that is to be accumulated, but those that were. */
+static void accumulate_operands(lowering *l, const hct_dist_op *op, const tile_view *sum) {
+  const hct_layout *layout = &tile_info(l, op->results[0])->layout;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    const hct_dist_value *info = tile_info(l, op->operands[k]);
+    if (info->op != SIZE_MAX && accumulates_directly(l, &l->program->ops[info->op])) continue;
+    tile_view value = tile_value(l, op->operands[k]);
+    value = tile_view_conform(l, &value, &info->layout, layout, info->shape.dtype);
+    tile_add_to(l, sum, &value, layout, "add");
+  }
 }
 
 /* What the loop reads but does not change from one micro-batch to the next is made before it. */
@@ -205,7 +223,9 @@ static hct_status emit_op(lowering *l, const hct_dist_op *op) {
   if (tile_is_collective(op->name)) return tile_lower_collective(l, op);
   if (!accumulates_directly(l, op)) return tile_lower_compute(l, op, NULL);
   tile_view sum = l->views[accumulator_of(l, op)->results[0]];
-  return tile_lower_compute(l, op, &sum);
+  if (!is_add(op)) return tile_lower_compute(l, op, &sum);
+  accumulate_operands(l, op, &sum);
+  return HCT_OK;
 }
 
 static void accumulate(lowering *l, const hct_dist_op *op) {

@@ -431,12 +431,20 @@ static void lower_classes(lowering *l, const hct_dist_op *op) {
 static void write_part(lowering *l, size_t value, const tile_view *whole, const hct_layout *whole_layout, const int64_t *starts) {
   const hct_dist_value *info = tile_info(l, value);
   tile_view view = tile_value(l, value), *place = view_keep(l, *whole);
-  for (unsigned d = 0; d < whole_layout->rank; d++)
-    HCT_BUG_ON(!tile_view_narrow(place, whole_layout, d, &info->layout, starts[d], 1), "a part that is no box of the whole's factors");
+  hct_layout outer = *whole_layout, inner = info->layout;
+  bool box = true;
+  for (unsigned d = 0; d < outer.rank && box; d++) box = tile_view_narrow(place, &outer, d, &inner, starts[d], 1);
+  if (!box) { /* once more with dims that parts cut as one factor each */
+    for (unsigned d = 0; d < outer.rank; d++)
+      if (hct_layout_dim_size(&outer, d) != hct_layout_dim_size(&inner, d)) outer = tile_layout_merged(&outer, d), inner = tile_layout_merged(&inner, d);
+    *place = tile_view_conform(l, whole, whole_layout, &outer, info->shape.dtype);
+    view = tile_view_conform(l, &view, &info->layout, &inner, info->shape.dtype);
+    for (unsigned d = 0; d < outer.rank; d++) HCT_BUG_ON(!tile_view_narrow(place, &outer, d, &inner, starts[d], 1), "a part that is no box of the whole's factors");
+  }
   tile_operand operands[2] = {operand_plain(place), operand_plain(&view)};
   tile_attrs attrs = {0};
   tile_attr(&attrs, "fn", hct_attr_str(l->context, "mov"));
-  tile_loops loops = loops_of(&info->layout);
+  tile_loops loops = loops_of(&inner);
   tile_emit_loops(l, "map", &loops, 2, operands, &attrs);
 }
 

@@ -183,8 +183,7 @@ bool tile_view_narrow(tile_view *view, const hct_layout *whole, unsigned dim, co
   return index == 0;
 }
 
-/* One factor a dim, sizes as they are: legal for dims that are not split. */
-static hct_layout layout_merged(const hct_layout *layout, unsigned dim) {
+hct_layout tile_layout_merged(const hct_layout *layout, unsigned dim) {
   hct_layout merged = {.rank = layout->rank, .partial = layout->partial, .partial_axes = layout->partial_axes};
   for (unsigned d = 0; d < layout->rank; d++) {
     merged.dim_first[d] = merged.factor_count;
@@ -210,8 +209,8 @@ static tile_view view_slice(lowering *l, const hct_dist_op *op, const tile_view 
     hct_layout merged = *from, part = *to;
     for (unsigned e = 0; e < rank; e++) {
       if (dims_equal(from, e, to, e) && starts[e] == 0 && steps[e] == 1) continue;
-      merged = layout_merged(&merged, e);
-      part = layout_merged(&part, e);
+      merged = tile_layout_merged(&merged, e);
+      part = tile_layout_merged(&part, e);
     }
     tile_view dense = tile_view_conform(l, operand, from, &merged, dtype);
     for (unsigned e = 0; e < rank; e++)

@@ -350,11 +350,20 @@ static bool is_fallback(const partition *p, const hct_flow_op *op, const op_rule
   return false;
 }
 
+/* Whether the value's only reader is a sum of the same fusion group: then it is the sum that is added up over micro-batches, in one
+ * accumulator for all that it is the sum of. */
+static bool meets_sum_in_group(const partition *p, const hct_flow_op *op, size_t value) {
+  if (p->flow.uses[value] != 1 || p->flow.only_user[value] == SIZE_MAX) return false;
+  const hct_flow_op *user = &p->flow.ops[p->flow.only_user[value]];
+  return is_add(user) && p->now[value].layout.partial == HCT_PARTIAL_SUM && hct_op_i64_or(user->op, "hct.group", -1) == hct_op_i64_or(op->op, "hct.group", -2) &&
+         !strcmp(hct_op_str_or(user->op, "hct.pass", ""), hct_op_str_or(op->op, "hct.pass", ""));
+}
+
 /* Both operands of a sum are partial over the same axes and split alike: it stays partial. */
 static bool sum_stays_partial(partition *p, const hct_flow_op *op) {
   if (!is_add(op)) return false;
   const hct_layout *a = &p->now[op->operands[0]].layout, *b = &p->now[op->operands[1]].layout;
-  if (!(a->partial_axes & 6) || !hct_layout_equal(a, b) || a->partial != HCT_PARTIAL_SUM) return false;
+  if (!a->partial_axes || !hct_layout_equal(a, b) || a->partial != HCT_PARTIAL_SUM) return false;
   hct_layout layout = *a;
   for (size_t k = 0; k < 2; k++) use_operand(p, op, k, &layout, false);
   set_result(p, op, 0, &layout);
@@ -365,7 +374,7 @@ static bool sum_stays_partial(partition *p, const hct_flow_op *op) {
 static void resolve_result(partition *p, const hct_flow_op *op, bool by_strategy) {
   size_t value = op->results[0];
   p->builder.before = mlirOperationGetNextInBlock(op->op);
-  if (p->now[value].layout.partial_axes & 1) partition_resolve(p, value, HCT_AXIS_TIME, false, op);
+  if ((p->now[value].layout.partial_axes & 1) && !meets_sum_in_group(p, op, value)) partition_resolve(p, value, HCT_AXIS_TIME, false, op);
   if (!has_partial(p, value)) return;
   bool meets_sum = p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX && is_add(&p->flow.ops[p->flow.only_user[value]]);
   bool gradient = p->parameter[value] != SIZE_MAX;
@@ -378,6 +387,7 @@ static void resolve_result(partition *p, const hct_flow_op *op, bool by_strategy
 
 static void resolve_operands(partition *p, const hct_flow_op *op) {
   for (size_t k = 0; k < op->operand_count; k++) {
+    partition_resolve(p, op->operands[k], HCT_AXIS_TIME, false, op); /* what met no sum of its like */
     if (is_add(op) && p->parameter[op->operands[k]] == SIZE_MAX) partition_resolve_flat(p, op->operands[k], op);
     for (int axis = 1; axis < 3; axis++)
       if (is_add(op) && p->parameter[op->operands[k]] == SIZE_MAX) partition_resolve(p, op->operands[k], (hct_axis)axis, true, op);
