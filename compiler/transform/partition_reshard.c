@@ -170,6 +170,37 @@ static sharded constant_copy(partition *p, size_t value, const hct_layout *wante
   return (sharded){hct_op_result(copy, 0), *wanted};
 }
 
+/* What is put together of parts is gathered part by part: a part that several such values hold (keys that later blocks of queries read, too)
+ * goes round once. Null: it is no such value, or nothing of it is gathered. */
+static MlirValue reshard_parts(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  size_t maker = p->flow.values[value].op;
+  const hct_layout *now = &p->now[value].layout;
+  op_rule rule;
+  bool gathers = false;
+  int axis_label[3] = {-1, -1, -1};
+  if (maker == SIZE_MAX || strcmp(p->flow.ops[maker].name, "concat") || now->partial_axes || wanted->partial_axes || !partition_rule(&p->flow, &p->flow.ops[maker], &rule)) return (MlirValue){NULL};
+  for (int axis = 0; axis < 3; axis++) {
+    int at = partition_axis_factor(now, (hct_axis)axis), want = partition_axis_factor(wanted, (hct_axis)axis);
+    gathers |= at >= 0 && want < 0 && axis != HCT_AXIS_TIME;
+    axis_label[axis] = want >= 0 ? rule.result[want] : -1;
+    if (want >= 0 && (axis_label[axis] < 0 || rule.labels[axis_label[axis]].kind == LABEL_WHOLE)) return (MlirValue){NULL};
+  }
+  if (!gathers) return (MlirValue){NULL};
+  const hct_flow_op *op = &p->flow.ops[maker];
+  MlirValue parts[MAX_OPERANDS];
+  for (size_t k = 0; k < op->operand_count; k++) {
+    hct_layout part = partition_under(&p->flow.values[op->operands[k]], &rule, rule.operand[k], axis_label, false);
+    parts[k] = partition_reshard(p, op->operands[k], &part, user, fallback);
+  }
+  MlirOperation whole = mlirOperationClone(op->op);
+  for (size_t k = 0; k < op->operand_count; k++) mlirOperationSetOperand(whole, (intptr_t)k, parts[k]);
+  mlirBlockInsertOwnedOperationBefore(p->builder.block, p->builder.before, whole);
+  attributes_copy(p, whole, user);
+  const char *text = layout_text(p, wanted);
+  hct_op_set(whole, "hct.sharding", hct_attr_strs(p->context, 1, &text));
+  return hct_op_result(whole, 0);
+}
+
 MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
   if (hct_layout_equal(&p->now[value].layout, wanted)) return p->now[value].value;
   const char *text = layout_text(p, wanted), *pass = hct_op_str_or(user->op, "hct.pass", "forward");
@@ -177,7 +208,10 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
     if (p->cache.items[i].value == value && !strcmp(p->cache.items[i].pass, pass) && !strcmp(p->cache.items[i].layout, text)) return p->cache.items[i].sharded;
   sharded at = p->now[value];
   p->builder.location = mlirOperationGetLocation(user->op);
-  if (is_constant(p, value)) {
+  MlirValue whole = reshard_parts(p, value, wanted, user, fallback);
+  if (!mlirValueIsNull(whole)) {
+    at.value = whole;
+  } else if (is_constant(p, value)) {
     at = constant_copy(p, value, wanted);
   } else {
     at = gather_flat(p, at, wanted, user, fallback);
@@ -199,8 +233,8 @@ double partition_reshard_cost(const partition *p, size_t value, const hct_layout
   if (is_constant(p, value)) return 0;
   double elements = (double)hct_layout_elements(wanted), seconds = 0, bandwidth = p->pass->package.link_bandwidth_bytes_per_s, latency = p->pass->package.link_latency_s;
   double bytes = (double)hct_dtype_bytes(p->flow.values[value].shape.dtype);
-  for (int axis = 1; axis < 3; axis++)
-    if (partition_axis_factor(at, (hct_axis)axis) >= 0 && partition_axis_factor(wanted, (hct_axis)axis) >= 0) elements /= (double)p->sizes[axis];
+  for (int axis = 1; axis < 3; axis++) /* a split that goes from one factor to another is gathered whole in between */
+    if (partition_axis_factor(at, (hct_axis)axis) >= 0 && partition_axis_factor(at, (hct_axis)axis) == partition_axis_factor(wanted, (hct_axis)axis)) elements /= (double)p->sizes[axis];
   for (int axis = 1; axis < 3; axis++) {
     double size = (double)p->sizes[axis], once = (size - 1) / size * elements * bytes / bandwidth + (size - 1) * latency;
     int now = partition_axis_factor(at, (hct_axis)axis), want = partition_axis_factor(wanted, (hct_axis)axis);
