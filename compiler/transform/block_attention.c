@@ -15,7 +15,8 @@
  *           %yi = contract(%pi, slice(%v))
  *           %y = concat(%y0, %y1, ...)
  *
- * hct.pairs on a contraction: of so many pairs of queries and keys that it computes, so many are not masked.
+ * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
+ * that it cuts is not split over dies.
  *
  * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
  * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU. */
@@ -88,6 +89,13 @@ static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) {
   return hct_build_value(&b->builder, "hct_graph.slice", 1, &value, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 2, attributes);
 }
 
+/* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut. */
+static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part) {
+  MlirValue keys = slice(b, value, dim, part);
+  if (!mlirValueEqual(keys, value)) hct_op_set(mlirOpResultGetOwner(keys), "hct.whole", mlirUnitAttrGet(b->builder.context));
+  return keys;
+}
+
 /* What an elementwise operator reads beside the scores, for a range of queries and keys. */
 static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, range rows, range keys) {
   hct_shape from = shape_of(value), to = from;
@@ -146,7 +154,7 @@ static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range
   MlirValue operands[2];
   b->builder.location = mlirOperationGetLocation(a->scores);
   operands[a->q] = q;
-  operands[a->k] = slice(b, hct_op_operand(a->scores, a->k), a->k_dim, keys);
+  operands[a->k] = slice_keys(b, hct_op_operand(a->scores, a->k), a->k_dim, keys);
   hct_shape shape = shape_of(hct_op_result(a->scores, 0));
   shape.dims[shape.rank - 2] = rows.size, shape.dims[shape.rank - 1] = keys.size;
   MlirValue value = rebuild(b, a->scores, operands, shape);
@@ -191,7 +199,7 @@ static MlirValue block_build(blocking *b, const attention *a, range rows) {
   b->builder.location = mlirOperationGetLocation(a->product);
   MlirValue operands[2];
   operands[a->p] = value;
-  operands[a->v] = slice(b, hct_op_operand(a->product, a->v), a->v_dim, (range){0, end});
+  operands[a->v] = slice_keys(b, hct_op_operand(a->product, a->v), a->v_dim, (range){0, end});
   shape = shape_of(hct_op_result(a->product, 0));
   shape.dims[a->out_dim] = rows.size;
   value = rebuild(b, a->product, operands, shape);

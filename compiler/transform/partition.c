@@ -126,7 +126,7 @@ static bool spread_cuts(partition *p, const hct_flow_op *op) {
   op_rule rule;
   bool marked[MAX_LABELS] = {false}, changed = false;
   if (op->result_count != 1 || !partition_rule(&p->flow, op, &rule)) return false;
-  bool cuts = !strcmp(op->name, "slice") || !strcmp(op->name, "concat") || !strcmp(op->name, "pad");
+  bool cuts = (!strcmp(op->name, "slice") && !hct_op_has(op->op, "hct.whole")) || !strcmp(op->name, "concat") || !strcmp(op->name, "pad");
   for (int l = 0; l < rule.label_count; l++) marked[l] = cuts && rule.labels[l].kind == LABEL_WHOLE;
   for (int pass = 0; pass < 2; pass++) /* collect, then spread */
     for (size_t k = 0; k <= op->operand_count; k++) {
@@ -150,12 +150,34 @@ static void mark_cuts(partition *p) {
   }
 }
 
+/* Factors that a softmax will want whole, carried back over what is elementwise: the keys of scores. */
+static void mark_rows(partition *p) {
+  p->row = HCT_NEW_ARRAY(p->arena, bool, p->flow.value_count * HCT_MAX_FACTORS);
+  for (size_t i = p->flow.op_count; i-- > 0;) {
+    const hct_flow_op *op = &p->flow.ops[i];
+    op_rule rule;
+    bool softmax = !strncmp(op->name, "softmax", 7), passes = !strncmp(op->name, "map", 3) || !strcmp(op->name, "select") || !strcmp(op->name, "concat");
+    if ((!softmax && !passes) || !partition_rule(&p->flow, op, &rule)) continue;
+    for (size_t k = 0; k < op->operand_count; k++)
+      for (int f = 0; f < HCT_MAX_FACTORS; f++)
+        for (int g = 0; g < HCT_MAX_FACTORS && rule.operand[k][f] >= 0; g++)
+          if (rule.result[g] == rule.operand[k][f] && (softmax ? rule.labels[rule.result[g]].kind == LABEL_WHOLE : p->row[op->results[0] * HCT_MAX_FACTORS + (size_t)g]))
+            p->row[op->operands[k] * HCT_MAX_FACTORS + (size_t)f] = true;
+  }
+}
+
+static bool becomes_row(const partition *p, const hct_flow_op *op, const op_rule *rule, int label) {
+  for (int f = 0; f < HCT_MAX_FACTORS; f++)
+    if (label >= 0 && rule->result[f] == label && p->row[op->results[0] * HCT_MAX_FACTORS + (size_t)f]) return true;
+  return false;
+}
+
 /* ---- one operator ---- */
 static double compute_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
   const hct_package *package = &p->pass->package;
   double work = 1;
   for (int l = 0; l < rule->label_count; l++) {
-    int64_t extent = rule->labels[l].size;
+    int64_t extent = l == axis_label[HCT_AXIS_TIME] ? p->micro_batch : rule->labels[l].size;
     for (int axis = 1; axis < 3; axis++)
       if (axis_label[axis] == l) extent = (extent + p->sizes[axis] - 1) / p->sizes[axis]; /* by one axis, then by the other */
     work *= (double)extent;
@@ -169,6 +191,32 @@ static bool has_partial(const partition *p, size_t value) { return (p->now[value
 
 static bool free_param(const partition *p, size_t value) { return strategy_is_param(p, value) && !p->assigned[value]; }
 
+static bool is_add(const hct_flow_op *op) { return !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
+
+static size_t sum_leaves(const partition *p, size_t value, bool *padded) {
+  size_t made = p->flow.values[value].op;
+  const hct_flow_op *op = made == SIZE_MAX ? NULL : &p->flow.ops[made];
+  if (op && p->flow.uses[value] == 1 && !strcmp(op->name, "pad")) *padded = true;
+  if (!op || p->flow.uses[value] != 1 || !is_add(op)) return 1;
+  return sum_leaves(p, op->operands[0], padded) + sum_leaves(p, op->operands[1], padded);
+}
+
+/* How many values are added, and reduced at once, with `value`: the gradients of overlapping parts, padded to one size. */
+static size_t summed_together(const partition *p, size_t value) {
+  bool padded = false;
+  size_t leaves = 1;
+  while (p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX) {
+    const hct_flow_op *user = &p->flow.ops[p->flow.only_user[value]];
+    if (!is_add(user) && strcmp(user->name, "pad")) break;
+    size_t sum = user->results[0], made = p->flow.values[sum].op;
+    padded = padded || !strcmp(user->name, "pad");
+    if (is_add(user)) leaves = 0;
+    for (size_t k = 0; leaves == 0 && k < p->flow.ops[made].operand_count; k++) leaves += sum_leaves(p, p->flow.ops[made].operands[k], &padded);
+    value = sum;
+  }
+  return padded ? leaves : 1;
+}
+
 static double assignment_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
   double seconds = compute_seconds(p, op, rule, axis_label);
   for (size_t k = 0; k < op->operand_count; k++) {
@@ -177,7 +225,7 @@ static double assignment_seconds(const partition *p, const hct_flow_op *op, cons
     seconds += partition_reshard_cost(p, op->operands[k], &wanted);
   }
   hct_layout result = partition_under(&p->flow.values[op->results[0]], rule, rule->result, axis_label, true);
-  double element_bytes = (double)hct_dtype_bytes(p->flow.values[op->results[0]].shape.dtype);
+  double element_bytes = (double)hct_dtype_bytes(p->flow.values[op->results[0]].shape.dtype) / (double)summed_together(p, op->results[0]);
   for (int axis = 1; axis < 3; axis++)
     if (result.partial_axes >> axis & 1) {
       double elements = (double)hct_layout_elements(&result), size = (double)p->sizes[axis];
@@ -211,10 +259,10 @@ static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_
   int chosen[3] = {axis_label[0], -1, -1}, candidate[3] = {axis_label[0], -1, -1};
   bool any = false;
   for (int r = -1; r < rule->label_count; r++) {
-    if (r >= 0 && (!partition_can_split(p, rule, r, HCT_AXIS_ROW) || !axis_in_use(p, op, HCT_AXIS_ROW))) continue;
+    if (r >= 0 && (!partition_can_split(p, rule, r, HCT_AXIS_ROW) || !axis_in_use(p, op, HCT_AXIS_ROW) || becomes_row(p, op, rule, r))) continue;
     for (int c = -1; c < rule->label_count; c++) {
       /* one loop over both axes only where an operand is split so: leaving the major one alone again is no all-gather of contiguous parts */
-      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || !axis_in_use(p, op, HCT_AXIS_COL) || (c == r && (!partition_can_split_both(p, rule, c) || !both_in_use(p, op, rule, c))))) continue;
+      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || !axis_in_use(p, op, HCT_AXIS_COL) || becomes_row(p, op, rule, c) || (c == r && (!partition_can_split_both(p, rule, c) || !both_in_use(p, op, rule, c))))) continue;
       candidate[1] = r, candidate[2] = c;
       double seconds = assignment_seconds(p, op, rule, candidate);
       if (any && seconds >= best * (1 - 1e-9)) continue;
@@ -265,13 +313,15 @@ static int time_label(const partition *p, const hct_flow_op *op, const op_rule *
   return -1;
 }
 
-/* Views of values that are partial, or whose every split goes through, follow their operand. */
+/* Views of values that are partial, or whose every split goes through, follow their operand. Of hct.whole ones the splits follow that go
+ * through: what is gathered stays whole. */
 static bool follow_operand(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   const hct_layout *layout = &p->now[op->operands[0]].layout;
   for (int axis = 1; axis < 3; axis++) {
     int factor = partition_axis_factor(layout, (hct_axis)axis), label = factor >= 0 ? rule->operand[0][factor] : -1;
-    if (factor >= 0 && !partition_can_split(p, rule, label, (hct_axis)axis)) return false;
-    axis_label[axis] = label;
+    bool passes = factor < 0 || partition_can_split(p, rule, label, (hct_axis)axis);
+    if (!passes && !hct_op_has(op->op, "hct.whole")) return false;
+    axis_label[axis] = passes ? label : -1;
   }
   return axis_label[1] < 0 || axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]);
 }
@@ -286,8 +336,6 @@ static void features_over_axis(const partition *p, const hct_flow_op *op, const 
   axis_label[1] = axis_label[2] = -1;
   if (partition_can_split(p, rule, label, p->feature_axis)) axis_label[p->feature_axis] = label;
 }
-
-static bool is_add(const hct_flow_op *op) { return !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
 
 static void set_result(partition *p, const hct_flow_op *op, size_t index, const hct_layout *layout) {
   p->now[op->results[index]].layout = *layout;
@@ -308,8 +356,9 @@ static void use_operand(partition *p, const hct_flow_op *op, size_t k, const hct
   mlirOperationSetOperand(op->op, (intptr_t)k, partition_reshard(p, value, wanted, op, fallback));
 }
 
-/* A split that no loop can carry: the operand is gathered, and counted. */
+/* A split that no loop can carry: the operand is gathered, and counted, unless that is wanted (the keys of attention). */
 static bool is_fallback(const partition *p, const hct_flow_op *op, const op_rule *rule, size_t k) {
+  if (hct_op_has(op->op, "hct.whole")) return false;
   const hct_layout *layout = &p->now[op->operands[k]].layout;
   for (int axis = 1; axis < 3; axis++) {
     int factor = partition_axis_factor(layout, (hct_axis)axis), label = factor >= 0 ? rule->operand[k][factor] : -1;
@@ -453,9 +502,10 @@ static void write_module(partition *p, MlirModule module) {
   for (size_t i = 0; i < p->flow.op_count; i++) {
     op_rule rule;
     if (strcmp(p->flow.ops[i].name, "contract") || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
-    int64_t work = 2;
+    int64_t work = 2, pairs[2] = {1, 1};
     for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
-    flops += work;
+    if (hct_op_has(p->flow.ops[i].op, "hct.pairs")) hct_op_i64s(p->flow.ops[i].op, "hct.pairs", pairs, 2);
+    flops += work / pairs[1] * pairs[0];
   }
   const struct { const char *name; int64_t value; } figures[] = {
       {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", flops},
@@ -481,6 +531,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
   mark_cuts(&p);
+  mark_rows(&p);
   seed_arguments(&p);
   mark_gradients(&p);
   for (size_t i = 0; i < p.flow.op_count; i++) {

@@ -131,7 +131,7 @@ static void rule_reshape(rule_builder *b) {
   }
 }
 
-/* Part of a dim, `start` before it: inner factors of which it has whole ones are shared, those in front of them are not split. */
+/* Part of a dim, `start` before it: inner factors of which it has whole ones are shared, those in front of them are not split. hct.whole: none is. */
 static void labels_part(rule_builder *b, const hct_flow_value *outer, size_t dim, const int *outer_labels, const hct_flow_value *inner, int *inner_labels, int64_t start, int64_t step) {
   const hct_dim_factors *o = &outer->dims[dim], *i = &inner->dims[dim];
   size_t at = hct_flow_factor_at(outer, dim), in = hct_flow_factor_at(inner, dim);
@@ -141,7 +141,8 @@ static void labels_part(rule_builder *b, const hct_flow_value *outer, size_t dim
     unit *= o->sizes[o->count - 1 - shared];
     if (start % unit || step != 1) break;
   }
-  if (whole ? shared == o->count : shared > 0) outer_lead -= shared, inner_lead -= shared;
+  bool split = whole || !hct_op_has(b->op->op, "hct.whole");
+  if (whole ? shared == o->count : shared > 0 && split) outer_lead -= shared, inner_lead -= shared;
   for (int f = 0; f < outer_lead; f++)
     if (outer_labels[at + (size_t)f] >= 0) b->rule->labels[outer_labels[at + (size_t)f]].kind = LABEL_WHOLE;
   for (int f = 0; f < inner_lead; f++) inner_labels[in + (size_t)f] = label_new(b, i->sizes[f], LABEL_WHOLE);
@@ -202,7 +203,7 @@ bool partition_rule(const hct_flow *flow, const hct_flow_op *op, op_rule *out_ru
   for (size_t i = 0; i < HCT_COUNT(rules); i++) {
     if (strcmp(rules[i].name, op->name) || op->operand_count > MAX_OPERANDS) continue;
     rules[i].make(&b);
-    out_rule->linear = rules[i].linear;
+    out_rule->linear = rules[i].linear || (!strcmp(op->name, "pad") && hct_op_f64_or(op->op, "value", 0) == 0);
     return !b.failed;
   }
   return false;
