@@ -67,7 +67,7 @@ MlirValue tile_alloc(lowering *l, const hct_layout *layout, hct_dtype dtype);
 bool tile_factors_equal(const hct_factor *a, const hct_factor *b);
 tile_view tile_view_whole(MlirValue buffer, const hct_layout *layout);
 tile_view tile_view_fresh(lowering *l, const hct_layout *layout, hct_dtype dtype);
-bool tile_view_is_whole(const tile_view *view);
+bool tile_view_is_whole(const tile_view *view, const hct_layout *layout); /* `layout`: of the value; a part from the start on is none */
 /* A dense copy of `view`, whose value has `layout`. */
 tile_view tile_view_copy(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype);
 tile_view tile_view_dense(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype); /* itself when whole */
