@@ -326,6 +326,26 @@ static bool follow_operand(const partition *p, const hct_flow_op *op, const op_r
   return axis_label[1] < 0 || axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]);
 }
 
+/* Keys or values that are cut for a block lie as the product that reads them wants them beside its other operand, so that they move once, before
+ * they are cut, and not block by block. */
+static bool follow_reader(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  size_t result = op->results[0], user = p->flow.uses[result] > 0 && hct_op_has(op->op, "hct.whole") ? p->flow.only_user[result] : SIZE_MAX;
+  op_rule reader;
+  for (size_t i = (size_t)(op - p->flow.ops) + 1; user != SIZE_MAX && i <= user; i++) /* the first reader: gradients come later */
+    for (size_t k = 0; k < p->flow.ops[i].operand_count; k++)
+      if (p->flow.ops[i].operands[k] == result) user = i;
+  if (user == SIZE_MAX || strcmp(p->flow.ops[user].name, "contract") || !partition_rule(&p->flow, &p->flow.ops[user], &reader)) return false;
+  size_t mine = p->flow.ops[user].operands[1] == result, other = p->flow.ops[user].operands[1 - mine], made = p->flow.values[other].op;
+  if (made == SIZE_MAX || made >= (size_t)(op - p->flow.ops)) return false;
+  for (int axis = 1; axis < 3; axis++) {
+    int factor = partition_axis_factor(&p->now[other].layout, (hct_axis)axis), label = factor >= 0 ? reader.operand[1 - mine][factor] : -1;
+    axis_label[axis] = -1;
+    for (int f = 0; label >= 0 && f < HCT_MAX_FACTORS; f++)
+      if (reader.operand[mine][f] == label && partition_can_split(p, rule, rule->result[f], (hct_axis)axis)) axis_label[axis] = rule->result[f];
+  }
+  return axis_label[1] < 0 || axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]);
+}
+
 /* A view of a parameter that nothing has placed yet (position embeddings): features as the embedding's. */
 static void features_over_axis(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   const hct_flow_value *v = &p->flow.values[op->operands[0]];
@@ -419,7 +439,7 @@ static void partition_op(partition *p, const hct_flow_op *op) {
   if (covered) {
     axis_label[0] = time_label(p, op, &rule);
     by_strategy = strategy_assign(p, op, &rule, axis_label);
-    bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
+    bool view = rule.linear && !free_param(p, op->operands[0]) && (follow_reader(p, op, &rule, axis_label) || follow_operand(p, op, &rule, axis_label));
     bool part_of_param = rule.linear && free_param(p, op->operands[0]);
     if (part_of_param && !by_strategy) features_over_axis(p, op, &rule, axis_label);
     else if (!by_strategy && !view && !follow_sibling(p, op, &rule, axis_label)) {
