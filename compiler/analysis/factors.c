@@ -194,10 +194,107 @@ static void refine_reshape(hct_flow *flow, const hct_flow_op *op, bool *changed)
   }
 }
 
-/* A part of `inner` units, aligned, of a dim of `outer` units: (outer / inner) x inner. */
-static void refine_part(hct_dim_factors *outer, int64_t outer_size, hct_dim_factors *inner, int64_t inner_size, int64_t start, int64_t step, bool *changed) {
+/* ---- parts: slices, concatenations, paddings ---- */
+static int64_t divisor(int64_t a, int64_t b) {
+  while (b) {
+    int64_t rest = a % b;
+    a = b, b = rest;
+  }
+  return a;
+}
+
+/* Both dims end in the same factors, of `unit` together. */
+static void unify_inner(hct_dim_factors *outer, int64_t outer_size, hct_dim_factors *inner, int64_t inner_size, int64_t unit, bool *changed) {
+  hct_dim_factors before[2] = {*outer, *inner}, last = {0}, common = {1, {unit}}, *part = &common;
+  bool unused = false;
+  while (!factors_same(&last, &common)) {
+    last = common;
+    unify_product(outer, outer_size / unit, &part, 1, &unused);
+    if (inner_size == unit) unify(inner, &common, &unused);
+    else unify_product(inner, inner_size / unit, &part, 1, &unused);
+  }
+  *changed = *changed || !factors_same(outer, &before[0]) || !factors_same(inner, &before[1]);
+}
+
+/* A part of `inner` units of a dim of `outer` units, `start` before it: (outer / inner) x inner when it is aligned; else, with `unit` (not 0)
+ * dividing all three, (outer / unit) x unit and (inner / unit) x unit. */
+static void refine_part(hct_dim_factors *outer, int64_t outer_size, hct_dim_factors *inner, int64_t inner_size, int64_t start, int64_t step, int64_t unit, bool *changed) {
   if (outer_size == inner_size) unify(outer, inner, changed);
-  else if (inner_size > 1 && step == 1 && outer_size % inner_size == 0 && start % inner_size == 0) unify_product(outer, outer_size / inner_size, &inner, 1, changed);
+  else if (inner_size <= 1 || step != 1) return;
+  else if (unit > 1) unify_inner(outer, outer_size, inner, inner_size, unit, changed);
+  else if (!unit && outer_size % inner_size == 0 && start % inner_size == 0) unify_product(outer, outer_size / inner_size, &inner, 1, changed);
+}
+
+static bool is_aligned(int64_t outer, int64_t inner, int64_t start) { return outer == inner || (inner > 0 && outer % inner == 0 && start % inner == 0); }
+
+/* The sum that a padded value goes into. */
+static size_t sum_of(const hct_flow *flow, size_t value) {
+  while (flow->uses[value] == 1 && flow->only_user[value] != SIZE_MAX) {
+    const hct_flow_op *user = &flow->ops[flow->only_user[value]];
+    if (strcmp(user->name, "map2") || strcmp(hct_op_str(user->op, "fn"), "add")) break;
+    value = user->results[0];
+  }
+  return value;
+}
+
+/* What divides all parts of a dim that the slices of a value take, or that paddings put into a sum; 0: each is aligned by itself. */
+static void units_find(hct_flow *flow) {
+  int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK];
+  flow->units = HCT_NEW_ARRAY(flow->arena, int64_t, flow->value_count * HCT_MAX_RANK);
+  bool *uneven = HCT_NEW_ARRAY(flow->arena, bool, flow->value_count * HCT_MAX_RANK);
+  for (size_t i = 0; i < flow->op_count; i++) {
+    const hct_flow_op *op = &flow->ops[i];
+    bool slice = !strcmp(op->name, "slice");
+    if (!slice && strcmp(op->name, "pad")) continue;
+    size_t whole = slice ? op->operands[0] : sum_of(flow, op->results[0]);
+    const hct_shape *outer = &flow->values[slice ? whole : op->results[0]].shape, *inner = &flow->values[slice ? op->results[0] : op->operands[0]].shape;
+    for (size_t d = 0; d < outer->rank; d++) steps[d] = 1;
+    hct_op_i64s(op->op, slice ? "starts" : "low", starts, HCT_MAX_RANK);
+    if (slice) hct_op_i64s(op->op, "steps", steps, HCT_MAX_RANK);
+    for (size_t d = 0; d < outer->rank; d++) {
+      size_t at = whole * HCT_MAX_RANK + d;
+      if (outer->dims[d] == inner->dims[d]) continue;
+      flow->units[at] = steps[d] == 1 ? divisor(divisor(divisor(flow->units[at], outer->dims[d]), inner->dims[d]), starts[d]) : 1;
+      uneven[at] |= steps[d] != 1 || !is_aligned(outer->dims[d], inner->dims[d], starts[d]);
+    }
+  }
+  for (size_t at = 0; at < flow->value_count * HCT_MAX_RANK; at++)
+    if (!uneven[at]) flow->units[at] = 0;
+}
+
+static void refine_slice(hct_flow *flow, const hct_flow_op *op, bool *changed) {
+  int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK];
+  hct_flow_value *outer = &flow->values[op->operands[0]], *inner = &flow->values[op->results[0]];
+  hct_op_i64s(op->op, "starts", starts, HCT_MAX_RANK);
+  hct_op_i64s(op->op, "steps", steps, HCT_MAX_RANK);
+  for (size_t d = 0; d < outer->shape.rank; d++)
+    refine_part(&outer->dims[d], outer->shape.dims[d], &inner->dims[d], inner->shape.dims[d], starts[d], steps[d], flow->units[op->operands[0] * HCT_MAX_RANK + d], changed);
+}
+
+static void refine_pad(hct_flow *flow, const hct_flow_op *op, bool *changed) {
+  int64_t low[HCT_MAX_RANK];
+  hct_flow_value *outer = &flow->values[op->results[0]], *inner = &flow->values[op->operands[0]];
+  hct_op_i64s(op->op, "low", low, HCT_MAX_RANK);
+  for (size_t d = 0; d < outer->shape.rank; d++) refine_part(&outer->dims[d], outer->shape.dims[d], &inner->dims[d], inner->shape.dims[d], low[d], 1, flow->units[sum_of(flow, op->results[0]) * HCT_MAX_RANK + d], changed);
+}
+
+static void refine_concat(hct_flow *flow, const hct_flow_op *op, bool *changed) {
+  hct_flow_value *whole = &flow->values[op->results[0]];
+  size_t axis = (size_t)hct_op_i64(op->op, "axis");
+  int64_t unit = 0, start = 0;
+  bool even = true;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    int64_t size = flow->values[op->operands[k]].shape.dims[axis];
+    even = even && is_aligned(whole->shape.dims[axis], size, start);
+    unit = divisor(unit, size), start += size;
+  }
+  start = 0;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    hct_flow_value *part = &flow->values[op->operands[k]];
+    for (size_t d = 0; d < whole->shape.rank; d++)
+      refine_part(&whole->dims[d], whole->shape.dims[d], &part->dims[d], part->shape.dims[d], d == axis ? start : 0, 1, d == axis && !even ? unit : 0, changed);
+    start += part->shape.dims[axis];
+  }
 }
 
 static void refine_same(hct_flow_value *a, hct_flow_value *b, bool *changed) { /* right-aligned, where sizes agree */
@@ -222,7 +319,7 @@ static void refine_contract(hct_flow *flow, const hct_flow_op *op, bool *changed
 
 static void refine_op(hct_flow *flow, const hct_flow_op *op, bool *changed) {
   hct_flow_value *v = flow->values, *result = op->result_count ? &v[op->results[0]] : NULL;
-  int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK], perm[HCT_MAX_RANK];
+  int64_t perm[HCT_MAX_RANK];
   const char *n = op->name;
   if (!strcmp(n, "reshape")) {
     refine_reshape(flow, op, changed);
@@ -231,21 +328,12 @@ static void refine_op(hct_flow *flow, const hct_flow_op *op, bool *changed) {
     for (size_t d = 0; d < result->shape.rank; d++) unify(&result->dims[d], &v[op->operands[0]].dims[perm[d]], changed);
   } else if (!strcmp(n, "contract")) {
     refine_contract(flow, op, changed);
-  } else if (!strcmp(n, "slice") || !strcmp(n, "pad")) {
-    bool slice = n[0] == 's';
-    hct_flow_value *outer = slice ? &v[op->operands[0]] : result, *inner = slice ? result : &v[op->operands[0]];
-    hct_op_i64s(op->op, slice ? "starts" : "low", starts, HCT_MAX_RANK);
-    for (size_t d = 0; d < HCT_MAX_RANK; d++) steps[d] = 1;
-    if (slice) hct_op_i64s(op->op, "steps", steps, HCT_MAX_RANK);
-    for (size_t d = 0; d < outer->shape.rank; d++) refine_part(&outer->dims[d], outer->shape.dims[d], &inner->dims[d], inner->shape.dims[d], starts[d], steps[d], changed);
+  } else if (!strcmp(n, "slice")) {
+    refine_slice(flow, op, changed);
+  } else if (!strcmp(n, "pad")) {
+    refine_pad(flow, op, changed);
   } else if (!strcmp(n, "concat")) {
-    size_t axis = (size_t)hct_op_i64(op->op, "axis");
-    for (size_t k = 0; k < op->operand_count; k++)
-      for (size_t d = 0; d < result->shape.rank; d++) {
-        hct_flow_value *part = &v[op->operands[k]];
-        bool equal = d != axis || part->shape.dims[d] * (int64_t)op->operand_count == result->shape.dims[d];
-        if (equal) refine_part(&result->dims[d], result->shape.dims[d], &part->dims[d], part->shape.dims[d], 0, 1, changed);
-      }
+    refine_concat(flow, op, changed);
   } else if (!strcmp(n, "gather_rows") || !strcmp(n, "scatter_rows")) {
     bool gather = n[0] == 'g';
     hct_flow_value *table = gather ? &v[op->operands[0]] : result, *dense = gather ? result : &v[op->operands[0]], *ids = &v[op->operands[1]];
@@ -264,6 +352,7 @@ static void refine_op(hct_flow *flow, const hct_flow_op *op, bool *changed) {
 
 void hct_flow_factorize(hct_flow *flow) {
   bool changed = true;
+  units_find(flow);
   for (int round = 0; changed && round < 64; round++) {
     changed = false;
     for (size_t i = 0; i < flow->op_count; i++) refine_op(flow, &flow->ops[i], &changed);

@@ -95,7 +95,7 @@ static tile_view operand_owned(lowering *l, size_t value, const hct_layout *want
     only = tile_info(l, root)->uses == 1;
   }
   bool made_here = tile_info(l, root)->op != SIZE_MAX && !tile_info(l, root)->spilled && !hct_dist_is_constant(l->program, root);
-  if (!only || !made_here || !tile_view_is_whole(&view)) view = tile_view_copy(l, &view, &info->layout, info->shape.dtype);
+  if (!only || !made_here || !tile_view_is_whole(&view, &info->layout)) view = tile_view_copy(l, &view, &info->layout, info->shape.dtype);
   return tile_view_conform(l, &view, &info->layout, wanted, info->shape.dtype);
 }
 

@@ -35,10 +35,10 @@ tile_view tile_view_whole(MlirValue buffer, const hct_layout *layout) {
 
 tile_view tile_view_fresh(lowering *l, const hct_layout *layout, hct_dtype dtype) { return tile_view_whole(tile_alloc(l, layout, dtype), layout); }
 
-bool tile_view_is_whole(const tile_view *view) {
+bool tile_view_is_whole(const tile_view *view, const hct_layout *layout) {
   if (view->step_count != view->buffer_layout.factor_count || view->fix_count) return false;
   for (int f = 0; f < view->step_count; f++)
-    if (view->steps[f].factor != f || view->steps[f].start != 0 || view->steps[f].step != 1) return false;
+    if (view->steps[f].factor != f || view->steps[f].start != 0 || view->steps[f].step != 1 || !tile_factors_equal(&layout->factors[f], &view->buffer_layout.factors[f])) return false;
   return true;
 }
 
@@ -56,7 +56,7 @@ tile_view tile_view_copy(lowering *l, const tile_view *view, const hct_layout *l
 }
 
 tile_view tile_view_dense(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype) {
-  return tile_view_is_whole(view) ? *view : tile_view_copy(l, view, layout, dtype);
+  return tile_view_is_whole(view, layout) ? *view : tile_view_copy(l, view, layout, dtype);
 }
 
 bool tile_factors_equal(const hct_factor *a, const hct_factor *b) {

@@ -18,7 +18,8 @@ typedef struct hct_tape_entry {
   hct_shape shape;
   size_t pending; /* uses whose operation has not been differentiated yet */
   struct { hct_tape_summand *items; size_t count, capacity; } summands;
-  MlirValue total; /* null before all uses were seen, and when nothing flows back */
+  bool overlaps;   /* slices of the value meet: summands are added at once */
+  MlirValue total; /* null when nothing flows back; before all uses were seen it is null too, or where slices overlap the sum so far */
 } hct_tape_entry;
 
 typedef struct hct_tape {

@@ -229,6 +229,7 @@ static void contract_operand(hct_tape *t, MlirOperation op, MlirValue dy, size_t
   }
   snprintf(derived, sizeof derived, "%s,%s->%s", arrow + 2, inputs[1 - which], letters);
   MlirValue gradient = hct_tape_contract(t, derived, dy, other, &shape);
+  if (hct_op_has(op, "hct.pairs")) hct_op_set(mlirOpResultGetOwner(gradient), "hct.pairs", mlirOperationGetAttributeByName(op, hct_ref("hct.pairs"))); /* the same pairs */
   hct_tape_add(t, target, hct_tape_reshape(t, gradient, whole.rank, dims));
 }
 static void rule_contract(hct_tape *t, MlirOperation op, MlirValue dy) {

@@ -3,7 +3,8 @@
  *
  * A value carries a gradient when it is of a float type, depends on a wanted parameter, and the loss depends on it. Nothing is
  * built for any other value, so frozen parameters and integer paths cost nothing. A value's summands are added as soon as the
- * last of its uses was differentiated: the sum then stands beside the earliest use, in that use's layer and fusion group. */
+ * last of its uses was differentiated: the sum then stands beside the earliest use, in that use's layer and fusion group. Those of slices
+ * that overlap (the keys of blocks of queries) are added one by one, so that they need not all be kept. */
 #include <string.h>
 
 #include "compiler/transform/derive_training.h"
@@ -31,14 +32,28 @@ static bool shape_fits_in(const hct_shape *small, const hct_shape *large) {
   return true;
 }
 
+static MlirValue add_to(hct_tape *tape, MlirValue sum, MlirValue summand) {
+  return mlirValueIsNull(sum) ? summand : hct_tape_map2(tape, "add", sum, summand);
+}
+
+static void summand_add(hct_tape *tape, hct_tape_entry *entry, const hct_tape_summand *summand) {
+  if (!entry->overlaps) {
+    HCT_PUSH(tape->arena, &entry->summands, *summand);
+    return;
+  }
+  MlirValue whole = summand->sliced ? hct_tape_pad(tape, summand->gradient, summand->starts, entry->shape.dims) : summand->gradient;
+  hct_shape shape = hct_tape_shape(whole);
+  if (!mlirValueIsNull(entry->total)) shape = entry->shape;
+  entry->total = add_to(tape, entry->total, hct_tape_broadcast(tape, whole, &shape));
+}
+
 void hct_tape_add(hct_tape *tape, MlirValue value, MlirValue gradient) {
   hct_tape_entry *entry = entry_of(tape, value);
   if (!entry) return;
   gradient = hct_tape_convert(tape, gradient, entry->shape.dtype);
   hct_shape shape = hct_tape_shape(gradient);
   if (!shape_fits_in(&shape, &entry->shape)) gradient = hct_tape_to_shape(tape, gradient, &entry->shape);
-  hct_tape_summand summand = {.gradient = gradient};
-  HCT_PUSH(tape->arena, &entry->summands, summand);
+  summand_add(tape, entry, &(hct_tape_summand){.gradient = gradient});
 }
 
 void hct_tape_add_slice(hct_tape *tape, MlirValue value, MlirValue gradient, const int64_t *starts) {
@@ -46,7 +61,7 @@ void hct_tape_add_slice(hct_tape *tape, MlirValue value, MlirValue gradient, con
   if (!entry) return;
   hct_tape_summand summand = {.gradient = hct_tape_convert(tape, gradient, entry->shape.dtype), .sliced = true};
   memcpy(summand.starts, starts, entry->shape.rank * sizeof(*starts));
-  HCT_PUSH(tape->arena, &entry->summands, summand);
+  summand_add(tape, entry, &summand);
 }
 
 /* The one dim along which all sliced summands differ from the whole, or -1 when there are none or several such dims. */
@@ -95,12 +110,8 @@ static MlirValue concat_slices(hct_tape *tape, const hct_tape_entry *entry) {
   return hct_tape_emit(tape, "hct_graph.concat", parts.count, parts.items, &entry->shape, 1, &attribute);
 }
 
-static MlirValue add_to(hct_tape *tape, MlirValue sum, MlirValue summand) {
-  return mlirValueIsNull(sum) ? summand : hct_tape_map2(tape, "add", sum, summand);
-}
-
 static void entry_finish(hct_tape *tape, hct_tape_entry *entry) {
-  MlirValue sum = {NULL}, tiled = concat_slices(tape, entry);
+  MlirValue sum = entry->total, tiled = concat_slices(tape, entry);
   for (size_t k = 0; k < entry->summands.count; k++) {
     const hct_tape_summand *s = &entry->summands.items[k];
     if (!s->sliced) sum = add_to(tape, sum, s->gradient);
@@ -113,8 +124,28 @@ static void entry_finish(hct_tape *tape, hct_tape_entry *entry) {
 
 /* ---- activity ---- */
 
+/* Whether two ranges that slices take of `value` along one dim meet, without being the same. */
+static bool slices_overlap(MlirValue value, const hct_shape *shape) {
+  for (MlirOpOperand a = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(a); a = mlirOpOperandGetNextUse(a))
+    for (MlirOpOperand b = mlirOpOperandGetNextUse(a); !mlirOpOperandIsNull(b); b = mlirOpOperandGetNextUse(b)) {
+      MlirOperation ops[2] = {mlirOpOperandGetOwner(a), mlirOpOperandGetOwner(b)};
+      if (!hct_op_is(ops[0], "hct_graph.slice") || !hct_op_is(ops[1], "hct_graph.slice")) continue;
+      int64_t starts[2][HCT_MAX_RANK];
+      hct_shape parts[2];
+      bool meet = true, same = true;
+      for (size_t k = 0; k < 2; k++) hct_op_i64s(ops[k], "starts", starts[k], HCT_MAX_RANK), parts[k] = hct_tape_shape(hct_op_result(ops[k], 0));
+      for (size_t d = 0; d < shape->rank; d++) {
+        meet = meet && starts[0][d] < starts[1][d] + parts[1].dims[d] && starts[1][d] < starts[0][d] + parts[0].dims[d];
+        same = same && starts[0][d] == starts[1][d] && parts[0].dims[d] == parts[1].dims[d];
+      }
+      if (meet && !same) return true;
+    }
+  return false;
+}
+
 static void entry_create(hct_tape *tape, MlirValue value) {
   hct_tape_entry entry = {.value = value, .shape = hct_tape_shape(value)};
+  entry.overlaps = slices_overlap(value, &entry.shape);
   if (!hct_dtype_is_float(entry.shape.dtype) || hct_tape_wants(tape, value)) return;
   hct_index_map_put(tape->index, hct_value_key(value), tape->entries.count);
   HCT_PUSH(tape->arena, &tape->entries, entry);

@@ -125,7 +125,7 @@ static bool spread_cuts(partition *p, const hct_flow_op *op) {
   op_rule rule;
   bool marked[MAX_LABELS] = {false}, changed = false;
   if (op->result_count != 1 || !partition_rule(&p->flow, op, &rule)) return false;
-  bool cuts = !strcmp(op->name, "slice") || !strcmp(op->name, "concat") || !strcmp(op->name, "pad");
+  bool cuts = (!strcmp(op->name, "slice") && !hct_op_has(op->op, "hct.whole")) || !strcmp(op->name, "concat") || !strcmp(op->name, "pad");
   for (int l = 0; l < rule.label_count; l++) marked[l] = cuts && rule.labels[l].kind == LABEL_WHOLE;
   for (int pass = 0; pass < 2; pass++) /* collect, then spread */
     for (size_t k = 0; k <= op->operand_count; k++) {
@@ -147,6 +147,28 @@ static void mark_cuts(partition *p) {
     for (size_t i = 0; i < p->flow.op_count; i++) changed |= spread_cuts(p, &p->flow.ops[i]);
     for (size_t i = p->flow.op_count; i-- > 0;) changed |= spread_cuts(p, &p->flow.ops[i]);
   }
+}
+
+/* Factors that a softmax will want whole, carried back over what is elementwise: the keys of scores. */
+static void mark_rows(partition *p) {
+  p->row = HCT_NEW_ARRAY(p->arena, bool, p->flow.value_count * HCT_MAX_FACTORS);
+  for (size_t i = p->flow.op_count; i-- > 0;) {
+    const hct_flow_op *op = &p->flow.ops[i];
+    op_rule rule;
+    bool softmax = !strncmp(op->name, "softmax", 7), passes = !strncmp(op->name, "map", 3) || !strcmp(op->name, "select") || !strcmp(op->name, "concat");
+    if ((!softmax && !passes) || !partition_rule(&p->flow, op, &rule)) continue;
+    for (size_t k = 0; k < op->operand_count; k++)
+      for (int f = 0; f < HCT_MAX_FACTORS; f++)
+        for (int g = 0; g < HCT_MAX_FACTORS && rule.operand[k][f] >= 0; g++)
+          if (rule.result[g] == rule.operand[k][f] && (softmax ? rule.labels[rule.result[g]].kind == LABEL_WHOLE : p->row[op->results[0] * HCT_MAX_FACTORS + (size_t)g]))
+            p->row[op->operands[k] * HCT_MAX_FACTORS + (size_t)f] = true;
+  }
+}
+
+static bool becomes_row(const partition *p, const hct_flow_op *op, const op_rule *rule, int label) {
+  for (int f = 0; f < HCT_MAX_FACTORS; f++)
+    if (label >= 0 && rule->result[f] == label && p->row[op->results[0] * HCT_MAX_FACTORS + (size_t)f]) return true;
+  return false;
 }
 
 /* ---- one operator ---- */
@@ -172,32 +194,30 @@ static bool free_param(const partition *p, size_t value) { return strategy_is_pa
 
 static bool same_shape(const hct_shape *a, const hct_shape *b) { return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0; }
 
-/* Whether the factor's dimension must be whole at the operator that reads the value, elementwise ones passed by: a softmax' rows. */
-static bool wanted_whole(const partition *p, size_t value, int factor) {
-  const hct_flow_value *v = &p->flow.values[value];
-  for (int steps = 0; steps < 16 && p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX; steps++) {
-    const hct_flow_op *user = &p->flow.ops[p->flow.only_user[value]];
-    if (!strncmp(user->name, "softmax", strlen("softmax"))) { /* its gradient, too */
-      size_t axis = (size_t)hct_op_i64(user->op, "axis"), first = hct_flow_factor_at(v, axis), count = v->dims[axis].count;
-      return (size_t)factor >= first && (size_t)factor < first + count;
-    }
-    if ((strncmp(user->name, "map", 3) && strcmp(user->name, "select")) || !same_shape(&p->flow.values[user->results[0]].shape, &v->shape)) return false;
-    value = user->results[0];
-  }
-  return false;
+static bool is_add(const hct_flow_op *op) { return !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
+
+static size_t sum_leaves(const partition *p, size_t value, bool *padded) {
+  size_t made = p->flow.values[value].op;
+  const hct_flow_op *op = made == SIZE_MAX ? NULL : &p->flow.ops[made];
+  if (op && p->flow.uses[value] == 1 && !strcmp(op->name, "pad")) *padded = true;
+  if (!op || p->flow.uses[value] != 1 || !is_add(op)) return 1;
+  return sum_leaves(p, op->operands[0], padded) + sum_leaves(p, op->operands[1], padded);
 }
 
-/* What it takes to make splits whole again that the value's reader cannot have. */
-static double undo_seconds(const partition *p, size_t value, const hct_layout *layout) {
-  double seconds = 0;
-  for (int axis = 1; axis < 3; axis++) {
-    int factor = partition_axis_factor(layout, (hct_axis)axis);
-    if (factor < 0 || !wanted_whole(p, value, factor)) continue;
-    double size = (double)p->sizes[axis], elements = (double)hct_layout_elements(layout);
-    if (partition_axis_factor(layout, axis == 1 ? HCT_AXIS_COL : HCT_AXIS_ROW) >= 0) elements /= (double)p->sizes[3 - axis];
-    seconds += (size - 1) / size * elements * (double)hct_dtype_bytes(p->flow.values[value].shape.dtype) / p->pass->package.link_bandwidth_bytes_per_s;
+/* How many values are added, and reduced at once, with `value`: the gradients of overlapping parts, padded to one size. */
+static size_t summed_together(const partition *p, size_t value) {
+  bool padded = false;
+  size_t leaves = 1;
+  while (p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX) {
+    const hct_flow_op *user = &p->flow.ops[p->flow.only_user[value]];
+    if (!is_add(user) && strcmp(user->name, "pad")) break;
+    size_t sum = user->results[0], made = p->flow.values[sum].op;
+    padded = padded || !strcmp(user->name, "pad");
+    if (is_add(user)) leaves = 0;
+    for (size_t k = 0; leaves == 0 && k < p->flow.ops[made].operand_count; k++) leaves += sum_leaves(p, p->flow.ops[made].operands[k], &padded);
+    value = sum;
   }
-  return seconds;
+  return padded ? leaves : 1;
 }
 
 static double assignment_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
@@ -208,8 +228,7 @@ static double assignment_seconds(const partition *p, const hct_flow_op *op, cons
     seconds += partition_reshard_cost(p, op->operands[k], &wanted);
   }
   hct_layout result = partition_under(&p->flow.values[op->results[0]], rule, rule->result, axis_label, true);
-  seconds += undo_seconds(p, op->results[0], &result);
-  double element_bytes = (double)hct_dtype_bytes(p->flow.values[op->results[0]].shape.dtype);
+  double element_bytes = (double)hct_dtype_bytes(p->flow.values[op->results[0]].shape.dtype) / (double)summed_together(p, op->results[0]);
   for (int axis = 1; axis < 3; axis++)
     if (result.partial_axes >> axis & 1) {
       double elements = (double)hct_layout_elements(&result), size = (double)p->sizes[axis];
@@ -243,10 +262,10 @@ static void choose_cheapest(const partition *p, const hct_flow_op *op, const op_
   int chosen[3] = {axis_label[0], -1, -1}, candidate[3] = {axis_label[0], -1, -1};
   bool any = false;
   for (int r = -1; r < rule->label_count; r++) {
-    if (r >= 0 && (!partition_can_split(p, rule, r, HCT_AXIS_ROW) || !axis_in_use(p, op, HCT_AXIS_ROW))) continue;
+    if (r >= 0 && (!partition_can_split(p, rule, r, HCT_AXIS_ROW) || !axis_in_use(p, op, HCT_AXIS_ROW) || becomes_row(p, op, rule, r))) continue;
     for (int c = -1; c < rule->label_count; c++) {
       /* one loop over both axes only where an operand is split so: leaving the major one alone again is no all-gather of contiguous parts */
-      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || !axis_in_use(p, op, HCT_AXIS_COL) || (c == r && (!partition_can_split_both(p, rule, c) || !both_in_use(p, op, rule, c))))) continue;
+      if (c >= 0 && (!partition_can_split(p, rule, c, HCT_AXIS_COL) || !axis_in_use(p, op, HCT_AXIS_COL) || becomes_row(p, op, rule, c) || (c == r && (!partition_can_split_both(p, rule, c) || !both_in_use(p, op, rule, c))))) continue;
       candidate[1] = r, candidate[2] = c;
       double seconds = assignment_seconds(p, op, rule, candidate);
       if (any && seconds >= best * (1 - 1e-9)) continue;
@@ -295,13 +314,35 @@ static int time_label(const partition *p, const hct_flow_op *op, const op_rule *
   return -1;
 }
 
-/* Views of values that are partial, or whose every split goes through, follow their operand. */
+/* Views of values that are partial, or whose every split goes through, follow their operand. Of hct.whole ones the splits follow that go
+ * through: what is gathered stays whole. */
 static bool follow_operand(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   const hct_layout *layout = &p->now[op->operands[0]].layout;
   for (int axis = 1; axis < 3; axis++) {
     int factor = partition_axis_factor(layout, (hct_axis)axis), label = factor >= 0 ? rule->operand[0][factor] : -1;
-    if (factor >= 0 && !partition_can_split(p, rule, label, (hct_axis)axis)) return false;
-    axis_label[axis] = label;
+    bool passes = factor < 0 || partition_can_split(p, rule, label, (hct_axis)axis);
+    if (!passes && !hct_op_has(op->op, "hct.whole")) return false;
+    axis_label[axis] = passes ? label : -1;
+  }
+  return axis_label[1] < 0 || axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]);
+}
+
+/* Keys or values that are cut for a block lie as the product that reads them wants them beside its other operand, so that they move once, before
+ * they are cut, and not block by block. */
+static bool follow_reader(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
+  size_t result = op->results[0], user = p->flow.uses[result] > 0 && hct_op_has(op->op, "hct.whole") ? p->flow.only_user[result] : SIZE_MAX;
+  op_rule reader;
+  for (size_t i = (size_t)(op - p->flow.ops) + 1; user != SIZE_MAX && i <= user; i++) /* the first reader: gradients come later */
+    for (size_t k = 0; k < p->flow.ops[i].operand_count; k++)
+      if (p->flow.ops[i].operands[k] == result) user = i;
+  if (user == SIZE_MAX || strcmp(p->flow.ops[user].name, "contract") || !partition_rule(&p->flow, &p->flow.ops[user], &reader)) return false;
+  size_t mine = p->flow.ops[user].operands[1] == result, other = p->flow.ops[user].operands[1 - mine], made = p->flow.values[other].op;
+  if (made == SIZE_MAX || made >= (size_t)(op - p->flow.ops)) return false;
+  for (int axis = 1; axis < 3; axis++) {
+    int factor = partition_axis_factor(&p->now[other].layout, (hct_axis)axis), label = factor >= 0 ? reader.operand[1 - mine][factor] : -1;
+    axis_label[axis] = -1;
+    for (int f = 0; label >= 0 && f < HCT_MAX_FACTORS; f++)
+      if (reader.operand[mine][f] == label && partition_can_split(p, rule, rule->result[f], (hct_axis)axis)) axis_label[axis] = rule->result[f];
   }
   return axis_label[1] < 0 || axis_label[1] != axis_label[2] || partition_can_split_both(p, rule, axis_label[1]);
 }
@@ -316,8 +357,6 @@ static void features_over_axis(const partition *p, const hct_flow_op *op, const 
   axis_label[1] = axis_label[2] = -1;
   if (partition_can_split(p, rule, label, p->feature_axis)) axis_label[p->feature_axis] = label;
 }
-
-static bool is_add(const hct_flow_op *op) { return !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
 
 static void set_result(partition *p, const hct_flow_op *op, size_t index, const hct_layout *layout) {
   p->now[op->results[index]].layout = *layout;
@@ -338,8 +377,9 @@ static void use_operand(partition *p, const hct_flow_op *op, size_t k, const hct
   mlirOperationSetOperand(op->op, (intptr_t)k, partition_reshard(p, value, wanted, op, fallback));
 }
 
-/* A split that no loop can carry: the operand is gathered, and counted. */
+/* A split that no loop can carry: the operand is gathered, and counted, unless that is wanted (the keys of attention). */
 static bool is_fallback(const partition *p, const hct_flow_op *op, const op_rule *rule, size_t k) {
+  if (hct_op_has(op->op, "hct.whole")) return false;
   const hct_layout *layout = &p->now[op->operands[k]].layout;
   for (int axis = 1; axis < 3; axis++) {
     int factor = partition_axis_factor(layout, (hct_axis)axis), label = factor >= 0 ? rule->operand[k][factor] : -1;
@@ -410,7 +450,7 @@ static void partition_op(partition *p, const hct_flow_op *op) {
   if (covered) {
     axis_label[0] = time_label(p, op, &rule);
     by_strategy = strategy_assign(p, op, &rule, axis_label);
-    bool view = rule.linear && !free_param(p, op->operands[0]) && follow_operand(p, op, &rule, axis_label);
+    bool view = rule.linear && !free_param(p, op->operands[0]) && (follow_reader(p, op, &rule, axis_label) || follow_operand(p, op, &rule, axis_label));
     bool part_of_param = rule.linear && free_param(p, op->operands[0]);
     if (part_of_param && !by_strategy) features_over_axis(p, op, &rule, axis_label);
     else if (!by_strategy && !view && !follow_sibling(p, op, &rule, axis_label)) {
@@ -493,9 +533,10 @@ static void write_module(partition *p, MlirModule module) {
   for (size_t i = 0; i < p->flow.op_count; i++) {
     op_rule rule;
     if (strcmp(p->flow.ops[i].name, "contract") || hct_op_has(p->flow.ops[i].op, "hct.recomputed") || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
-    int64_t work = 2;
+    int64_t work = 2, pairs[2] = {1, 1};
     for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
-    flops += work;
+    if (hct_op_has(p->flow.ops[i].op, "hct.pairs")) hct_op_i64s(p->flow.ops[i].op, "hct.pairs", pairs, 2);
+    flops += work / pairs[1] * pairs[0];
   }
   const struct { const char *name; int64_t value; } figures[] = {
       {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", flops},
@@ -521,6 +562,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
   mark_cuts(&p);
+  mark_rows(&p);
   seed_arguments(&p);
   mark_gradients(&p);
   for (size_t i = 0; i < p.flow.op_count; i++) {

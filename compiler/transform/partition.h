@@ -45,6 +45,7 @@ typedef struct partition {
   sharded *now;            /* by value */
   bool *assigned;          /* arguments that are params: their sharding is decided */
   bool *cut;               /* [value * HCT_MAX_FACTORS + factor]: sliced or concatenated along somewhere, so never worth splitting */
+  bool *row;               /* likewise: a softmax over it follows, which wants it whole */
   size_t *parameter;       /* by value: param argument whose gradient it is, or SIZE_MAX */
   int64_t batch, micro_batch, fallbacks;
   const strategy *strategy;

@@ -244,15 +244,20 @@ double partition_reshard_cost(const partition *p, size_t value, const hct_layout
   return seconds;
 }
 
-/* Where a sum over an axis leaves its tokens: the batch when the axis divides what is in flight, else the sequence, else the larger. */
-static int token_factor(const partition *p, const hct_layout *layout, int64_t size) {
-  int batch = partition_axis_factor(layout, HCT_AXIS_TIME), sequence = -1;
+/* Where a sum over an axis leaves its tokens: the batch when the axis divides what is in flight, else the sequence (what is not cut of it,
+ * the inner part of blocks of queries), else the larger. */
+static int token_factor(const partition *p, size_t value, const hct_layout *layout, int64_t size) {
+  int batch = partition_axis_factor(layout, HCT_AXIS_TIME), sequence = -1, any = -1;
   if (batch < 0) return -1;
   int64_t rest = p->batch % p->micro_batch;
   bool batch_free = layout->factors[batch].axis_count == 1;
   if (batch_free && p->micro_batch % size == 0 && rest % size == 0) return batch;
-  for (int f = batch + 1; f < layout->dim_first[layout->rank > 1 ? layout->rank - 1 : 1] && sequence < 0; f++)
-    if (layout->factors[f].size > 1 && layout->factors[f].axis_count == 0) sequence = f;
+  for (int f = batch + 1; f < layout->dim_first[layout->rank > 1 ? layout->rank - 1 : 1] && sequence < 0; f++) {
+    if (layout->factors[f].size == 1 || layout->factors[f].axis_count) continue;
+    if (any < 0) any = f;
+    if (!p->cut[value * HCT_MAX_FACTORS + (size_t)f]) sequence = f;
+  }
+  if (sequence < 0) sequence = any;
   if (sequence >= 0 && (layout->factors[sequence].size % size == 0 || !batch_free || layout->factors[sequence].size > p->micro_batch)) return sequence;
   return batch_free ? batch : sequence;
 }
@@ -268,9 +273,9 @@ static int feature_factor(const partition *p, const hct_layout *layout, hct_axis
   return best;
 }
 
-static int sum_factor(const partition *p, const hct_layout *layout, hct_axis axis) {
+static int sum_factor(const partition *p, size_t value, const hct_layout *layout, hct_axis axis) {
   if (p->strategy->sums == SUMS_WHOLE) return -1;
-  return p->strategy->sums == SUMS_TO_FEATURES && axis == p->feature_axis ? feature_factor(p, layout, axis) : token_factor(p, layout, p->sizes[axis]);
+  return p->strategy->sums == SUMS_TO_FEATURES && axis == p->feature_axis ? feature_factor(p, layout, axis) : token_factor(p, value, layout, p->sizes[axis]);
 }
 
 void partition_resolve_flat(partition *p, size_t value, const hct_flow_op *user) {
@@ -280,7 +285,7 @@ void partition_resolve_flat(partition *p, size_t value, const hct_flow_op *user)
   without_partial(&next, HCT_AXIS_ROW);
   without_partial(&next, HCT_AXIS_COL);
   p->builder.location = mlirOperationGetLocation(user->op);
-  int factor = p->strategy->sums == SUMS_TO_TOKENS ? token_factor(p, &at.layout, p->sizes[HCT_AXIS_ROW] * p->sizes[HCT_AXIS_COL]) : -1;
+  int factor = p->strategy->sums == SUMS_TO_TOKENS ? token_factor(p, value, &at.layout, p->sizes[HCT_AXIS_ROW] * p->sizes[HCT_AXIS_COL]) : -1;
   if (factor >= 0) partition_add_axis(&next, factor, HCT_AXIS_ROW), partition_add_axis(&next, factor, HCT_AXIS_COL);
   p->now[value] = collective(p, factor >= 0 ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, BOTH_AXES, &next, user, false);
 }
@@ -291,7 +296,7 @@ void partition_resolve(partition *p, size_t value, hct_axis axis, bool scatter, 
   hct_layout next = at.layout;
   without_partial(&next, axis);
   p->builder.location = mlirOperationGetLocation(user->op);
-  int factor = scatter && at.layout.partial == HCT_PARTIAL_SUM ? sum_factor(p, &at.layout, axis) : -1;
+  int factor = scatter && at.layout.partial == HCT_PARTIAL_SUM ? sum_factor(p, value, &at.layout, axis) : -1;
   if (factor >= 0) partition_add_axis(&next, factor, axis);
   p->now[value] = collective(p, factor >= 0 ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, axis, &next, user, false);
 }

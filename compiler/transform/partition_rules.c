@@ -131,32 +131,37 @@ static void rule_reshape(rule_builder *b) {
   }
 }
 
-/* Part of a dim: aligned parts keep their inner factors, the leading factor of the whole is not split. */
-static void labels_part(rule_builder *b, const hct_flow_value *outer, size_t dim, int *outer_labels, const hct_flow_value *inner, size_t inner_dim, int *inner_labels, bool first) {
-  const hct_dim_factors *o = &outer->dims[dim], *i = &inner->dims[inner_dim];
-  size_t at = hct_flow_factor_at(outer, dim), in = hct_flow_factor_at(inner, inner_dim);
-  int extra = o->count - i->count;
-  bool aligned = extra >= 0 && !memcmp(o->sizes + extra, i->sizes, i->count * sizeof(int64_t)) && (extra > 0 || outer->shape.dims[dim] == inner->shape.dims[inner_dim]);
-  if (first) labels_new(b, outer, dim, outer_labels, aligned ? LABEL_PARALLEL : LABEL_WHOLE);
-  if (!aligned) {
-    labels_new(b, inner, inner_dim, inner_labels, LABEL_WHOLE);
-    for (int f = 0; f < o->count; f++)
-      if (outer_labels[at + (size_t)f] >= 0) b->rule->labels[outer_labels[at + (size_t)f]].kind = LABEL_WHOLE;
-    return;
+/* Part of a dim, `start` before it: inner factors of which it has whole ones are shared, those in front of them are not split. hct.whole: none is. */
+static void labels_part(rule_builder *b, const hct_flow_value *outer, size_t dim, const int *outer_labels, const hct_flow_value *inner, int *inner_labels, int64_t start, int64_t step) {
+  const hct_dim_factors *o = &outer->dims[dim], *i = &inner->dims[dim];
+  size_t at = hct_flow_factor_at(outer, dim), in = hct_flow_factor_at(inner, dim);
+  int shared = 0, outer_lead = o->count, inner_lead = i->count;
+  bool whole = outer->shape.dims[dim] == inner->shape.dims[dim] && step == 1;
+  for (int64_t unit = 1; shared < o->count && shared < i->count && o->sizes[o->count - 1 - shared] == i->sizes[i->count - 1 - shared]; shared++) {
+    unit *= o->sizes[o->count - 1 - shared];
+    if (start % unit || step != 1) break;
   }
-  for (int f = 0; f < extra; f++)
+  bool split = whole || !hct_op_has(b->op->op, "hct.whole");
+  if (whole ? shared == o->count : shared > 0 && split) outer_lead -= shared, inner_lead -= shared;
+  for (int f = 0; f < outer_lead; f++)
     if (outer_labels[at + (size_t)f] >= 0) b->rule->labels[outer_labels[at + (size_t)f]].kind = LABEL_WHOLE;
-  for (int f = 0; f < i->count; f++) inner_labels[in + (size_t)f] = outer_labels[at + (size_t)(extra + f)];
+  for (int f = 0; f < inner_lead; f++) inner_labels[in + (size_t)f] = label_new(b, i->sizes[f], LABEL_WHOLE);
+  for (int f = inner_lead; f < i->count; f++) inner_labels[in + (size_t)f] = outer_labels[at + (size_t)(outer_lead + f - inner_lead)];
 }
 
 static void rule_parts(rule_builder *b) {
-  bool slice = !strcmp(b->op->name, "slice");
+  bool slice = !strcmp(b->op->name, "slice"), pad = !strcmp(b->op->name, "pad");
   const hct_flow_value *outer = slice ? operand_value(b, 0) : result_value(b);
   int *outer_labels = slice ? b->rule->operand[0] : b->rule->result;
-  size_t parts = slice ? 1 : b->op->operand_count;
-  for (size_t k = 0; k < parts; k++)
-    for (size_t d = 0; d < outer->shape.rank; d++)
-      labels_part(b, outer, d, outer_labels, slice ? result_value(b) : operand_value(b, k), d, slice ? b->rule->result : b->rule->operand[k], k == 0);
+  int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
+  for (size_t d = 0; d < outer->shape.rank; d++) steps[d] = 1, labels_new(b, outer, d, outer_labels, LABEL_PARALLEL);
+  if (slice) hct_op_i64s(b->op->op, "steps", steps, HCT_MAX_RANK);
+  if (slice || pad) hct_op_i64s(b->op->op, slice ? "starts" : "low", starts, HCT_MAX_RANK);
+  for (size_t k = 0; k < (slice ? 1 : b->op->operand_count); k++) {
+    const hct_flow_value *part = slice ? result_value(b) : operand_value(b, k);
+    for (size_t d = 0; d < outer->shape.rank; d++) labels_part(b, outer, d, outer_labels, part, slice ? b->rule->result : b->rule->operand[k], starts[d], steps[d]);
+    if (!slice && !pad) starts[hct_op_i64(b->op->op, "axis")] += part->shape.dims[hct_op_i64(b->op->op, "axis")];
+  }
 }
 
 static void rule_table(rule_builder *b) {
@@ -198,7 +203,7 @@ bool partition_rule(const hct_flow *flow, const hct_flow_op *op, op_rule *out_ru
   for (size_t i = 0; i < HCT_COUNT(rules); i++) {
     if (strcmp(rules[i].name, op->name) || op->operand_count > MAX_OPERANDS) continue;
     rules[i].make(&b);
-    out_rule->linear = rules[i].linear;
+    out_rule->linear = rules[i].linear || (!strcmp(op->name, "pad") && hct_op_f64_or(op->op, "value", 0) == 0);
     return !b.failed;
   }
   return false;

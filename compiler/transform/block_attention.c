@@ -1,0 +1,285 @@
+/* hct-block-attention: attention in blocks of queries, each with the keys that its mask leaves, so that no scores of all queries exist.
+ * Reverse mode makes the backward in the same blocks.
+ *
+ *   before  %s = contract(%q, %k)   [.., S, S]
+ *           %m = map2 add(%s, %mask)               mask: 0 up to the diagonal, -inf behind it
+ *           %p = softmax(%m)
+ *           %y = contract(%p, %v)
+ *
+ *   after   for each block i of S / B queries:
+ *           %qi = slice(%q)
+ *           %a = contract(%qi, slice(%k))           keys in front of the diagonal's block: no mask
+ *           %b = contract(%qi, slice(%k))           the diagonal's block
+ *           %bm = map2 add(%b, %mask')              S / B x S / B, one constant for all blocks
+ *           %pi = softmax(concat(%a, %bm))          [.., S / B, (i + 1) S / B]
+ *           %yi = contract(%pi, slice(%v))
+ *           %y = concat(%y0, %y1, ...)
+ *
+ * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
+ * that it cuts is not split over dies.
+ *
+ * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
+ * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU. */
+#include <string.h>
+
+#include "compiler/transform/block_attention.h"
+
+enum { MAX_BLOCKS = HCT_MAX_VARIADIC, MASKED_BLOCKS = 8, SRAM_SHARE = 16 };
+
+typedef struct placed_constant { MlirAttribute data; MlirType type; MlirValue value; } placed_constant;
+typedef struct blocking {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  MlirBlock body;
+  hct_builder builder;
+  attention_mask_cache masks;
+  struct { placed_constant *items; size_t count, capacity; } constants; /* parts of constants, at the start of the body */
+} blocking;
+
+typedef struct range { int64_t start, size; } range;
+
+static hct_shape shape_of(MlirValue value) {
+  hct_shape shape;
+  HCT_BUG_ON(!hct_value_shape(value, &shape), "hct-block-attention: a value that is no static tensor");
+  return shape;
+}
+
+/* ---- parts of operands ---- */
+static MlirValue constant_place(blocking *b, MlirAttribute data, MlirLocation location) {
+  MlirType type = mlirAttributeGetType(data);
+  for (size_t i = 0; i < b->constants.count; i++)
+    if (mlirAttributeEqual(b->constants.items[i].data, data)) return b->constants.items[i].value;
+  hct_builder at = {.context = b->builder.context, .block = b->body, .before = mlirBlockGetFirstOperation(b->body), .location = location};
+  hct_named attribute = {"value", data};
+  placed_constant made = {data, type, hct_build_value(&at, "hct_graph.constant", 0, NULL, type, 1, &attribute)};
+  HCT_PUSH(b->arena, &b->constants, made);
+  return made.value;
+}
+
+/* Elements of a constant [outer, rows, keys] in a range of rows and keys. Null: of a type that masks do not have. */
+static MlirAttribute constant_part(blocking *b, MlirAttribute data, const hct_shape *from, const hct_shape *to, range rows, range keys) {
+  int64_t row_count = from->dims[from->rank - 2], key_count = from->dims[from->rank - 1], outer = hct_shape_elements(from) / (row_count * key_count), next = 0;
+  MlirType type = hct_type_tensor(b->builder.context, to->dtype, to->rank, to->dims);
+  if (mlirDenseElementsAttrIsSplat(data)) return mlirDenseElementsAttrReshapeGet(data, type);
+  if (to->dtype != HCT_F32 && to->dtype != HCT_BOOL) return mlirAttributeGetNull();
+  size_t count = (size_t)hct_shape_elements(to);
+  hct_arena *scratch = hct_arena_create();
+  float *numbers = HCT_NEW_ARRAY(scratch, float, to->dtype == HCT_F32 ? count : 1);
+  int *bits = HCT_NEW_ARRAY(scratch, int, to->dtype == HCT_BOOL ? count : 1);
+  for (int64_t o = 0; o < outer; o++)
+    for (int64_t r = 0; r < rows.size; r++)
+      for (int64_t k = 0; k < keys.size; k++, next++) {
+        intptr_t at = (intptr_t)((o * row_count + rows.start + r) * key_count + keys.start + k);
+        if (to->dtype == HCT_F32) numbers[next] = mlirDenseElementsAttrGetFloatValue(data, at);
+        else bits[next] = mlirDenseElementsAttrGetBoolValue(data, at);
+      }
+  MlirAttribute part = to->dtype == HCT_F32 ? mlirDenseElementsAttrFloatGet(type, (intptr_t)count, numbers) : mlirDenseElementsAttrBoolGet(type, (intptr_t)count, bits);
+  hct_arena_destroy(scratch);
+  return part;
+}
+
+static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) {
+  hct_shape shape = shape_of(value);
+  int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
+  if (shape.dims[dim] == part.size) return value;
+  for (size_t d = 0; d < shape.rank; d++) steps[d] = 1;
+  starts[dim] = part.start;
+  shape.dims[dim] = part.size;
+  hct_named attributes[] = {{"starts", hct_attr_i64s(b->builder.context, shape.rank, starts)}, {"steps", hct_attr_i64s(b->builder.context, shape.rank, steps)}};
+  return hct_build_value(&b->builder, "hct_graph.slice", 1, &value, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 2, attributes);
+}
+
+/* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut. */
+static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part) {
+  MlirValue keys = slice(b, value, dim, part);
+  if (!mlirValueEqual(keys, value)) hct_op_set(mlirOpResultGetOwner(keys), "hct.whole", mlirUnitAttrGet(b->builder.context));
+  return keys;
+}
+
+/* What an elementwise operator reads beside the scores, for a range of queries and keys. */
+static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, range rows, range keys) {
+  hct_shape from = shape_of(value), to = from;
+  bool by_row = from.rank >= 2 && from.dims[from.rank - 2] == a->queries && a->queries > 1, by_key = from.rank >= 1 && from.dims[from.rank - 1] == a->keys && a->keys > 1;
+  if (by_row) to.dims[from.rank - 2] = rows.size;
+  if (by_key) to.dims[from.rank - 1] = keys.size;
+  if (!memcmp(from.dims, to.dims, sizeof from.dims)) return value;
+  MlirOperation made = mlirValueIsAOpResult(value) ? mlirOpResultGetOwner(value) : (MlirOperation){NULL};
+  if (!mlirOperationIsNull(made) && hct_op_is(made, "hct_graph.constant") && from.rank >= 2) {
+    MlirAttribute data = mlirOperationGetAttributeByName(made, hct_ref("value"));
+    range all_rows = {0, from.dims[from.rank - 2]}, all_keys = {0, from.dims[from.rank - 1]};
+    MlirAttribute part = mlirAttributeIsADenseElements(data) ? constant_part(b, data, &from, &to, by_row ? rows : all_rows, by_key ? keys : all_keys) : mlirAttributeGetNull();
+    if (!mlirAttributeIsNull(part)) return constant_place(b, part, mlirOperationGetLocation(made));
+  }
+  if (by_row) value = slice(b, value, from.rank - 2, rows);
+  return by_key ? slice(b, value, from.rank - 1, keys) : value;
+}
+
+/* ---- a block ---- */
+static MlirValue rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape) {
+  MlirOperation copy = mlirOperationClone(op);
+  for (intptr_t k = 0; k < mlirOperationGetNumOperands(op); k++) mlirOperationSetOperand(copy, k, operands[k]);
+  MlirType type = hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims);
+  mlirValueSetType(hct_op_result(copy, 0), type);
+  mlirBlockInsertOwnedOperationBefore(b->body, b->builder.before, copy);
+  return hct_op_result(copy, 0);
+}
+
+/* The operator at `at` of the chain on a block; itself when it changes nothing there. */
+static MlirValue chain_step(blocking *b, const attention *a, size_t at, MlirValue value, range rows, range keys) {
+  bool changes = at >= a->before || !a->mask.table[at];
+  for (int64_t r = rows.start; r < rows.start + rows.size && !changes; r++) changes = a->mask.same[(int64_t)at * a->queries + r] < keys.start + keys.size;
+  hct_shape result = shape_of(hct_op_result(a->chain[at], 0));
+  if (!changes && shape_of(value).dtype == result.dtype) return value;
+  result.dims[result.rank - 2] = rows.size, result.dims[result.rank - 1] = keys.size;
+  MlirValue operands[3];
+  for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(a->chain[at]); k++)
+    operands[k] = k == a->along[at] ? value : operand_part(b, a, hct_op_operand(a->chain[at], k), rows, keys);
+  b->builder.location = mlirOperationGetLocation(a->chain[at]);
+  return rebuild(b, a->chain[at], operands, result);
+}
+
+static void pairs_note(blocking *b, MlirValue contraction, int64_t kept, int64_t all) {
+  if (kept < all) hct_op_set(mlirOpResultGetOwner(contraction), "hct.pairs", hct_attr_i64s(b->builder.context, 2, (const int64_t[]){kept, all}));
+}
+
+/* Pairs of a block that are not masked: `before` of each row's lie in front of it. */
+static int64_t pairs_kept(const attention *a, range rows, int64_t before) {
+  int64_t kept = 0;
+  for (int64_t r = rows.start; r < rows.start + rows.size; r++) kept += a->mask.kept[r] - before;
+  return kept;
+}
+
+/* `front`: the keys that no mask changes, of two parts. */
+static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range rows, range keys, bool front) {
+  MlirValue operands[2];
+  b->builder.location = mlirOperationGetLocation(a->scores);
+  operands[a->q] = q;
+  operands[a->k] = slice_keys(b, hct_op_operand(a->scores, a->k), a->k_dim, keys);
+  hct_shape shape = shape_of(hct_op_result(a->scores, 0));
+  shape.dims[shape.rank - 2] = rows.size, shape.dims[shape.rank - 1] = keys.size;
+  MlirValue value = rebuild(b, a->scores, operands, shape);
+  pairs_note(b, value, front ? rows.size * keys.size : pairs_kept(a, rows, keys.start), rows.size * keys.size);
+  for (size_t at = 0; at < a->before; at++) value = chain_step(b, a, at, value, rows, keys);
+  return value;
+}
+
+static MlirValue concat(blocking *b, size_t count, const MlirValue *parts, size_t axis, hct_shape shape) {
+  hct_named attribute = {"axis", hct_attr_i64(b->builder.context, (int64_t)axis)};
+  return count == 1 ? parts[0] : hct_build_value(&b->builder, "hct_graph.concat", count, parts, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 1, &attribute);
+}
+
+/* Keys that some of these queries need, [0, end), and the first that some mask changes for one of them; in whole blocks. */
+static void key_range(const attention *a, range rows, int64_t block, int64_t *out_end, int64_t *out_changed) {
+  int64_t end = 0, changed = a->keys;
+  for (int64_t r = rows.start; r < rows.start + rows.size; r++) {
+    if (a->mask.end[r] > end) end = a->mask.end[r];
+    for (size_t at = 0; at < a->before; at++)
+      if (a->mask.table[at] && a->mask.same[(int64_t)at * a->queries + r] < changed) changed = a->mask.same[(int64_t)at * a->queries + r];
+  }
+  *out_end = a->keys % block ? a->keys : (end + block - 1) / block * block;
+  *out_changed = a->keys % block == 0 ? changed / block * block : 0;
+}
+
+static MlirValue block_build(blocking *b, const attention *a, range rows) {
+  int64_t end, changed;
+  key_range(a, rows, rows.size, &end, &changed);
+  b->builder.location = mlirOperationGetLocation(a->scores);
+  MlirValue q = slice(b, hct_op_operand(a->scores, a->q), a->q_dim, rows), parts[2];
+  size_t count = 0;
+  bool two = changed > 0 && changed < end;
+  if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, changed}, true);
+  parts[count] = scores_part(b, a, q, rows, two ? (range){changed, end - changed} : (range){0, end}, false);
+  count++;
+  hct_shape shape = shape_of(hct_op_result(a->softmax, 0));
+  shape.dims[shape.rank - 2] = rows.size, shape.dims[shape.rank - 1] = end;
+  b->builder.location = mlirOperationGetLocation(a->softmax);
+  MlirValue value = concat(b, count, parts, shape.rank - 1, shape);
+  value = rebuild(b, a->softmax, &value, shape);
+  for (size_t at = a->before; at < a->count; at++) value = chain_step(b, a, at, value, rows, (range){0, end});
+  b->builder.location = mlirOperationGetLocation(a->product);
+  MlirValue operands[2];
+  operands[a->p] = value;
+  operands[a->v] = slice_keys(b, hct_op_operand(a->product, a->v), a->v_dim, (range){0, end});
+  shape = shape_of(hct_op_result(a->product, 0));
+  shape.dims[a->out_dim] = rows.size;
+  value = rebuild(b, a->product, operands, shape);
+  pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * end);
+  return value;
+}
+
+static void attention_build(blocking *b, const attention *a, int64_t blocks) {
+  MlirValue parts[MAX_BLOCKS], old = hct_op_result(a->product, 0);
+  b->builder.before = a->product;
+  for (int64_t i = 0; i < blocks; i++) parts[i] = block_build(b, a, (range){i * (a->queries / blocks), a->queries / blocks});
+  b->builder.location = mlirOperationGetLocation(a->product);
+  hct_value_replace(old, concat(b, (size_t)blocks, parts, a->out_dim, shape_of(old)));
+}
+
+/* ---- how many blocks ---- */
+static bool excludes_keys(const attention *a) {
+  for (int64_t r = 0; r < a->queries; r++)
+    if (a->mask.end[r] < a->keys) return true;
+  return false;
+}
+
+/* Queries of a die, were tokens split over the longer side of the mesh where samples do not fill it; one sample is in flight when the
+ * partitioner will choose. */
+static int64_t samples_in_flight(const blocking *b) {
+  int64_t samples;
+  return hct_parse_i64(hct_pass_option(b->pass, "micro-batch", "auto"), &samples) && samples > 0 ? samples : 1;
+}
+
+static int64_t choose_blocks(const blocking *b, const attention *a) {
+  const hct_package *package = &b->pass->package;
+  hct_shape shape = shape_of(hct_op_result(a->softmax, 0));
+  int64_t samples = samples_in_flight(b), side = package->rows > package->cols ? package->rows : package->cols, per_die = samples % side == 0 ? 1 : side;
+  double batch = shape.rank > 2 ? (double)shape.dims[0] : 1, bytes = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
+  double whole = (double)hct_shape_elements(&shape) / batch * (double)samples * bytes / (double)(package->rows * package->cols);
+  bool masked = excludes_keys(a);
+  int64_t best = 1;
+  for (int64_t blocks = 2; blocks <= MAX_BLOCKS; blocks++) {
+    if (a->queries % blocks) continue;
+    bool fits = whole / (double)best <= (double)package->sram_bytes / SRAM_SHARE;
+    bool fills = a->queries / blocks % (per_die * package->mxu_rows) == 0;
+    if (fits && !(masked && blocks <= MASKED_BLOCKS && fills)) continue;
+    best = blocks;
+  }
+  return best;
+}
+
+static hct_status blocks_of(const blocking *b, const attention *a, int64_t *out_blocks) {
+  const char *text = hct_pass_option(b->pass, "attention-blocks", "auto");
+  if (!strcmp(text, "auto")) {
+    *out_blocks = choose_blocks(b, a);
+    return HCT_OK;
+  }
+  if (!hct_parse_i64(text, out_blocks) || *out_blocks < 1 || *out_blocks > MAX_BLOCKS)
+    return hct_error(b->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--attention-blocks=%s: it must be 'auto' or a whole number from 1 to %d", text, MAX_BLOCKS);
+  if (a->queries % *out_blocks == 0) return HCT_OK;
+  hct_error(b->pass->diags, HCT_E_OPTION, hct_loc_of(b->arena, a->softmax), "--attention-blocks=%s does not divide the %lld queries of this attention", text, (long long)a->queries);
+  hct_hint(b->pass->diags, "--attention-blocks=auto takes what divides them");
+  return HCT_REFUSED;
+}
+
+hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
+  MlirOperation function = hct_module_function(module), *ops;
+  blocking b = {.pass = pass, .arena = hct_arena_create(), .body = hct_function_body(function)};
+  b.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = b.body};
+  size_t count = hct_block_operations(b.arena, b.body, &ops);
+  hct_status status = HCT_OK;
+  for (size_t i = 0; i < count && status == HCT_OK; i++) {
+    attention a;
+    int64_t blocks;
+    if (!attention_match(ops[i], &a)) continue;
+    attention_mask_read(b.arena, &a, &b.masks);
+    status = blocks_of(&b, &a, &blocks);
+    if (status == HCT_OK && blocks > 1) attention_build(&b, &a, blocks);
+    else if (status == HCT_OK) {
+      pairs_note(&b, hct_op_result(a.scores, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);
+      pairs_note(&b, hct_op_result(a.product, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);
+    }
+  }
+  hct_function_eliminate_dead(function);
+  hct_arena_destroy(b.arena);
+  return status;
+}

@@ -1,0 +1,79 @@
+// Attention works in blocks of queries, each with the keys that its mask leaves; what is no attention stays as it is.
+// RUN: %hecaton-opt --hct-block-attention --split-input-file %s | FileCheck %s
+
+// Two blocks under a causal mask. The first reads two keys; the second has a part without mask in front of the diagonal. Both blocks share
+// one mask of two by two; none of four by four is left.
+// CHECK-LABEL: func.func @causal
+// CHECK-SAME: (%[[Q:[a-z0-9]+]]: tensor<3x4x8xf32> {{.*}}, %[[K:[a-z0-9]+]]: tensor<3x4x8xf32> {{.*}}, %[[V:[a-z0-9]+]]: tensor<3x4x8xf32>
+// CHECK-NEXT: %[[MASK:.+]] = "hct_graph.constant"() {value = dense<{{\[\[}}0.000000e+00, 0xFF800000], [0.000000e+00, 0.000000e+00]]> : tensor<2x2xf32>}
+// CHECK-NEXT: %[[Q0:.+]] = "hct_graph.slice"(%[[Q]]) {starts = array<i64: 0, 0, 0>
+// CHECK-NEXT: %[[K0:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
+// CHECK-NEXT: %[[S0:.+]] = "hct_graph.contract"(%[[Q0]], %[[K0]]) {hct.pairs = array<i64: 3, 4>, spec = "amk,ank->amn"}
+// CHECK-NEXT: %[[A0:.+]] = "hct_graph.map2"(%[[S0]], %[[MASK]]) {fn = "add"}
+// CHECK-NEXT: %[[P0:.+]] = "hct_graph.softmax"(%[[A0]])
+// CHECK-NEXT: %[[V0:.+]] = "hct_graph.slice"(%[[V]]) {hct.whole, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
+// CHECK-NEXT: %[[Y0:.+]] = "hct_graph.contract"(%[[P0]], %[[V0]]) {hct.pairs = array<i64: 3, 4>, spec = "amn,ank->amk"}
+// CHECK-NEXT: %[[Q1:.+]] = "hct_graph.slice"(%[[Q]]) {starts = array<i64: 0, 2, 0>
+// CHECK-NEXT: %[[KA:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 0, 0>
+// CHECK-NEXT: %[[SA:.+]] = "hct_graph.contract"(%[[Q1]], %[[KA]]) {spec = "amk,ank->amn"}
+// CHECK-NEXT: %[[KB:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 2, 0>
+// CHECK-NEXT: %[[SB:.+]] = "hct_graph.contract"(%[[Q1]], %[[KB]]) {hct.pairs = array<i64: 3, 4>
+// CHECK-NEXT: %[[AB:.+]] = "hct_graph.map2"(%[[SB]], %[[MASK]]) {fn = "add"}
+// CHECK-NEXT: %[[S1:.+]] = "hct_graph.concat"(%[[SA]], %[[AB]]) {axis = 2 : i64
+// CHECK-NEXT: %[[P1:.+]] = "hct_graph.softmax"(%[[S1]])
+// CHECK-NEXT: %[[Y1:.+]] = "hct_graph.contract"(%[[P1]], %[[V]]) {hct.pairs = array<i64: 7, 8>
+// CHECK-NEXT: %[[Y:.+]] = "hct_graph.concat"(%[[Y0]], %[[Y1]]) {axis = 1 : i64
+// CHECK-NEXT: return %[[Y]]
+module attributes {hct.options = {"attention-blocks" = "2"}} {
+  func.func @causal(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}, %v: tensor<3x4x8xf32> {hct.name = "v", hct.role = "input"})
+      -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %m = "hct_graph.constant"() {value = dense<[[0.0, 0xFF800000, 0xFF800000, 0xFF800000], [0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0xFF800000], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %m) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.softmax"(%1) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.contract"(%2, %v) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %3 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// A mask that is read at run time could exclude every key that the causal one leaves, so all keys stay, and it is cut like the queries.
+// CHECK-LABEL: func.func @padded
+// CHECK-SAME: %[[K:[a-z0-9]+]]: tensor<3x4x8xf32> {hct.name = "k"
+// CHECK-SAME: %[[P:[a-z0-9]+]]: tensor<4x4xf32>
+// CHECK: "hct_graph.contract"({{.*}}, %[[K]]) {spec = "amk,ank->amn"} : {{.*}} -> tensor<3x2x4xf32>
+// CHECK-NEXT: "hct_graph.map2"
+// CHECK-NEXT: "hct_graph.slice"(%[[P]]) {starts = array<i64: 0, 0>, steps = array<i64: 1, 1>} : (tensor<4x4xf32>) -> tensor<2x4xf32>
+// CHECK-NEXT: "hct_graph.map2"{{.*}} -> tensor<3x2x4xf32>
+// CHECK-NEXT: "hct_graph.softmax"
+module attributes {hct.options = {"attention-blocks" = "2"}} {
+  func.func @padded(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}, %p: tensor<4x4xf32> {hct.name = "p", hct.role = "input"})
+      -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %m = "hct_graph.constant"() {value = dense<[[0.0, 0xFF800000, 0xFF800000, 0xFF800000], [0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0xFF800000], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %m) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.map2"(%1, %p) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.softmax"(%2) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %4 = "hct_graph.contract"(%3, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %4 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// By itself a short sequence is one block, and a softmax whose result is used twice, or over another dimension, is left alone.
+// CHECK-LABEL: func.func @others
+// CHECK-NEXT: "hct_graph.contract"
+// CHECK-NEXT: "hct_graph.softmax"
+// CHECK-NEXT: "hct_graph.contract"
+// CHECK-NEXT: "hct_graph.map2"
+// CHECK-NEXT: "hct_graph.softmax"
+// CHECK-NEXT: return
+module {
+  func.func @others(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"})
+      -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}, tensor<3x4x4xf32> {hct.name = "p", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.softmax"(%0) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.contract"(%1, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    %3 = "hct_graph.map2"(%2, %q) {fn = "mul"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    %4 = "hct_graph.softmax"(%3) {axis = 1 : i64} : (tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %4, %1 : tensor<3x4x8xf32>, tensor<3x4x4xf32>
+  }
+}
