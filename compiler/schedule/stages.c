@@ -69,6 +69,41 @@ static void note_read(hct_dist_program *program, size_t value, size_t stage) {
   if (program->ops[read->op].stage < stage) read->spilled = true;
 }
 
+/* The last stage that reads the old contents of what `update` replaces: parameter, states, and the low copy that an operator makes of the
+ * parameter. */
+static size_t last_read(const hct_dist_program *program, size_t update) {
+  const hct_dist_op *op = &program->ops[update];
+  size_t last = 0;
+  for (size_t i = update; i < program->op_count; i++) {
+    const hct_dist_op *maker = &program->ops[i];
+    if (i != update && (maker->operand_count != 1 || maker->operands[0] != op->results[0])) continue;
+    for (size_t k = 0; k < maker->result_count; k++) {
+      size_t argument = hct_dist_replaced_by(program, maker->results[k]);
+      if (argument != SIZE_MAX && program->values[argument].last_stage > last) last = program->values[argument].last_stage;
+    }
+  }
+  return last;
+}
+
+static bool is_update(const hct_dist_program *program, size_t op) { return op != SIZE_MAX && !strcmp(program->ops[op].name, "hct_graph.update"); }
+
+/* An optimizer step, which goes over its parameter in place, waits for the last reader; what is made of its results waits for it. The gradient
+ * stays in SRAM until then. */
+static void updates_wait(hct_dist_program *program) {
+  for (size_t i = 0; i < program->op_count; i++) {
+    hct_dist_op *op = &program->ops[i];
+    size_t stage = is_update(program, i) ? last_read(program, i) : 0;
+    for (size_t k = 0; k < op->operand_count; k++) {
+      size_t maker = program->values[op->operands[k]].op;
+      if (is_update(program, maker) && program->ops[maker].stage > stage) stage = program->ops[maker].stage;
+    }
+    if (op->timed || stage <= op->stage) continue;
+    op->stage = stage;
+    op->when = HCT_AFTER_LOOP;
+    for (size_t k = 0; k < op->operand_count; k++) note_read(program, op->operands[k], stage);
+  }
+}
+
 void hct_schedule_stages(hct_dist_program *program) {
   size_t groups = group_count(program), highest = 0;
   position *made = HCT_NEW_ARRAY(program->arena, position, program->value_count);
@@ -83,4 +118,5 @@ void hct_schedule_stages(hct_dist_program *program) {
   renumber(program, highest);
   for (size_t i = 0; i < program->op_count; i++)
     for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage);
+  updates_wait(program);
 }
