@@ -85,22 +85,24 @@ static size_t last_read(const hct_dist_program *program, size_t update) {
   return last;
 }
 
-static bool is_update(const hct_dist_program *program, size_t op) { return op != SIZE_MAX && !strcmp(program->ops[op].name, "hct_graph.update"); }
-
-/* An optimizer step, which goes over its parameter in place, waits for the last reader; what is made of its results waits for it. The gradient
- * stays in SRAM until then. */
+/* An optimizer step, which goes over its parameter in place, comes after the loop of the last stage that reads it; what is made of its results
+ * comes no earlier. The gradient stays in SRAM until then. */
 static void updates_wait(hct_dist_program *program) {
   for (size_t i = 0; i < program->op_count; i++) {
     hct_dist_op *op = &program->ops[i];
-    size_t stage = is_update(program, i) ? last_read(program, i) : 0;
+    position before = position_at(op->stage, op->when), at = before;
+    if (op->timed || !is_placed(program, i)) continue;
+    if (!strcmp(op->name, "hct_graph.update")) at = position_at(last_read(program, i), HCT_AFTER_LOOP);
     for (size_t k = 0; k < op->operand_count; k++) {
-      size_t maker = program->values[op->operands[k]].op;
-      if (is_update(program, maker) && program->ops[maker].stage > stage) stage = program->ops[maker].stage;
+      size_t root = hct_dist_view_root(program, op->operands[k]), maker = program->values[root].op;
+      if (maker == SIZE_MAX || hct_dist_is_constant(program, root)) continue;
+      position made = position_at(program->ops[maker].stage, program->ops[maker].when);
+      if (made > at) at = made;
     }
-    if (op->timed || stage <= op->stage) continue;
-    op->stage = stage;
-    op->when = HCT_AFTER_LOOP;
-    for (size_t k = 0; k < op->operand_count; k++) note_read(program, op->operands[k], stage);
+    if (at <= before) continue;
+    op->stage = position_stage(at);
+    op->when = position_when(at);
+    for (size_t k = 0; k < op->operand_count; k++) note_read(program, op->operands[k], op->stage);
   }
 }
 
