@@ -91,7 +91,7 @@ void chiplet_times_measure(chiplet_program *program); /* of every operation, as 
 chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies, bool joined);
 op_list chiplet_list_schedule(const chiplet_program *program, const chiplet_op *ops, size_t count);
 int64_t chiplet_op_ps(const chiplet_program *program, const chiplet_op *op); /* on die (0, 0), from the instructions that it becomes */
-bool chiplet_is_piece_loop(const chiplet_op *op); /* over pieces of tiles, not micro-batches */
+bool chiplet_is_piece_loop(const chiplet_op *op); /* holds an optimizer step: over pieces of tiles, not micro-batches */
 bool chiplet_is_ring_loop(const chiplet_op *op);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program);
