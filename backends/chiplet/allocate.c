@@ -15,6 +15,12 @@ hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t
   return place;
 }
 
+int64_t chiplet_piece_elements(const chiplet_buffer *buffer, int64_t tile_elements) {
+  if (!buffer->piece_elements) return tile_elements;
+  int64_t left = tile_elements > buffer->piece_first ? tile_elements - buffer->piece_first : 0;
+  return left < buffer->piece_elements ? left : buffer->piece_elements;
+}
+
 int64_t chiplet_pitch(const chiplet_buffer *buffer) { return aligned(buffer->bytes); }
 static int64_t taken(const chiplet_buffer *buffer) { return aligned(buffer->bytes) * (buffer->twin ? 2 : 1); }
 
@@ -99,7 +105,7 @@ static bool allocate_sram(chiplet_program *program, chiplet_buffer ***out_live, 
   for (size_t b = 0; b < program->buffers.count; b++) {
     chiplet_buffer *buffer = &program->buffers.items[b];
     hct_place place = chiplet_place(program, buffer->section, 0, 0); /* die (0, 0) holds most */
-    buffer->bytes = hct_layout_tile_elements(&buffer->layout, &place) * (int64_t)hct_dtype_bytes(buffer->dtype);
+    buffer->bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(&buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
     if (buffer->storage == b && buffer->first != SIZE_MAX) order[count++] = buffer;
   }
   qsort(order, count, sizeof *order, by_start);

@@ -18,6 +18,7 @@ typedef struct chiplet_buffer { /* in SRAM */
   hct_layout layout;
   hct_dtype dtype;
   int64_t section;       /* -1, 0 full micro-batches, 1 the last one */
+  int64_t piece_first, piece_elements; /* elements of the tile that it holds, as far as the die has them; 0 elements: all */
   int64_t bytes, addr;   /* the largest tile; the same address on all dies */
   bool twin;             /* double-buffered: iterations of its loop alternate between addr and addr + chiplet_pitch (its storage says so) */
   size_t first, last;    /* operations between which it is live */
@@ -26,7 +27,7 @@ typedef struct chiplet_buffer { /* in SRAM */
 } chiplet_buffer;
 
 typedef enum chiplet_kind {
-  CHIPLET_LOOP, CHIPLET_LOAD, CHIPLET_STORE, CHIPLET_MATMUL, CHIPLET_MAP, CHIPLET_FILL, CHIPLET_REDUCE, CHIPLET_ROWS, CHIPLET_UPDATE,
+  CHIPLET_LOOP, CHIPLET_LOAD, CHIPLET_STORE, CHIPLET_MATMUL, CHIPLET_MAP, CHIPLET_FILL, CHIPLET_REDUCE, CHIPLET_ROWS, CHIPLET_UPDATE, CHIPLET_CAST,
   CHIPLET_GATHER_STEP, CHIPLET_SCATTER_STEP, CHIPLET_COPY_PART,
 } chiplet_kind;
 
@@ -50,9 +51,9 @@ typedef struct chiplet_op {
   size_t operand_count;
   chiplet_operand operands[8];
   size_t tensor;              /* load, store */
-  bool timed;                 /* a micro-batch index is given: constant_index, or a loop's counter when that is -1 */
+  bool timed;                 /* an index, of a micro-batch or of a piece, is given: constant_index, or a loop's counter when that is -1 */
   int64_t constant_index;
-  int64_t index_scale, index_offset; /* of a loop's counter: the micro-batch is counter * scale + offset */
+  int64_t index_scale, index_offset; /* of a loop's counter: the index is counter * scale + offset */
   int loop_count, row_loops;
   hct_factor loops[HCT_MAX_FACTORS];
   int factor;                 /* steps, copy_part */
@@ -90,6 +91,7 @@ void chiplet_times_measure(chiplet_program *program); /* of every operation, as 
 chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies, bool joined);
 op_list chiplet_list_schedule(const chiplet_program *program, const chiplet_op *ops, size_t count);
 int64_t chiplet_op_ps(const chiplet_program *program, const chiplet_op *op); /* on die (0, 0), from the instructions that it becomes */
+bool chiplet_is_piece_loop(const chiplet_op *op); /* holds an optimizer step: over pieces of tiles, not micro-batches */
 bool chiplet_is_ring_loop(const chiplet_op *op);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program);
@@ -102,6 +104,8 @@ typedef struct chiplet_access { /* bytes that an item touches, all its loops inc
   int64_t start, end;
   bool write;
   bool twin; /* of a double buffer: the bytes of even iterations stand for those of both */
+  int64_t moves;  /* not 0: bytes by which what is touched moves from one iteration to the next; it is `at` to `at_end` in the first, start to end in all */
+  int64_t at, at_end;
   size_t lane_of; /* not 0: only bytes of `lane`, 1 or 2, of the buffer of this number less one */
   int lane;
 } chiplet_access;
@@ -155,6 +159,9 @@ int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, i
 /* Elements from one unit of `factor` of the buffer to the next, on this die. */
 int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);
 int64_t chiplet_elements(const chiplet_stream *stream, const chiplet_buffer *buffer);
+int64_t chiplet_piece_elements(const chiplet_buffer *buffer, int64_t tile_elements); /* that the buffer holds of a tile of so many */
+/* Adds where the elements of the piece begin in the whole tile, of `op`'s index where it has one; `size` bytes an element. */
+void chiplet_piece_add(const chiplet_stream *stream, const chiplet_op *op, const chiplet_buffer *piece, int64_t size, hct_addr *addr);
 chiplet_access chiplet_access_of(const chiplet_stream *stream, const chiplet_buffer *buffer, bool write);
 hct_range chiplet_part_range(const chiplet_stream *stream, hct_ring ring, int64_t extent, int64_t part);
 /* Notes that what is written depends on the die's place along the ring. */

@@ -17,10 +17,15 @@ hct_addr chiplet_addr(const chiplet_stream *s, const chiplet_buffer *buffer, int
   return addr;
 }
 
-/* index * stride, index being the micro-batch that runs: a loop counter, or a constant in the body of the last, smaller one. */
-static void add_micro_batch(const chiplet_stream *s, const chiplet_op *op, hct_addr *addr, int64_t stride) {
+/* index * stride, index being the micro-batch or piece that runs: a loop counter, or a constant outside of loops. */
+static void add_index(const chiplet_stream *s, const chiplet_op *op, hct_addr *addr, int64_t stride) {
   addr->base += (op->constant_index >= 0 ? op->constant_index : op->index_offset) * stride;
   if (op->constant_index < 0 && stride) addr->terms[addr->term_count++] = (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .stride = stride * op->index_scale};
+}
+
+void chiplet_piece_add(const chiplet_stream *s, const chiplet_op *op, const chiplet_buffer *piece, int64_t size, hct_addr *addr) {
+  addr->base += piece->piece_first * size;
+  if (op->timed) add_index(s, op, addr, piece->piece_elements * size);
 }
 
 /* ---- DMA: tiles lie in DRAM as in SRAM ---- */
@@ -29,6 +34,14 @@ static chiplet_access dram_access(const chiplet_op *op, const hct_tensor *tensor
   if (!op->timed || op->constant_index < 0) return access;
   access.start += op->constant_index * tensor->micro_batch_stride;
   access.end = access.start + tensor->micro_batch_stride;
+  return access;
+}
+
+/* `addr`: of the piece, on any iteration of the loop around it. */
+static chiplet_access piece_access(const chiplet_op *op, const hct_tensor *tensor, const hct_addr *addr, int64_t bytes) {
+  chiplet_access access = dram_access(&(chiplet_op){.kind = op->kind}, tensor);
+  if (addr->term_count) access.at = addr->base, access.at_end = addr->base + bytes, access.moves = addr->terms[0].stride;
+  else access.start = addr->base, access.end = addr->base + bytes;
   return access;
 }
 
@@ -41,12 +54,13 @@ static void emit_dma(chiplet_stream *s, const chiplet_op *op) {
   hct_instr instr = chiplet_instr(op, load ? HCT_OP_LD : HCT_OP_ST);
   hct_view sram = {.dtype = buffer->dtype, .addr = chiplet_addr(s, buffer, 0), .stride = {0, 0, 0, 1}}, dram = sram;
   dram.addr = (hct_addr){.base = tensor->dram_offset};
-  if (op->timed) add_micro_batch(s, op, &dram.addr, tensor->micro_batch_stride);
+  if (buffer->piece_elements) chiplet_piece_add(s, op, buffer, size_of(buffer), &dram.addr);
+  else if (op->timed) add_index(s, op, &dram.addr, tensor->micro_batch_stride);
   for (int d = 0; d < 3; d++) instr.shape[d] = 1;
   instr.shape[3] = elements;
   instr.views[0] = load ? sram : dram;
   instr.views[1] = load ? dram : sram;
-  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), dram_access(op, tensor)};
+  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), buffer->piece_elements ? piece_access(op, tensor, &dram.addr, elements * size_of(buffer)) : dram_access(op, tensor)};
   chiplet_item_push(s, chiplet_item_add(s, load ? HCT_ENGINE_LOAD : HCT_ENGINE_STORE, 2, accesses), instr);
 }
 
@@ -89,7 +103,7 @@ static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
   hct_view in_part = {.dtype = part->dtype, .addr = chiplet_addr(s, part, 0), .stride = {0, 0, p.extent * p.inner, 1}};
   int64_t unit = w.inner * size_of(whole);
   if (op->over_time) {
-    add_micro_batch(s, op, &in_whole.addr, s->program->micro_batch * unit);
+    add_index(s, op, &in_whole.addr, s->program->micro_batch * unit);
   } else {
     int64_t parts = hct_ring_size(op->ring, s->program->rows, s->program->cols), own = hct_ring_index(op->ring, s->program->cols, s->row * s->program->cols + s->col);
     if (w.extent % parts) in_whole.addr.base += chiplet_part_range(s, op->ring, w.extent, own).start * unit, chiplet_depend(s, op->ring);
@@ -276,6 +290,12 @@ static void emit_rings(chiplet_stream *s, const chiplet_op *loops, size_t count)
 /* ---- the program ---- */
 bool chiplet_is_ring_loop(const chiplet_op *op) {
   return op->body_count == 1 && (op->body[0].kind == CHIPLET_GATHER_STEP || op->body[0].kind == CHIPLET_SCATTER_STEP);
+}
+
+bool chiplet_is_piece_loop(const chiplet_op *op) {
+  for (size_t i = 0; i < op->body_count; i++)
+    if (op->body[i].kind == CHIPLET_UPDATE) return true;
+  return false;
 }
 
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b) {

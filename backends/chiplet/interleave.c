@@ -74,7 +74,7 @@ static void loop_add(interleaving *v, const chiplet_op *loop, size_t buffers, in
 }
 
 static void loop_interleave(interleaving *v, const chiplet_op *loop, size_t buffers) {
-  int64_t wanted = v->copies ? v->copies : 1, copies = wanted < loop->trips ? wanted : loop->trips, whole = loop->trips / copies, rest = loop->trips % copies, peeled = !v->joined ? 0 : whole > 2 ? 1 : whole;
+  int64_t wanted = v->copies && !chiplet_is_piece_loop(loop) ? v->copies : 1, copies = wanted < loop->trips ? wanted : loop->trips, whole = loop->trips / copies, rest = loop->trips % copies, peeled = !v->joined ? 0 : whole > 2 ? 1 : whole;
   peel(v, loop, buffers, 0, peeled * copies);
   if (whole > 2 * peeled && whole > peeled) {
     loop_add(v, loop, buffers, whole - 2 * peeled, copies, peeled * copies);

@@ -21,8 +21,8 @@ typedef struct node {
   size_t waits;         /* nodes before it that are not placed yet */
   index_list before, after;
 } node;
-typedef struct touched { /* bytes of a buffer, or of one micro-batch's tile in DRAM */
-  int64_t index;        /* of the micro-batch */
+typedef struct touched { /* bytes of a buffer, or of one micro-batch's tile or one piece in DRAM */
+  int64_t index;        /* of the micro-batch, or of the piece's first element */
   size_t writer;        /* last writer plus one */
   index_list readers;   /* since then */
 } touched;
@@ -120,14 +120,23 @@ static bool is_read_only(const chiplet_op *op, size_t operand) {
   }
 }
 
+/* What of a tensor a transfer is of: a micro-batch, a piece (its first element), or UNTIMED, all. */
+static int64_t part_of(const scheduling *s, const chiplet_op *op) {
+  const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[0].buffer];
+  int64_t index = !op->timed ? 0 : op->constant_index >= 0 ? op->constant_index : op->index_offset;
+  if (buffer->piece_elements) return buffer->piece_first + index * buffer->piece_elements;
+  return op->timed ? index : UNTIMED;
+}
+
 static void touch_all(scheduling *s, size_t at, const chiplet_op *op) {
   for (size_t k = 0; k < op->operand_count; k++) touch(s, at, touched_at(s, &s->buffers[s->program->buffers.items[op->operands[k].buffer].storage], UNTIMED), !is_read_only(op, k));
   bool store = op->kind == CHIPLET_STORE;
   if (store || op->kind == CHIPLET_LOAD) {
     touched_list *list = &s->tensors[op->tensor];
-    touched *own = touched_at(s, list, !op->timed ? UNTIMED : op->constant_index >= 0 ? op->constant_index : op->index_offset);
-    if (op->timed) touch(s, at, own, store);
-    for (size_t i = 0; !op->timed && i < list->count; i++) touch(s, at, &list->items[i], store);
+    int64_t part = part_of(s, op);
+    touched *own = touched_at(s, list, part);
+    if (part != UNTIMED) touch(s, at, own, store);
+    for (size_t i = 0; part == UNTIMED && i < list->count; i++) touch(s, at, &list->items[i], store);
   }
   for (size_t i = 0; i < op->body_count; i++) touch_all(s, at, &op->body[i]);
 }

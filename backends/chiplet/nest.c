@@ -43,7 +43,7 @@ int64_t chiplet_stride(const chiplet_stream *s, const chiplet_buffer *buffer, in
 int64_t chiplet_elements(const chiplet_stream *s, const chiplet_buffer *buffer) {
   int64_t elements = 1;
   for (int f = 0; f < buffer->layout.factor_count; f++) elements *= chiplet_extent(s, &buffer->layout.factors[f], buffer->section);
-  return elements;
+  return chiplet_piece_elements(buffer, elements);
 }
 
 hct_instr chiplet_instr(const chiplet_op *op, uint8_t opcode) {
@@ -340,17 +340,42 @@ static void emit_rows(chiplet_stream *s, const chiplet_op *op) {
   item_emit(s, chiplet_item_add(s, HCT_ENGINE_VPU, count, accesses), instr, &n, outer, outer_count, operands, (int)op->operand_count);
 }
 
+/* Elements in order, whatever the layout. */
+static void emit_cast(chiplet_stream *s, const chiplet_op *op) {
+  nest n = {.count = 1, .operand_count = 2};
+  for (size_t k = 0; k < 2; k++) {
+    const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[k].buffer];
+    n.loops[0].extent = chiplet_elements(s, buffer);
+    n.loops[0].stride[k] = 1;
+    n.base[k] = chiplet_addr(s, buffer, 0);
+    n.dtype[k] = buffer->dtype;
+  }
+  if (n.loops[0].extent == 0) return;
+  hct_instr instr = chiplet_instr(op, HCT_OP_MAP1);
+  instr.fn = HCT_FN_MAP1_MOV;
+  emit_four(s, op, instr, &n);
+}
+
+/* The operand in pieces, that says which elements of the whole ones are meant; the parameter when none is. */
+static const chiplet_buffer *update_piece(const chiplet_stream *s, const chiplet_op *op) {
+  for (size_t k = 0; k < op->operand_count; k++)
+    if (s->program->buffers.items[op->operands[k].buffer].piece_elements) return &s->program->buffers.items[op->operands[k].buffer];
+  return &s->program->buffers.items[op->operands[0].buffer];
+}
+
 /* (p, g, states..., settings, step): states that the kind lacks are read nowhere and name p. */
 void chiplet_update(chiplet_stream *s, const chiplet_op *op) {
   hct_instr instr = chiplet_instr(op, HCT_OP_UPDATE);
   instr.fn = hct_function_by_name("UPDATE", op->fn)->code;
   size_t states = op->operand_count - 4;
   const size_t operand_of[6] = {0, 1, states > 0 ? 2 : 0, states > 1 ? 3 : 0, op->operand_count - 2, op->operand_count - 1};
-  instr.shape[0] = chiplet_elements(s, &s->program->buffers.items[op->operands[0].buffer]);
+  const chiplet_buffer *piece = update_piece(s, op);
+  instr.shape[0] = chiplet_elements(s, piece);
   if (instr.shape[0] == 0) return;
   for (int v = 0; v < 6; v++) {
     const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[operand_of[v]].buffer];
     instr.views[v] = (hct_view){.dtype = buffer->dtype, .addr = chiplet_addr(s, buffer, 0), .stride = {v < 4 ? 1 : 0}};
+    if (v < 4 && !buffer->piece_elements) chiplet_piece_add(s, op, piece, (int64_t)hct_dtype_bytes(buffer->dtype), &instr.views[v].addr);
   }
   chiplet_access accesses[8];
   size_t count = nest_accesses(s, op, accesses, 1u | ((1u << states) - 1) << 2);
@@ -362,6 +387,7 @@ void chiplet_nest(chiplet_stream *s, const chiplet_op *op) {
     case CHIPLET_MATMUL: emit_matmul(s, op); break;
     case CHIPLET_MAP: emit_map(s, op); break;
     case CHIPLET_FILL: emit_fill(s, op); break;
+    case CHIPLET_CAST: emit_cast(s, op); break;
     case CHIPLET_REDUCE: emit_reduce(s, op); break;
     case CHIPLET_ROWS: emit_rows(s, op); break;
     default: hct_bug(__FILE__, __LINE__, "operation kind %d", op->kind);

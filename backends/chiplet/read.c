@@ -65,6 +65,8 @@ static void read_buffer(tile_reader *r, MlirOperation op, bool alias) {
   } else {
     HCT_BUG_ON(!hct_dtype_parse(hct_op_str(op, "dtype"), &buffer.dtype), "dtype");
   }
+  int64_t range[2];
+  if (hct_op_has(op, "range") && hct_op_i64s(op, "range", range, 2) == 2) buffer.piece_first = range[0], buffer.piece_elements = range[1];
   hct_index_map_put(r->buffers, hct_value_key(hct_op_result(op, 0)), p->buffers.count);
   HCT_PUSH(p->arena, &p->buffers, buffer);
 }
@@ -169,7 +171,7 @@ static void read_index(tile_reader *r, chiplet_op *op, MlirOperation operation, 
 
 static const struct { const char *name; chiplet_kind kind; } kinds[] = {
     {"hct_tile.load", CHIPLET_LOAD}, {"hct_tile.store", CHIPLET_STORE}, {"hct_tile.matmul", CHIPLET_MATMUL}, {"hct_tile.map", CHIPLET_MAP},
-    {"hct_tile.fill", CHIPLET_FILL}, {"hct_tile.reduce", CHIPLET_REDUCE}, {"hct_tile.rows", CHIPLET_ROWS}, {"hct_tile.update", CHIPLET_UPDATE},
+    {"hct_tile.fill", CHIPLET_FILL}, {"hct_tile.reduce", CHIPLET_REDUCE}, {"hct_tile.rows", CHIPLET_ROWS}, {"hct_tile.update", CHIPLET_UPDATE}, {"hct_tile.cast", CHIPLET_CAST},
     {"hct_tile.gather_step", CHIPLET_GATHER_STEP}, {"hct_tile.scatter_step", CHIPLET_SCATTER_STEP}, {"hct_tile.copy_part", CHIPLET_COPY_PART},
 };
 
@@ -203,6 +205,12 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
       use_buffer(r, &op, hct_op_operand(operation, 1));
       read_index(r, &op, operation, 2);
       break;
+    case CHIPLET_UPDATE: {
+      intptr_t count = mlirOperationGetNumOperands(operation);
+      if (mlirTypeIsAIndex(mlirValueGetType(mlirOperationGetOperand(operation, count - 1)))) read_index(r, &op, operation, --count);
+      for (intptr_t k = 0; k < count; k++) use_buffer(r, &op, mlirOperationGetOperand(operation, k));
+      break;
+    }
     default:
       for (intptr_t k = 0; k < mlirOperationGetNumOperands(operation); k++) use_buffer(r, &op, mlirOperationGetOperand(operation, k));
   }

@@ -20,7 +20,8 @@ static uint8_t semaphore_of(chiplet_stream *s, int distance, hct_engine producer
 
 static bool conflicts(const chiplet_access *a, const chiplet_access *b) {
   if (a->lane_of && a->lane_of == b->lane_of && a->lane != b->lane) return false;
-  return a->space == b->space && (a->write || b->write) && a->start < b->end && b->start < a->end;
+  if (a->space != b->space || !(a->write || b->write) || a->start >= b->end || b->start >= a->end) return false;
+  return !a->moves || a->moves != b->moves || (a->at < b->at_end && b->at < a->at_end);
 }
 
 static void depend(chiplet_stream *s, chiplet_item *item, hct_engine engine, size_t access_count, const chiplet_access *accesses) {
@@ -50,7 +51,7 @@ static void records_forget(chiplet_stream *s, size_t access_count, const chiplet
     const chiplet_access *old = &s->records.items[r].access;
     bool covered = false;
     for (size_t a = 0; a < access_count && !covered; a++)
-      covered = accesses[a].write && !accesses[a].lane_of && accesses[a].space == old->space && accesses[a].start <= old->start && accesses[a].end >= old->end;
+      covered = accesses[a].write && !accesses[a].lane_of && !accesses[a].moves && accesses[a].space == old->space && accesses[a].start <= old->start && accesses[a].end >= old->end;
     if (!covered) s->records.items[kept++] = s->records.items[r];
   }
   s->records.count = kept;
@@ -98,7 +99,10 @@ void chiplet_fence(chiplet_stream *s) {
 /* ---- loops ---- */
 /* Bytes of double buffers are met again after two iterations, all others after one. */
 static bool conflicts_carried(const chiplet_access *earlier, const chiplet_access *later, int distance) {
-  return conflicts(earlier, later) && distance == (earlier->twin && later->twin ? 2 : 1);
+  chiplet_access moved = *later;
+  moved.at += distance * later->moves;
+  moved.at_end += distance * later->moves;
+  return conflicts(earlier, &moved) && distance == (earlier->twin && later->twin ? 2 : 1);
 }
 
 /* What C knows of P's items of the iteration `distance` before, when it comes to one of its own. */

@@ -75,7 +75,7 @@ void tile_value_set(lowering *l, size_t value, const tile_view *view) {
   else l->scopes[value] = SCOPE_PROGRAM;
 }
 
-static bool value_is_here(const lowering *l, size_t value) {
+bool tile_is_here(const lowering *l, size_t value) {
   size_t scope = l->scopes[value];
   return scope && (scope == SCOPE_PROGRAM || scope == l->scope_stage || scope == l->scope_body);
 }
@@ -87,7 +87,7 @@ static const char *arg_text(const lowering *l, size_t arg, const char *name) {
   return text;
 }
 
-static MlirValue value_tensor(lowering *l, size_t value) {
+MlirValue tile_tensor(lowering *l, size_t value) {
   const hct_dist_value *info = tile_info(l, value);
   if (!mlirValueIsNull(l->tensors[value])) return l->tensors[value];
   MlirAttribute none = {NULL};
@@ -104,10 +104,12 @@ static MlirValue value_tensor(lowering *l, size_t value) {
   return l->tensors[value];
 }
 
-static void emit_move(lowering *l, const char *name, MlirValue first, MlirValue second, bool timed) {
-  MlirValue operands[3] = {first, second, l->micro_batch};
-  tile_emit(l, name, timed ? 3 : 2, operands, NULL);
+void tile_move(lowering *l, const char *name, MlirValue first, MlirValue second, MlirValue index) {
+  MlirValue operands[3] = {first, second, index};
+  tile_emit(l, name, mlirValueIsNull(index) ? 2 : 3, operands, NULL);
 }
+
+static void emit_move(lowering *l, const char *name, MlirValue first, MlirValue second, bool timed) { tile_move(l, name, first, second, timed ? l->micro_batch : (MlirValue){NULL}); }
 
 static bool constant_splat(const lowering *l, size_t value, double *out_scalar) {
   MlirAttribute data = mlirOperationGetAttributeByName(l->program->ops[tile_info(l, value)->op].op, hct_ref("value"));
@@ -122,7 +124,7 @@ static bool constant_splat(const lowering *l, size_t value, double *out_scalar) 
 }
 
 tile_view tile_value(lowering *l, size_t value) {
-  if (value_is_here(l, value)) return l->views[value];
+  if (tile_is_here(l, value)) return l->views[value];
   const hct_dist_value *info = tile_info(l, value);
   double scalar;
   tile_view view;
@@ -135,7 +137,7 @@ tile_view tile_value(lowering *l, size_t value) {
   } else {
     bool readable = info->op == SIZE_MAX || hct_dist_is_constant(l->program, value) || info->spilled;
     if (!readable) l->status = hct_error(l->pass->diags, HCT_E_PARTITION, hct_loc_of(l->arena, l->program->ops[info->op].op), "%s is made in stage %zu, after it is read in stage %zu: hct.group and hct.pass contradict the order", l->program->ops[info->op].name, l->program->ops[info->op].stage, l->stage);
-    MlirValue tensor = value_tensor(l, value);
+    MlirValue tensor = tile_tensor(l, value);
     tile_spill spill = info->spilled && info->op != SIZE_MAX ? tile_spill_plan(l, value) : (tile_spill){0};
     if (spill.axis) {
       tile_view part = tile_view_fresh(l, &spill.layout, info->shape.dtype);
@@ -249,14 +251,14 @@ static void spill_value(lowering *l, size_t value) {
   const hct_dist_value *info = tile_info(l, value);
   tile_spill spill = tile_spill_plan(l, value);
   if (!spill.axis) {
-    store_value(l, value, value_tensor(l, value), true);
+    store_value(l, value, tile_tensor(l, value), true);
     return;
   }
   tile_view view = tile_value(l, value);
   view = tile_view_dense(l, &view, &info->layout, info->shape.dtype);
   tile_view part = tile_view_fresh(l, &spill.layout, info->shape.dtype);
   tile_part_take(l, &view, &part, spill.axis, spill.factor);
-  emit_move(l, "store", value_tensor(l, value), part.buffer, true);
+  emit_move(l, "store", tile_tensor(l, value), part.buffer, true);
 }
 
 static size_t returned_stage(const lowering *l, size_t value) {
@@ -271,15 +273,6 @@ static const char *result_text(const lowering *l, size_t index, const char *name
   return text;
 }
 
-/* The argument that a returned param, state or copy replaces. */
-static size_t replaced_argument(const lowering *l, size_t index) {
-  const char *role = result_text(l, index, "hct.role"), *name = result_text(l, index, "hct.name");
-  if (!hct_role_replaces(role)) return SIZE_MAX;
-  for (size_t a = 0; a < l->program->arg_count; a++)
-    if (!strcmp(arg_text(l, a, "hct.role"), role) && !strcmp(arg_text(l, a, "hct.name"), name)) return a;
-  hct_bug(__FILE__, __LINE__, "result '%s' replaces no argument", name);
-}
-
 static MlirValue output_tensor(lowering *l, size_t index) {
   const hct_dist_value *info = tile_info(l, l->program->returned[index]);
   MlirAttribute none = {NULL};
@@ -291,13 +284,13 @@ static MlirValue output_tensor(lowering *l, size_t index) {
 /* Returned values: in the loop when they differ by micro-batch, else once no later stage reads the old contents from DRAM. */
 static void store_returned(lowering *l, bool timed) {
   for (size_t i = 0; i < l->program->returned_count; i++) {
-    size_t value = l->program->returned[i], replaced = replaced_argument(l, i), stage = returned_stage(l, value);
+    size_t value = l->program->returned[i], replaced = hct_dist_replaced(l->program, i), stage = returned_stage(l, value);
     if (tile_info(l, value)->timed != timed) continue;
     if (replaced != SIZE_MAX && tile_info(l, replaced)->last_stage > stage) stage = tile_info(l, replaced)->last_stage;
-    if (stage != l->stage || value == replaced) continue;
+    if (stage != l->stage || value == replaced || l->stored[value]) continue;
     size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
     if (op != SIZE_MAX) place_at(l, &l->program->ops[op]);
-    store_value(l, value, replaced != SIZE_MAX ? value_tensor(l, replaced) : output_tensor(l, i), timed);
+    store_value(l, value, replaced != SIZE_MAX ? tile_tensor(l, replaced) : output_tensor(l, i), timed);
   }
 }
 
@@ -346,7 +339,7 @@ static hct_status stage_loop(lowering *l) {
 
 static hct_status stage_emit(lowering *l, hct_when when) {
   for (size_t i = 0; i < l->program->op_count; i++)
-    if (op_is_here(l, i, when) && !l->program->ops[i].accumulate) HCT_TRY(emit_op(l, &l->program->ops[i]));
+    if (op_is_here(l, i, when) && !l->program->ops[i].accumulate && !l->stored[l->program->ops[i].results[0]]) HCT_TRY(emit_op(l, &l->program->ops[i]));
   return HCT_OK;
 }
 
@@ -397,6 +390,7 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
       .scopes = HCT_NEW_ARRAY(pass->arena, size_t, program.value_count),
       .tensors = HCT_NEW_ARRAY(pass->arena, MlirValue, program.value_count),
       .outputs = HCT_NEW_ARRAY(pass->arena, MlirValue, program.returned_count),
+      .stored = HCT_NEW_ARRAY(pass->arena, bool, program.value_count),
   };
   MlirOperation function = function_create(&l, mlirModuleGetBody(module), mlirOperationGetLocation(program.function));
   MlirOperation marker = l.top.before;

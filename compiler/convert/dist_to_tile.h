@@ -55,6 +55,7 @@ typedef struct lowering {
   size_t scope_next, scope_stage, scope_body; /* SCOPE_PROGRAM below for values that stay in SRAM until the end */
   MlirValue *tensors;   /* by value: DRAM tensor of an argument, constant or spill; null otherwise */
   MlirValue *outputs;   /* by returned value: DRAM tensor of a loss, output or gradient; null before its first store */
+  bool *stored;         /* by value: returned, and in DRAM already, piece by piece */
   struct { tile_constant *items; size_t count, capacity; } constants; /* of the index type */
   MlirOperation op;     /* dist operation being lowered: location, layer, pass */
   size_t stage;
@@ -64,6 +65,8 @@ enum { SCOPE_PROGRAM = 1 };
 /* ---- views (dist_to_tile_views.c) ---- */
 hct_layout tile_layout_stored(const hct_layout *layout); /* without partial sums */
 MlirValue tile_alloc(lowering *l, const hct_layout *layout, hct_dtype dtype);
+/* `elements` elements of a tile of `layout` from `first` on, as far as the die has them. */
+MlirValue tile_alloc_piece(lowering *l, const hct_layout *layout, hct_dtype dtype, int64_t first, int64_t elements);
 bool tile_factors_equal(const hct_factor *a, const hct_factor *b);
 tile_view tile_view_whole(MlirValue buffer, const hct_layout *layout);
 tile_view tile_view_fresh(lowering *l, const hct_layout *layout, hct_dtype dtype);
@@ -84,6 +87,10 @@ bool tile_view_narrow(tile_view *view, const hct_layout *whole, unsigned dim, co
 tile_view tile_value(lowering *l, size_t value); /* loads it where needed */
 void tile_value_set(lowering *l, size_t value, const tile_view *view);
 const hct_dist_value *tile_info(const lowering *l, size_t value);
+bool tile_is_here(const lowering *l, size_t value); /* in SRAM */
+MlirValue tile_tensor(lowering *l, size_t value);   /* in DRAM: of an argument, constant or spilled value */
+/* "hct_tile.load"(first, second[, index]) or "hct_tile.store"; index null: none. */
+void tile_move(lowering *l, const char *name, MlirValue first, MlirValue second, MlirValue index);
 
 /* `scf.for %i = 0 to trips step 1`: its counter; operations go to the body through `out_body` until tile_loop_close. */
 MlirValue tile_loop_open(lowering *l, int64_t trips, hct_builder *out_body);
@@ -102,6 +109,9 @@ void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, con
 hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_view *into);
 /* Whether tile_lower_compute can add to an accumulator. */
 bool tile_can_accumulate(const hct_dist_op *op);
+
+/* ---- the optimizer step (dist_to_tile_update.c) ---- */
+void tile_lower_update(lowering *l, const hct_dist_op *op);
 
 /* ---- collectives (dist_to_tile_collectives.c) ---- */
 bool tile_is_collective(const char *name);

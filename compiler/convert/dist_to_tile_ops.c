@@ -469,25 +469,6 @@ static void lower_pad(lowering *l, const hct_dist_op *op) {
   tile_value_set(l, op->results[0], &fresh);
 }
 
-/* (p, g, states..., settings, step) -> (p', states'...), in place. */
-static void lower_update(lowering *l, const hct_dist_op *op) {
-  MlirValue buffers[8];
-  HCT_BUG_ON(op->operand_count > HCT_COUNT(buffers), "update with %zu operands", op->operand_count);
-  tile_view views[8];
-  const hct_layout *layout = &tile_info(l, op->operands[0])->layout;
-  for (size_t k = 0; k < op->operand_count; k++) {
-    const hct_dist_value *info = tile_info(l, op->operands[k]);
-    views[k] = tile_value(l, op->operands[k]);
-    if (k + 2 < op->operand_count) views[k] = tile_view_conform(l, &views[k], &info->layout, layout, info->shape.dtype);
-    views[k] = tile_view_dense(l, &views[k], k + 2 < op->operand_count ? layout : &info->layout, info->shape.dtype);
-    buffers[k] = views[k].buffer;
-  }
-  tile_attrs attrs = {0};
-  tile_attr(&attrs, "kind", hct_attr_str(l->context, hct_op_str(op->op, "kind")));
-  tile_emit(l, "update", op->operand_count, buffers, &attrs);
-  for (size_t k = 0; k < op->result_count; k++) tile_value_set(l, op->results[k], &views[k == 0 ? 0 : k + 1]);
-}
-
 bool tile_can_accumulate(const hct_dist_op *op) {
   if (!strcmp(op->name, "hct_graph.reduce")) return !strcmp(hct_op_str(op->op, "kind"), "sum");
   return !strcmp(op->name, "hct_graph.contract") || !strcmp(op->name, "hct_graph.scatter_rows");
@@ -505,7 +486,7 @@ hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_vie
   else if (!strcmp(name, "pick") || !strcmp(name, "place")) lower_classes(l, op);
   else if (!strcmp(name, "concat")) lower_concat(l, op);
   else if (!strcmp(name, "pad")) lower_pad(l, op);
-  else if (!strcmp(name, "update")) lower_update(l, op);
+  else if (!strcmp(name, "update")) tile_lower_update(l, op);
   else return hct_error(l->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(l->arena, op->op), "operator %s has no tile form", op->name);
   return HCT_OK;
 }

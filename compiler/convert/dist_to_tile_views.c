@@ -27,6 +27,12 @@ MlirValue tile_alloc(lowering *l, const hct_layout *layout, hct_dtype dtype) {
   return hct_build_value(l->at, "hct_tile.alloc", 0, NULL, l->sram, HCT_COUNT(attributes), attributes);
 }
 
+MlirValue tile_alloc_piece(lowering *l, const hct_layout *layout, hct_dtype dtype, int64_t first, int64_t elements) {
+  MlirValue piece = tile_alloc(l, layout, dtype);
+  hct_op_set(mlirOpResultGetOwner(piece), "range", hct_attr_i64s(l->context, 2, (int64_t[]){first, elements}));
+  return piece;
+}
+
 tile_view tile_view_whole(MlirValue buffer, const hct_layout *layout) {
   tile_view view = {.buffer = buffer, .buffer_layout = tile_layout_stored(layout), .step_count = layout->factor_count};
   for (int f = 0; f < layout->factor_count; f++) view.steps[f] = (tile_step){f, 0, 1};

@@ -140,3 +140,26 @@ bool hct_dist_is_constant(const hct_dist_program *program, size_t value) {
   size_t op = program->values[value].op;
   return op != SIZE_MAX && !strcmp(program->ops[op].name, "hct_graph.constant");
 }
+
+static const char *entry_text(MlirAttribute attribute, const char *name) {
+  const char *text = mlirAttributeIsNull(attribute) ? NULL : hct_attr_text(attribute);
+  HCT_BUG_ON(!text, "an argument or result without %s", name);
+  return text;
+}
+
+size_t hct_dist_replaced(const hct_dist_program *program, size_t index) {
+  const char *role = entry_text(hct_function_result_attr(program->function, index, "hct.role"), "hct.role"), *name = entry_text(hct_function_result_attr(program->function, index, "hct.name"), "hct.name");
+  if (!hct_role_replaces(role)) return SIZE_MAX;
+  for (size_t a = 0; a < program->arg_count; a++)
+    if (!strcmp(entry_text(hct_function_arg_attr(program->function, a, "hct.role"), "hct.role"), role) && !strcmp(entry_text(hct_function_arg_attr(program->function, a, "hct.name"), "hct.name"), name)) return a;
+  hct_bug(__FILE__, __LINE__, "result '%s' replaces no argument", name);
+}
+
+size_t hct_dist_replaced_by(const hct_dist_program *program, size_t value) {
+  size_t argument = SIZE_MAX;
+  for (size_t i = 0; i < program->returned_count; i++) {
+    if (program->returned[i] != value) continue;
+    if (argument != SIZE_MAX || (argument = hct_dist_replaced(program, i)) == SIZE_MAX) return SIZE_MAX;
+  }
+  return argument;
+}

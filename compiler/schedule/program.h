@@ -51,12 +51,16 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
 
 /* Fusion groups: forward group g of hct-assign-layers is stage g, its backward stage 2 G - 1 - g, moved later where a value
  * accumulated over the whole batch is needed inside a loop (method.md: "the denominator of a mean loss is computed first").
- * Also decides which values cross stages through DRAM. Every operation but views and constants gets stage and when. */
+ * An optimizer step waits for the last stage that reads what it replaces. Also decides which values cross stages through DRAM. Every operation but views and constants gets stage and when. */
 void hct_schedule_stages(hct_dist_program *program);
 
 bool hct_dist_op_is_view(const char *name); /* "hct_graph.reshape", transpose, slice, broadcast */
 /* The value that `value` is a view of, through reshape, transpose, slice and broadcast; itself when it is none. */
 size_t hct_dist_view_root(const hct_dist_program *program, size_t value);
+/* The argument whose new contents the function's result `index` is (a param, state or copy); SIZE_MAX: none. */
+size_t hct_dist_replaced(const hct_dist_program *program, size_t index);
+/* The same of a value that is returned once; SIZE_MAX, too, when it is returned more often or not at all. */
+size_t hct_dist_replaced_by(const hct_dist_program *program, size_t value);
 bool hct_dist_is_constant(const hct_dist_program *program, size_t value);
 
 #endif

@@ -69,6 +69,43 @@ static void note_read(hct_dist_program *program, size_t value, size_t stage) {
   if (program->ops[read->op].stage < stage) read->spilled = true;
 }
 
+/* The last stage that reads the old contents of what `update` replaces: parameter, states, and the low copy that an operator makes of the
+ * parameter. */
+static size_t last_read(const hct_dist_program *program, size_t update) {
+  const hct_dist_op *op = &program->ops[update];
+  size_t last = 0;
+  for (size_t i = update; i < program->op_count; i++) {
+    const hct_dist_op *maker = &program->ops[i];
+    if (i != update && (maker->operand_count != 1 || maker->operands[0] != op->results[0])) continue;
+    for (size_t k = 0; k < maker->result_count; k++) {
+      size_t argument = hct_dist_replaced_by(program, maker->results[k]);
+      if (argument != SIZE_MAX && program->values[argument].last_stage > last) last = program->values[argument].last_stage;
+    }
+  }
+  return last;
+}
+
+/* An optimizer step, which goes over its parameter in place, comes after the loop of the last stage that reads it; what is made of its results
+ * comes no earlier. The gradient stays in SRAM until then. */
+static void updates_wait(hct_dist_program *program) {
+  for (size_t i = 0; i < program->op_count; i++) {
+    hct_dist_op *op = &program->ops[i];
+    position before = position_at(op->stage, op->when), at = before;
+    if (op->timed || !is_placed(program, i)) continue;
+    if (!strcmp(op->name, "hct_graph.update")) at = position_at(last_read(program, i), HCT_AFTER_LOOP);
+    for (size_t k = 0; k < op->operand_count; k++) {
+      size_t root = hct_dist_view_root(program, op->operands[k]), maker = program->values[root].op;
+      if (maker == SIZE_MAX || hct_dist_is_constant(program, root)) continue;
+      position made = position_at(program->ops[maker].stage, program->ops[maker].when);
+      if (made > at) at = made;
+    }
+    if (at <= before) continue;
+    op->stage = position_stage(at);
+    op->when = position_when(at);
+    for (size_t k = 0; k < op->operand_count; k++) note_read(program, op->operands[k], op->stage);
+  }
+}
+
 void hct_schedule_stages(hct_dist_program *program) {
   size_t groups = group_count(program), highest = 0;
   position *made = HCT_NEW_ARRAY(program->arena, position, program->value_count);
@@ -83,4 +120,5 @@ void hct_schedule_stages(hct_dist_program *program) {
   renumber(program, highest);
   for (size_t i = 0; i < program->op_count; i++)
     for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage);
+  updates_wait(program);
 }

@@ -6,7 +6,7 @@
 /* Operands of each operator: s a buffer, d a DRAM tensor, i an index; ? makes the one before optional, + repeats it. */
 static const struct { const char *name, *operands; } signatures[] = {
     {"dram", ""}, {"alloc", ""}, {"alias", "s"}, {"load", "sdi?"}, {"store", "dsi?"}, {"matmul", "sss"}, {"map", "s+"}, {"fill", "s"}, {"reduce", "ss"},
-    {"rows", "s+"}, {"update", "s+"}, {"gather_step", "si"}, {"scatter_step", "si"}, {"copy_part", "ssi?"},
+    {"rows", "s+"}, {"update", "s+i?"}, {"cast", "ss"}, {"gather_step", "si"}, {"scatter_step", "si"}, {"copy_part", "ssi?"},
 };
 enum { MAX_OPERANDS = 8 };
 
@@ -37,12 +37,17 @@ static bool check_operands(hct_verifier *v, MlirOperation op, const char *letter
         return false;
       }
       used++;
-    } while (repeated && used < count);
+    } while (repeated && used < count && (at[2] == '\0' || operand_fits(hct_op_operand(op, used), *at)));
     at += optional || repeated;
   }
   if (used == count) return true;
   hct_verify_refuse(v, op, "%zu operands, of at most %zu", count, used);
   return false;
+}
+
+static size_t buffer_count(MlirOperation op) { /* operands without an index at the end */
+  size_t count = (size_t)mlirOperationGetNumOperands(op);
+  return count && mlirTypeIsAIndex(mlirValueGetType(hct_op_operand(op, count - 1))) ? count - 1 : count;
 }
 
 static bool is_one_of(const char *text, const char *const *list, size_t count) {
@@ -67,7 +72,7 @@ static void check_words(hct_verifier *v, MlirOperation op, const char *name) {
   if (!strcmp(name, "rows") && !is_one_of(hct_op_str(op, "fn"), rows, HCT_COUNT(rows))) hct_verify_refuse(v, op, "fn '%s' is no row-wise operator", hct_op_str(op, "fn"));
   if ((text = hct_op_str_or(op, "kind", NULL)) && !hct_verify_is_function(strcmp(name, "update") ? "RED" : "UPDATE", text)) hct_verify_refuse(v, op, "kind '%s' is not known", text);
   if (!strcmp(name, "update") && v->status == HCT_OK) {
-    size_t states = text[0] == 's' ? 0 : text[0] == 'm' ? 1 : 2, count = (size_t)mlirOperationGetNumOperands(op);
+    size_t states = text[0] == 's' ? 0 : text[0] == 'm' ? 1 : 2, count = buffer_count(op);
     if (count != 4 + states) hct_verify_refuse(v, op, "%s has %zu operands, and needs %zu", text, count, 4 + states);
   }
   if (!strcmp(name, "map") && v->status == HCT_OK) {
@@ -104,7 +109,7 @@ static void check_types(hct_verifier *v, MlirOperation op, const char *name) {
     const char *a = dtype_of(hct_op_operand(op, alike[i].first)), *b = dtype_of(hct_op_operand(op, alike[i].second));
     if (strcmp(a, b)) hct_verify_refuse(v, op, "operand %zu is of %s, operand %zu of %s", alike[i].first, a, alike[i].second, b);
   }
-  for (size_t k = 0; !strcmp(name, "update") && k < (size_t)mlirOperationGetNumOperands(op); k++)
+  for (size_t k = 0; !strcmp(name, "update") && k < buffer_count(op); k++)
     if (strcmp(dtype_of(hct_op_operand(op, k)), "f32")) hct_verify_refuse(v, op, "operand %zu is of %s, and the optimizer works in f32", k, dtype_of(hct_op_operand(op, k)));
 }
 
@@ -132,6 +137,58 @@ static bool loops_fit(hct_verifier *v, MlirOperation op, size_t *out_count) {
     return false;
   }
   return true;
+}
+
+/* ---- pieces ---- */
+/* The range of a buffer that is a piece. */
+static bool piece_range(MlirValue value, int64_t out_range[2]) { 
+  if (!made_by(value, "hct_tile.alloc", "hct_tile.alloc")) return false;
+  MlirOperation maker = mlirOpResultGetOwner(value);
+  MlirAttribute range = mlirOperationGetAttributeByName(maker, hct_ref("range"));
+  return !mlirAttributeIsNull(range) && mlirAttributeIsADenseI64Array(range) && hct_op_i64s(maker, "range", out_range, 2) == 2;
+}
+
+static bool layouts_equal(MlirValue a, MlirValue b) {
+  hct_layout x, y;
+  return buffer_layout(a, &x) && buffer_layout(b, &y) && hct_layout_equal(&x, &y);
+}
+
+static void check_range(hct_verifier *v, MlirOperation op) {
+  int64_t range[2];
+  hct_layout layout;
+  if (!hct_op_has(op, "range")) return;
+  if (hct_op_i64s(op, "range", range, 2) != 2 || range[0] < 0 || range[1] < 1) hct_verify_refuse(v, op, "range is not a first element and a number of elements");
+  if (buffer_layout(hct_op_result(op, 0), &layout) && hct_layout_uses_axis(&layout, HCT_AXIS_TIME)) hct_verify_refuse(v, op, "a piece of a micro-batch: layout '%s' has t", hct_op_str(op, "layout"));
+}
+
+/* Operands from `first` on, before `end`, that are pieces are of one range and layout; whole ones, where there may be any, are whole tiles of that layout. */
+static bool pieces_agree(hct_verifier *v, MlirOperation op, size_t first, size_t end) {
+  int64_t one[2], other[2];
+  size_t piece = first;
+  while (piece < end && !piece_range(hct_op_operand(op, piece), one)) piece++;
+  for (size_t k = first; piece < end && k < end; k++) {
+    bool same = layouts_equal(hct_op_operand(op, piece), hct_op_operand(op, k));
+    if (same && piece_range(hct_op_operand(op, k), other)) same = one[0] == other[0] && one[1] == other[1];
+    if (!same) hct_verify_refuse(v, op, "operand %zu is of another tile or range than the piece, operand %zu", k, piece);
+  }
+  return piece < end;
+}
+
+/* Transfers, updates and casts work on pieces; every other operator on whole buffers. */
+static void check_pieces(hct_verifier *v, MlirOperation op, const char *name) {
+  int64_t range[2];
+  size_t count = (size_t)mlirOperationGetNumOperands(op), buffers = buffer_count(op);
+  bool load = !strcmp(name, "load"), store = !strcmp(name, "store"), update = !strcmp(name, "update"), cast = !strcmp(name, "cast");
+  if (load || store) {
+    if (piece_range(hct_op_operand(op, store), range) && !layouts_equal(hct_op_operand(op, 0), hct_op_operand(op, 1))) hct_verify_refuse(v, op, "the piece is of another layout than the tensor");
+    return;
+  }
+  if (update && !pieces_agree(v, op, 0, buffers - 2) && buffers < count) hct_verify_refuse(v, op, "an index, and no piece that it is of");
+  if (update && piece_range(hct_op_operand(op, 1), range)) hct_verify_refuse(v, op, "operand 1, the gradient, is a piece");
+  if (cast && (!piece_range(hct_op_operand(op, 0), range) || !piece_range(hct_op_operand(op, 1), range))) hct_verify_refuse(v, op, "an operand is no piece");
+  else if (cast) pieces_agree(v, op, 0, 2);
+  for (size_t k = update ? buffers - 2 : 0; !cast && k < buffers; k++)
+    if (piece_range(hct_op_operand(op, k), range)) hct_verify_refuse(v, op, "operand %zu is a piece, where a whole buffer is needed", k);
 }
 
 static void check_nest(hct_verifier *v, MlirOperation op) {
@@ -163,6 +220,8 @@ void hct_verify_tile_op(hct_verifier *v, MlirOperation op) {
     hct_verify_refuse(v, op, "the result is no %s", type);
   check_words(v, op, name);
   check_numbers(v, op);
+  check_range(v, op);
   if (v->status == HCT_OK) check_types(v, op, name);
+  if (v->status == HCT_OK) check_pieces(v, op, name);
   if (v->status == HCT_OK && hct_op_has(op, "loops")) check_nest(v, op);
 }

@@ -437,6 +437,73 @@ def aliases(tools, rng):
     tools.check(m, {"x": data}, {"y": -data.reshape(4, 3, 2)})
 
 
+# ---- pieces ----
+def piece_of_sum(m, x, y, gradient, layout, first, elements, *index):
+    """Elements of y at the range = those of x less (the sum of all of y until now) times those of the gradient."""
+    whole, total, settings, done = m.alloc(layout), m.alloc("[1]"), m.alloc("[6]"), m.alloc("[]")
+    piece = m.piece(layout, first, elements)
+    m.load(whole, y)
+    m.nest("reduce", [total, whole], ["13@r", "8"], [[None] * 2, dense(2)], variadic=False, kind='"sum"', accumulate="false")
+    for buffer in (settings, done):
+        m.op("fill", [buffer], {"scalar": "0.0 : f64"}, variadic=False)
+    m.nest("map", [settings, total], [], [[], []], fn='"mov"')
+    m.load(piece, x, *index)
+    m.op("update", [piece, gradient, settings, done, *index], {"kind": '"sgd"'})
+    m.store(y, piece, *index)
+
+
+@case
+def pieces(tools, rng):
+    """Each piece of a tile waits for what the ones before have left in DRAM; uneven tiles, in a loop and behind it; and in another type."""
+    for rows, elements, trips in ((1, 20, 5), (2, 16, 3), (2, 7, 6), (3, 12, 2)):
+        m, layout = Module(tools, rows, 2), "[13@r,8]"
+        x, g, y, low = m.dram("x", "input", layout), m.dram("g", "input", layout), m.dram("y", "output", layout), m.dram("low", "output", layout, "bf16")
+        gradient, zero = m.alloc(layout), m.alloc(layout)
+        m.load(gradient, g)
+        m.op("fill", [zero], {"scalar": "0.0 : f64"}, variadic=False)
+        m.store(y, zero)
+        with m.loop(trips) as i:
+            piece_of_sum(m, x, y, gradient, layout, 0, elements, i)
+        starts = range(trips * elements, 13 // rows * 8 + 8, elements)
+        for first in starts:
+            piece_of_sum(m, x, y, gradient, layout, first, elements)
+        for first in range(0, 13 * 8, 40):
+            wide, narrow = m.piece(layout, first, 40), m.piece(layout, first, 40, "bf16")
+            m.load(wide, x)
+            m.op("cast", [narrow, wide], {}, variadic=False)
+            m.store(low, narrow)
+        data, factor = integers(rng, (13, 8), -1, 2), integers(rng, (13, 8), -1, 2)
+        want = np.zeros((13, 8), np.float32)
+        parts = [len(p) for p in np.array_split(np.arange(13), rows)]
+        for at, count in zip(np.cumsum([0, *parts]), parts):
+            tile, source, by = want[at:at + count].reshape(-1), data[at:at + count].reshape(-1), factor[at:at + count].reshape(-1)
+            for first in (*range(0, trips * elements, elements), *starts):
+                tile[first:first + elements] = source[first:first + elements] - tile.sum() * by[first:first + elements]
+        assert np.abs(want).max() < 2**20
+        tools.check(m, {"x": data, "g": factor}, {"y": want, "low": data}, seeds=range(1, 5))
+
+
+@case
+def pieces_read_back(tools, rng):
+    """Two halves of a tile are stored by pieces, and read again while pieces of others are on their way."""
+    m, layout, elements, trips = Module(tools, 1, 2), "[16,24@c]", 4, 24
+    x, y, z, w = m.dram("x", "input", layout), *(m.dram(n, "output", layout) for n in "yzw")
+    with m.loop(trips) as i:
+        halves = [m.piece(layout, first, elements) for first in (0, elements * trips)]
+        for half in halves:
+            m.load(half, x, i)
+        for half in halves:
+            m.store(y, half, i)
+        for first in (0, elements * trips):
+            again = m.piece(layout, first, elements)
+            m.load(again, y, i)
+            m.store(z, again, i)
+        for half in halves:
+            m.store(w, half, i)
+    data = integers(rng, (16, 24))
+    tools.check(m, {"x": data}, {"y": data, "z": data, "w": data}, seeds=range(1, 7))
+
+
 def main():
     tools = Tools(sys.argv[1], sys.argv[2])
     for name in sys.argv[3:] or CASES:

@@ -59,6 +59,9 @@ class Module:
     def alloc(self, layout, section=-1, dtype="f32"):
         return self.op("alloc", [], {"dtype": f'"{dtype}"', "layout": f'"{layout}"', "section": f"{section} : i64"}, variadic=False, results=1)
 
+    def piece(self, layout, first, elements, dtype="f32"):
+        return self.op("alloc", [], {"dtype": f'"{dtype}"', "layout": f'"{layout}"', "section": "-1 : i64", "range": f"array<i64: {first}, {elements}>"}, variadic=False, results=1)
+
     def alias(self, buffer, layout, section=-1):
         return self.op("alias", [buffer], {"layout": f'"{layout}"', "section": f"{section} : i64"}, variadic=False, results=1)
 

@@ -75,3 +75,47 @@ module {
     return
   }
 }
+// -----
+// Pieces of tiles.
+module {
+  func.func @step() {
+    %c0 = arith.constant 0 : index
+    %p = "hct_tile.dram"() {dtype = "f32", layout = "[8@r,4]", name = "p", role = "param"} : () -> !hct_tile.tensor
+    %q = "hct_tile.dram"() {dtype = "f32", layout = "[8,4@r]", name = "q", role = "param"} : () -> !hct_tile.tensor
+    // expected-error@+1 {{hct_tile.alloc: range is not a first element and a number of elements}}
+    %0 = "hct_tile.alloc"() {dtype = "f32", layout = "[8@r,4]", section = -1 : i64, range = array<i64: 0, 0>} : () -> !hct_tile.sram
+    // expected-error@+1 {{hct_tile.alloc: a piece of a micro-batch: layout '[8@t]' has t}}
+    %1 = "hct_tile.alloc"() {dtype = "f32", layout = "[8@t]", section = 0 : i64, range = array<i64: 0, 4>} : () -> !hct_tile.sram
+    // expected-error@+1 {{hct_tile.alloc: attribute 'range' is not of kind i64s}}
+    %2 = "hct_tile.alloc"() {dtype = "f32", layout = "[8@r,4]", section = -1 : i64, range = 4 : i64} : () -> !hct_tile.sram
+    %a = "hct_tile.alloc"() {dtype = "f32", layout = "[8@r,4]", section = -1 : i64, range = array<i64: 0, 4>} : () -> !hct_tile.sram
+    %b = "hct_tile.alloc"() {dtype = "f32", layout = "[8@r,4]", section = -1 : i64, range = array<i64: 4, 4>} : () -> !hct_tile.sram
+    %g = "hct_tile.alloc"() {dtype = "f32", layout = "[8@r,4]", section = -1 : i64} : () -> !hct_tile.sram
+    %h = "hct_tile.alloc"() {dtype = "f32", layout = "[8,4@r]", section = -1 : i64} : () -> !hct_tile.sram
+    %s = "hct_tile.alloc"() {dtype = "f32", layout = "[6]", section = -1 : i64} : () -> !hct_tile.sram
+    %t = "hct_tile.alloc"() {dtype = "f32", layout = "[]", section = -1 : i64} : () -> !hct_tile.sram
+    %low = "hct_tile.alloc"() {dtype = "bf16", layout = "[8@r,4]", section = -1 : i64, range = array<i64: 0, 4>} : () -> !hct_tile.sram
+    "hct_tile.load"(%2, %p) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.tensor) -> ()
+    // expected-error@+1 {{hct_tile.load: the piece is of another layout than the tensor}}
+    "hct_tile.load"(%a, %q, %c0) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.tensor, index) -> ()
+    // expected-error@+1 {{hct_tile.fill: operand 0 is a piece, where a whole buffer is needed}}
+    "hct_tile.fill"(%a) {scalar = 0.0} : (!hct_tile.sram) -> ()
+    // expected-error@+1 {{hct_tile.alias: operand 0 is a piece, where a whole buffer is needed}}
+    %3 = "hct_tile.alias"(%a) {layout = "[32@r]", section = -1 : i64} : (!hct_tile.sram) -> !hct_tile.sram
+    // expected-error@+1 {{hct_tile.cast: operand 1 is of another tile or range than the piece, operand 0}}
+    "hct_tile.cast"(%low, %b) : (!hct_tile.sram, !hct_tile.sram) -> ()
+    // expected-error@+1 {{hct_tile.cast: an operand is no piece}}
+    "hct_tile.cast"(%low, %g) : (!hct_tile.sram, !hct_tile.sram) -> ()
+    // expected-error@+1 {{hct_tile.update: operand 2 is of another tile or range than the piece, operand 0}}
+    "hct_tile.update"(%a, %g, %b, %s, %t) {kind = "momentum", operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram) -> ()
+    // expected-error@+1 {{hct_tile.update: operand 1 is of another tile or range than the piece, operand 0}}
+    "hct_tile.update"(%a, %h, %a, %s, %t) {kind = "momentum", operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram) -> ()
+    // expected-error@+1 {{hct_tile.update: operand 1, the gradient, is a piece}}
+    "hct_tile.update"(%g, %a, %s, %t) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram) -> ()
+    // expected-error@+1 {{hct_tile.update: an index, and no piece that it is of}}
+    "hct_tile.update"(%g, %g, %s, %t, %c0) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    // expected-error@+1 {{hct_tile.update: sgd has 3 operands, and needs 4}}
+    "hct_tile.update"(%g, %g, %s, %c0) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    return
+  }
+}
