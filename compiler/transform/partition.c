@@ -472,23 +472,29 @@ static void write_arguments(partition *p) {
   for (size_t a = 0; a < p->flow.arg_count; a++) hct_function_set_arg_attr(p->flow.function, a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout)));
 }
 
+static int64_t model_flops(const partition *p) {
+  int64_t flops = 0;
+  for (size_t i = 0; i < p->flow.op_count; i++) {
+    op_rule rule;
+    int64_t copies = strcmp(p->flow.ops[i].name, "contract") || hct_op_has(p->flow.ops[i].op, "hct.recomputed") ? 0 : partition_copies_in(p, &p->flow.ops[i]);
+    if (!copies || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
+    int64_t work = 2;
+    for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
+    flops += work / copies;
+  }
+  return flops;
+}
+
 static void write_module(partition *p, MlirModule module) {
   MlirOperation top = mlirModuleGetOperation(module);
-  int64_t tokens = 0, parameters = 0, flops = 0;
+  int64_t tokens = 0, parameters = 0;
   for (size_t a = 0; a < p->flow.arg_count; a++) {
     int64_t elements = hct_shape_elements(&p->flow.values[a].shape);
     if (!strcmp(arg_role(&p->flow, a), "param")) parameters += elements;
     if (!strcmp(arg_role(&p->flow, a), "input") && !tokens) tokens = elements;
   }
-  for (size_t i = 0; i < p->flow.op_count; i++) {
-    op_rule rule;
-    if (strcmp(p->flow.ops[i].name, "contract") || hct_op_has(p->flow.ops[i].op, "hct.recomputed") || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
-    int64_t work = 2;
-    for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
-    flops += work;
-  }
   const struct { const char *name; int64_t value; } figures[] = {
-      {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", flops},
+      {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", model_flops(p)},
       {"hct.dram_compulsory_bytes", hct_workload_compulsory_bytes(&p->flow)},
   };
   for (size_t i = 0; i < HCT_COUNT(figures); i++) hct_op_set(top, figures[i].name, hct_attr_i64(p->context, figures[i].value));

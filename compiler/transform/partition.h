@@ -86,6 +86,9 @@ bool partition_copies_repeat(partition *p);
 void partition_copies_find(partition *p); /* after gradients were marked */
 /* Where `op` is the first to read a parameter of which copies are made: places both, as the strategy does the weight that the copies are. */
 void partition_copies_place(partition *p, const hct_flow_op *op);
+/* How often the product `op` does the model's work: m where it reads m copies of a weight's heads, or makes their gradient; 0 where it makes
+ * copies or sums their gradients, which no model asks for. */
+int64_t partition_copies_in(const partition *p, const hct_flow_op *op);
 /* The loop of each mesh axis in a product that makes copies, or sums their gradients. False: another operator. */
 bool partition_copies_assign(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
 

@@ -88,17 +88,24 @@ static int factor_across(const partition *p, const hct_flow_op *op, size_t opera
   return factor_with(down ? rule.result : rule.operand[operand], (down ? rule.operand[operand] : rule.result)[factor]);
 }
 
-/* A factor of the parameter for an axis that was on copied heads: the last one that it divides, or that all axes on it do, else the largest. */
+/* A factor of the parameter for an axis that was on copied heads: the last free one that it divides, else the largest. */
 static int factor_free(const partition *p, const hct_layout *layout, hct_axis axis) {
   int best = -1, largest = -1;
   for (int f = layout->factor_count - 1; f >= 0; f--) {
-    int64_t parts = p->sizes[axis];
-    for (int a = 0; a < layout->factors[f].axis_count; a++) parts *= p->sizes[layout->factors[f].axes[a]];
-    bool taken = layout->factors[f].axis_count > 0;
-    if (layout->factors[f].size % parts == 0 && (best < 0 || (p->strategy->flat && taken))) best = f;
-    if (!taken && (largest < 0 || layout->factors[f].size > layout->factors[largest].size)) largest = f;
+    const hct_factor *factor = &layout->factors[f];
+    if (factor->axis_count) continue;
+    if (best < 0 && factor->size % p->sizes[axis] == 0) best = f;
+    if (largest < 0 || factor->size > layout->factors[largest].size) largest = f;
   }
   return best >= 0 ? best : largest;
+}
+
+/* Where both axes were on heads, a factor that all dies divide, so that they gather it at once. -1: none. */
+static int factor_for_all(const partition *p, const hct_layout *layout, const bool stays[3]) {
+  if (stays[HCT_AXIS_ROW] || stays[HCT_AXIS_COL]) return -1;
+  for (int f = layout->factor_count - 1; f >= 0; f--)
+    if (layout->factors[f].size % (p->sizes[HCT_AXIS_ROW] * p->sizes[HCT_AXIS_COL]) == 0) return f;
+  return -1;
 }
 
 static void param_place(partition *p, const weight_copies *copies) {
@@ -111,8 +118,9 @@ static void param_place(partition *p, const weight_copies *copies) {
     factor = factor_across(p, copies->source, 0, factor, false);
     if (factor >= 0) partition_add_axis(&layout, factor, (hct_axis)axis), placed[axis] = true;
   }
+  int all = factor_for_all(p, &layout, placed);
   for (int axis = 1; axis < 3; axis++) {
-    int factor = placed[axis] || p->sizes[axis] == 1 ? -1 : factor_free(p, &layout, (hct_axis)axis);
+    int factor = placed[axis] || p->sizes[axis] == 1 ? -1 : all >= 0 ? all : factor_free(p, &layout, (hct_axis)axis);
     if (factor >= 0) partition_add_axis(&layout, factor, (hct_axis)axis);
   }
   strategy_place(p, copies->param, &layout);
@@ -157,4 +165,15 @@ bool partition_copies_assign(const partition *p, const hct_flow_op *op, const op
     return true;
   }
   return false;
+}
+
+int64_t partition_copies_in(const partition *p, const hct_flow_op *op) {
+  for (size_t i = 0; i < p->copies.count; i++) {
+    const weight_copies *copies = &p->copies.items[i];
+    if (op == copies->product || op == copies->sum) return 0;
+    bool reads = op->operands[0] == copies->weight || op->operands[1] == copies->weight;
+    if (reads || p->parameter[op->results[0]] == copies->weight)
+      return hct_shape_elements(&p->flow.values[copies->weight].shape) / hct_shape_elements(&p->flow.values[copies->param].shape);
+  }
+  return 1;
 }
