@@ -145,7 +145,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
 }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
-  static const char first[] = "hct-recompute-activations"; /* that depends on a choice */
+  static const char first[] = "hct-replicate-heads"; /* that depends on a choice */
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
   if (level < HCT_LEVEL_GRAPH || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));

@@ -29,4 +29,4 @@ static void weight_place(partition *p, const hct_flow_op *op, const op_rule *rul
   strategy_place(p, weight, &layout);
 }
 
-const strategy strategy_hecaton = {.name = "hecaton", .sums = SUMS_TO_TOKENS, .place_weight = weight_place, .place_table = strategy_table_place};
+const strategy strategy_hecaton = {.name = "hecaton", .sums = SUMS_TO_TOKENS, .heads = HEADS_ON_TOKEN_AXIS, .place_weight = weight_place, .place_table = strategy_table_place};

@@ -54,6 +54,6 @@ static void table_place(partition *p, size_t table) {
   strategy_place(p, table, &layout);
 }
 
-const strategy strategy_megatron_ring = {.name = "megatron-ring", .sums = SUMS_WHOLE, .flat = "ring", .place_weight = weight_place, .place_table = table_place};
-const strategy strategy_megatron_torus = {.name = "megatron-torus", .sums = SUMS_WHOLE, .flat = "torus", .place_weight = weight_place, .place_table = table_place};
-const strategy strategy_megatron_sequence = {.name = "megatron-sequence", .sums = SUMS_TO_TOKENS, .flat = "ring", .place_weight = weight_place, .place_table = table_place};
+const strategy strategy_megatron_ring = {.name = "megatron-ring", .sums = SUMS_WHOLE, .heads = HEADS_ON_ALL, .flat = "ring", .place_weight = weight_place, .place_table = table_place};
+const strategy strategy_megatron_torus = {.name = "megatron-torus", .sums = SUMS_WHOLE, .heads = HEADS_ON_ALL, .flat = "torus", .place_weight = weight_place, .place_table = table_place};
+const strategy strategy_megatron_sequence = {.name = "megatron-sequence", .sums = SUMS_TO_TOKENS, .heads = HEADS_ON_ALL, .flat = "ring", .place_weight = weight_place, .place_table = table_place};

@@ -32,4 +32,4 @@ static void keep_tokens(const partition *p, const hct_flow_op *op, const op_rule
   axis_label[p->token_axis] = tokens == axis_label[p->feature_axis] ? -1 : tokens;
 }
 
-const strategy strategy_optimus = {.name = "optimus", .sums = SUMS_TO_FEATURES, .place_weight = weight_place, .place_table = strategy_table_place, .adjust = keep_tokens};
+const strategy strategy_optimus = {.name = "optimus", .sums = SUMS_TO_FEATURES, .heads = HEADS_ON_FEATURE_AXIS, .place_weight = weight_place, .place_table = strategy_table_place, .adjust = keep_tokens};

@@ -20,8 +20,15 @@ const char *strategy_names(hct_arena *arena) {
   return names;
 }
 
+int64_t strategy_head_parts(const strategy *chosen, const hct_pass_context *pass, int64_t heads) {
+  bool columns = strcmp(hct_pass_option(pass, "orientation", "columns"), "rows") != 0; /* features over columns where a block begins */
+  int64_t rows = pass->package.rows, cols = pass->package.cols, parts = columns == (chosen->heads == HEADS_ON_FEATURE_AXIS) ? cols : rows;
+  if (chosen->heads == HEADS_ON_ALL) parts = heads % (rows * cols) == 0 ? rows * cols : rows;
+  return heads % parts ? 1 : parts;
+}
+
 bool strategy_is_param(const partition *p, size_t value) {
-  if (value >= p->flow.arg_count) return false;
+  if (value >= p->flow.arg_count) return p->original && p->original[value] != SIZE_MAX;
   MlirAttribute attribute = hct_function_arg_attr(p->flow.function, value, "hct.role");
   const char *role = mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute);
   return !strcmp(role, "param") || !strcmp(role, "copy");

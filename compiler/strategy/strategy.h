@@ -11,9 +11,16 @@ typedef enum strategy_sums { /* where the sum of partial activations goes */
   SUMS_WHOLE,       /* all-reduced: every die has it */
 } strategy_sums;
 
+typedef enum strategy_heads { /* the mesh axis on which the outputs of a block's first linear layers are split, and so attention's heads */
+  HEADS_ON_TOKEN_AXIS,
+  HEADS_ON_FEATURE_AXIS,
+  HEADS_ON_ALL, /* both as one */
+} strategy_heads;
+
 struct strategy {
   const char *name;
   strategy_sums sums;
+  strategy_heads heads;
   const char *flat; /* NULL: one mesh axis at a time; else all dies as one axis: "ring" or "torus", how they all-reduce */
   /* Splits a weight, operand `operand` of the first product that reads it; a table, at its first lookup. */
   void (*place_weight)(partition *p, const hct_flow_op *op, const op_rule *rule, size_t operand);
@@ -26,13 +33,15 @@ struct strategy {
 bool strategy_assign(partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
 const strategy *strategy_find(const char *name); /* NULL: none */
 const char *strategy_names(hct_arena *arena);    /* "a, b, c" */
+/* Parts into which the package's mesh splits `heads` query heads: 1 where it does not divide them. */
+int64_t strategy_head_parts(const strategy *chosen, const hct_pass_context *pass, int64_t heads);
 
 #define HCT_STRATEGY(name, symbol, doc) extern const strategy symbol;
 #include "compiler/strategy/strategies.def"
 #undef HCT_STRATEGY
 
 /* ---- shared by strategies (strategy.c) ---- */
-bool strategy_is_param(const partition *p, size_t value); /* an argument of role param, or copy of one */
+bool strategy_is_param(const partition *p, size_t value); /* an argument of role param, or copy of one; a weight of copied heads */
 /* The factor of a weight to split over `axis`: among those for which `allowed` (by factor) holds, the first that its size divides, else
  * the largest; -1: none. Factors that are cut later, or split already, are never taken. */
 int strategy_choose_factor(const partition *p, const op_rule *rule, size_t weight, const int *labels, const hct_layout *layout, hct_axis axis, const bool allowed[HCT_MAX_FACTORS]);

@@ -73,6 +73,11 @@ static bool is_elementwise(MlirOperation op) {
   return is_one_of(op, HCT_COUNT(names), names);
 }
 
+static bool is_constant(MlirValue value) { return mlirValueIsAOpResult(value) && hct_op_is(mlirOpResultGetOwner(value), "hct_graph.constant"); }
+
+/* Copies heads, or sums over copies: a product with a constant one-hot matrix (hct-replicate-heads). */
+static bool is_copying(MlirOperation op) { return hct_op_is(op, "hct_graph.contract") && (is_constant(hct_op_operand(op, 0)) || is_constant(hct_op_operand(op, 1))); }
+
 static const char *text_of(MlirAttribute attribute) { return mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute); }
 static const char *arg_text(const lowering *l, intptr_t arg, const char *name) { return text_of(hct_function_arg_attr(l->function, (size_t)arg, name)); }
 
@@ -132,7 +137,7 @@ static void keep_operands(lowering *l, MlirOperation op) {
     MlirValue result = mlirOperationGetResult(op, r);
     if (is_elementwise(op) && only_picked(result)) keep(l, result, KEEP_ITSELF);
     unsigned how = info_of(l, result)->keep;
-    if (!how || !(is_view(op) || (is_elementwise(op) && (how & KEEP_ORIGIN)))) continue;
+    if (!how || !(is_view(op) || is_copying(op) || (is_elementwise(op) && (how & KEEP_ORIGIN)))) continue;
     for (intptr_t k = 0; k < mlirOperationGetNumOperands(op); k++) keep(l, mlirOperationGetOperand(op, k), how);
   }
 }
@@ -149,6 +154,43 @@ static bool stays(lowering *l, MlirOperation op, MlirValue result) {
   return info->kind != WIDE || (info->keep & KEEP_ORIGIN) || (info->keep && is_elementwise(op));
 }
 
+/* ---- constants: tables (masks, rotations) that only low values are made with ---- */
+static bool feeds_low_only(lowering *l, MlirValue value) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation user = mlirOpOperandGetOwner(use);
+    if (mlirOperationEqual(user, l->terminator) || mlirOperationGetNumResults(user) != 1) return false;
+    MlirValue result = hct_op_result(user, 0);
+    if (is_view(user) ? !feeds_low_only(l, result) : info_of(l, result)->kind != WIDE || info_of(l, result)->keep) return false;
+  }
+  return true;
+}
+
+/* A finite constant stays finite: a mask's lowest f32 would become infinite, and infinite less infinite is no number. */
+static uint16_t half_of(hct_dtype dtype, float value) {
+  float largest = dtype == HCT_BF16 ? hct_f32_of_bf16(0x7f7f) : hct_f32_of_f16(0x7bff);
+  if (isfinite(value) && fabsf(value) > largest) value = copysignf(largest, value);
+  return dtype == HCT_BF16 ? hct_bf16_of_f32(value) : hct_f16_of_f32(value);
+}
+
+static void constant_lower(lowering *l, MlirOperation op) {
+  MlirValue result = hct_op_result(op, 0);
+  MlirAttribute value = mlirOperationGetAttributeByName(op, hct_ref("value"));
+  int64_t count = mlirElementsAttrGetNumElements(value);
+  uint16_t *halves = HCT_NEW_ARRAY(l->arena, uint16_t, (size_t)count);
+  for (int64_t k = 0; k < count; k++) halves[k] = half_of(l->dtype, mlirDenseElementsAttrGetFloatValue(value, (intptr_t)k));
+  retype(l, result, l->dtype);
+  hct_op_set(op, "value", mlirDenseElementsAttrRawBufferGet(mlirValueGetType(result), (size_t)count * sizeof *halves, halves));
+}
+
+static void lower_constants(lowering *l) {
+  for (size_t i = 0; i < l->op_count; i++) {
+    if (!hct_op_is(l->ops[i], "hct_graph.constant")) continue;
+    MlirValue result = hct_op_result(l->ops[i], 0);
+    MlirAttribute value = mlirOperationGetAttributeByName(l->ops[i], hct_ref("value"));
+    if (is_f32(result) && mlirAttributeIsADenseElements(value) && !mlirDenseElementsAttrIsSplat(value) && feeds_low_only(l, result)) constant_lower(l, l->ops[i]);
+  }
+}
+
 /* ---- conversions ---- */
 static MlirValue convert(lowering *l, MlirValue value, hct_dtype dtype, MlirOperation before, MlirOperation like) {
   static const char *const kept[] = {"hct.layer", "hct.pass", "hct.group"};
@@ -162,11 +204,22 @@ static MlirValue convert(lowering *l, MlirValue value, hct_dtype dtype, MlirOper
   return made;
 }
 
+static MlirValue low_twin(lowering *l, MlirOperation constant, MlirOperation reader) {
+  MlirOperation twin = mlirOperationClone(constant);
+  mlirBlockInsertOwnedOperationBefore(l->body, reader, twin);
+  constant_lower(l, twin);
+  return hct_op_result(twin, 0);
+}
+
 /* Both inputs of a product are of one type: an f32 one beside a low one is rounded first, so that what dies exchange of it is low too. */
 static void convert_inputs(lowering *l, MlirOperation op) {
-  bool low = info_of(l, hct_op_result(op, 0))->kind == WIDE;
-  for (size_t k = 0; low && k < 2; k++)
-    if (is_f32(hct_op_operand(op, k))) mlirOperationSetOperand(op, (intptr_t)k, convert(l, hct_op_operand(op, k), l->dtype, op, op));
+  bool low = info_of(l, hct_op_result(op, 0))->kind == WIDE, wide = is_f32(hct_op_operand(op, 0)) && is_f32(hct_op_operand(op, 1));
+  if (!low || (wide && is_copying(op))) return;
+  for (size_t k = 0; k < 2; k++) {
+    if (!is_f32(hct_op_operand(op, k))) continue;
+    bool constant = is_constant(hct_op_operand(op, k)) && is_copying(op);
+    mlirOperationSetOperand(op, (intptr_t)k, constant ? low_twin(l, mlirOpResultGetOwner(hct_op_operand(op, k)), op) : convert(l, hct_op_operand(op, k), l->dtype, op, op));
+  }
 }
 
 static void lower_results(lowering *l) {
@@ -189,38 +242,6 @@ static void widen_outputs(lowering *l) {
     if (shape_of(value).dtype != l->dtype || strcmp(text_of(hct_function_result_attr(l->function, r, "hct.role")), "output")) continue;
     MlirOperation maker = mlirValueIsAOpResult(value) ? mlirOpResultGetOwner(value) : l->terminator;
     mlirOperationSetOperand(l->terminator, (intptr_t)r, convert(l, value, HCT_F32, l->terminator, maker));
-  }
-}
-
-/* ---- constants: tables (masks, rotations) that only low values are made with ---- */
-static bool feeds_low_only(lowering *l, MlirValue value) {
-  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
-    MlirOperation user = mlirOpOperandGetOwner(use);
-    if (mlirOperationEqual(user, l->terminator) || mlirOperationGetNumResults(user) != 1) return false;
-    MlirValue result = hct_op_result(user, 0);
-    if (is_view(user) ? !feeds_low_only(l, result) : info_of(l, result)->kind != WIDE || info_of(l, result)->keep) return false;
-  }
-  return true;
-}
-
-/* A finite constant stays finite: a mask's lowest f32 would become infinite, and infinite less infinite is no number. */
-static uint16_t half_of(hct_dtype dtype, float value) {
-  float largest = dtype == HCT_BF16 ? hct_f32_of_bf16(0x7f7f) : hct_f32_of_f16(0x7bff);
-  if (isfinite(value) && fabsf(value) > largest) value = copysignf(largest, value);
-  return dtype == HCT_BF16 ? hct_bf16_of_f32(value) : hct_f16_of_f32(value);
-}
-
-static void lower_constants(lowering *l) {
-  for (size_t i = 0; i < l->op_count; i++) {
-    if (!hct_op_is(l->ops[i], "hct_graph.constant")) continue;
-    MlirValue result = hct_op_result(l->ops[i], 0);
-    MlirAttribute value = mlirOperationGetAttributeByName(l->ops[i], hct_ref("value"));
-    if (!is_f32(result) || !mlirAttributeIsADenseElements(value) || mlirDenseElementsAttrIsSplat(value) || !feeds_low_only(l, result)) continue;
-    int64_t count = mlirElementsAttrGetNumElements(value);
-    uint16_t *halves = HCT_NEW_ARRAY(l->arena, uint16_t, (size_t)count);
-    for (int64_t k = 0; k < count; k++) halves[k] = half_of(l->dtype, mlirDenseElementsAttrGetFloatValue(value, (intptr_t)k));
-    retype(l, result, l->dtype);
-    hct_op_set(l->ops[i], "value", mlirDenseElementsAttrRawBufferGet(mlirValueGetType(result), (size_t)count * sizeof *halves, halves));
   }
 }
 

@@ -94,27 +94,26 @@ static void seed_arguments(partition *p) {
   p->micro_batch = p->batch;
 }
 
-/* Marks the values that become a parameter's gradient, through sums and changes of shape. */
-static void mark_gradient(partition *p, size_t value, size_t param) {
+void partition_mark_gradient(partition *p, size_t value, size_t param) {
   if (p->parameter[value] != SIZE_MAX) return;
   p->parameter[value] = param;
   size_t index = p->flow.values[value].op;
   if (index == SIZE_MAX) return;
   const hct_flow_op *op = &p->flow.ops[index];
   bool sum = !strcmp(op->name, "map2") && !strcmp(hct_op_str(op->op, "fn"), "add");
-  for (size_t k = 0; sum && k < op->operand_count; k++) mark_gradient(p, op->operands[k], param);
+  for (size_t k = 0; sum && k < op->operand_count; k++) partition_mark_gradient(p, op->operands[k], param);
 }
 
 static void mark_gradients(partition *p) {
   for (size_t v = 0; v < p->flow.value_count; v++) p->parameter[v] = SIZE_MAX;
   for (size_t i = 0; i < p->flow.op_count; i++)
-    if (!strcmp(p->flow.ops[i].name, "update")) mark_gradient(p, p->flow.ops[i].operands[1], hct_flow_copy_of(&p->flow, p->flow.ops[i].operands[0]));
+    if (!strcmp(p->flow.ops[i].name, "update")) partition_mark_gradient(p, p->flow.ops[i].operands[1], hct_flow_copy_of(&p->flow, p->flow.ops[i].operands[0]));
   for (size_t r = 0; r < p->flow.returned_count; r++) {
     MlirAttribute role = hct_function_result_attr(p->flow.function, r, "hct.role"), name = hct_function_result_attr(p->flow.function, r, "hct.name");
     if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "gradient")) continue;
     for (size_t a = 0; a < p->flow.arg_count; a++) {
       MlirAttribute arg = hct_function_arg_attr(p->flow.function, a, "hct.name");
-      if (!strcmp(arg_role(&p->flow, a), "param") && !strcmp(hct_attr_text(arg), hct_attr_text(name))) mark_gradient(p, p->flow.returned[r], a);
+      if (!strcmp(arg_role(&p->flow, a), "param") && !strcmp(hct_attr_text(arg), hct_attr_text(name))) partition_mark_gradient(p, p->flow.returned[r], a);
     }
   }
 }
@@ -438,6 +437,7 @@ static void partition_op(partition *p, const hct_flow_op *op) {
   op_rule rule;
   p->builder.before = op->op;
   if (!strcmp(op->name, "constant")) return;
+  partition_copies_place(p, op);
   if (sum_stays_partial(p, op)) {
     write_shardings(p, op);
     resolve_result(p, op, false);
@@ -449,7 +449,7 @@ static void partition_op(partition *p, const hct_flow_op *op) {
   bool by_strategy = false;
   if (covered) {
     axis_label[0] = time_label(p, op, &rule);
-    by_strategy = strategy_assign(p, op, &rule, axis_label);
+    by_strategy = partition_copies_assign(p, op, &rule, axis_label) || strategy_assign(p, op, &rule, axis_label);
     bool view = rule.linear && !free_param(p, op->operands[0]) && (follow_reader(p, op, &rule, axis_label) || follow_operand(p, op, &rule, axis_label));
     bool part_of_param = rule.linear && free_param(p, op->operands[0]);
     if (part_of_param && !by_strategy) features_over_axis(p, op, &rule, axis_label);
@@ -522,24 +522,30 @@ static void write_arguments(partition *p) {
   for (size_t a = 0; a < p->flow.arg_count; a++) hct_function_set_arg_attr(p->flow.function, a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout)));
 }
 
+static int64_t model_flops(const partition *p) {
+  int64_t flops = 0;
+  for (size_t i = 0; i < p->flow.op_count; i++) {
+    op_rule rule;
+    int64_t copies = strcmp(p->flow.ops[i].name, "contract") || hct_op_has(p->flow.ops[i].op, "hct.recomputed") ? 0 : partition_copies_in(p, &p->flow.ops[i]);
+    if (!copies || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
+    int64_t work = 2, pairs[2] = {1, 1};
+    for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
+    if (hct_op_has(p->flow.ops[i].op, "hct.pairs")) hct_op_i64s(p->flow.ops[i].op, "hct.pairs", pairs, 2);
+    flops += work / copies / pairs[1] * pairs[0];
+  }
+  return flops;
+}
+
 static void write_module(partition *p, MlirModule module) {
   MlirOperation top = mlirModuleGetOperation(module);
-  int64_t tokens = 0, parameters = 0, flops = 0;
+  int64_t tokens = 0, parameters = 0;
   for (size_t a = 0; a < p->flow.arg_count; a++) {
     int64_t elements = hct_shape_elements(&p->flow.values[a].shape);
     if (!strcmp(arg_role(&p->flow, a), "param")) parameters += elements;
     if (!strcmp(arg_role(&p->flow, a), "input") && !tokens) tokens = elements;
   }
-  for (size_t i = 0; i < p->flow.op_count; i++) {
-    op_rule rule;
-    if (strcmp(p->flow.ops[i].name, "contract") || hct_op_has(p->flow.ops[i].op, "hct.recomputed") || !partition_rule(&p->flow, &p->flow.ops[i], &rule)) continue;
-    int64_t work = 2, pairs[2] = {1, 1};
-    for (int l = 0; l < rule.label_count; l++) work *= rule.labels[l].size;
-    if (hct_op_has(p->flow.ops[i].op, "hct.pairs")) hct_op_i64s(p->flow.ops[i].op, "hct.pairs", pairs, 2);
-    flops += work / pairs[1] * pairs[0];
-  }
   const struct { const char *name; int64_t value; } figures[] = {
-      {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", flops},
+      {"hct.batch", p->batch}, {"hct.micro_batch", p->micro_batch}, {"hct.fallbacks", p->fallbacks}, {"hct.tokens_per_step", tokens}, {"hct.parameters", parameters}, {"hct.model_flops", model_flops(p)},
       {"hct.dram_compulsory_bytes", hct_workload_compulsory_bytes(&p->flow)},
   };
   for (size_t i = 0; i < HCT_COUNT(figures); i++) hct_op_set(top, figures[i].name, hct_attr_i64(p->context, figures[i].value));
@@ -552,12 +558,13 @@ static void write_module(partition *p, MlirModule module) {
 
 hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   partition p = {.pass = pass, .arena = pass->arena, .context = mlirModuleGetContext(module), .flow = hct_flow_read(pass->arena, module), .sizes = {1, pass->package.rows, pass->package.cols}};
+  p.builder = (hct_builder){.context = p.context, .block = hct_function_body(p.flow.function)};
+  if (partition_copies_repeat(&p)) p.flow = hct_flow_read(pass->arena, module);
   p.now = HCT_NEW_ARRAY(p.arena, sharded, p.flow.value_count);
   p.assigned = HCT_NEW_ARRAY(p.arena, bool, p.flow.value_count);
   p.parameter = HCT_NEW_ARRAY(p.arena, size_t, p.flow.value_count);
   bool columns = strcmp(hct_pass_option(pass, "orientation", "columns"), "rows") != 0;
   p.feature_axis = columns ? HCT_AXIS_COL : HCT_AXIS_ROW, p.token_axis = columns ? HCT_AXIS_ROW : HCT_AXIS_COL;
-  p.builder = (hct_builder){.context = p.context, .block = hct_function_body(p.flow.function)};
   HCT_TRY(choose_strategy(&p));
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
@@ -565,6 +572,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   mark_rows(&p);
   seed_arguments(&p);
   mark_gradients(&p);
+  partition_copies_find(&p);
   for (size_t i = 0; i < p.flow.op_count; i++) {
     if (!strcmp(p.flow.ops[i].name, "update")) partition_update(&p, &p.flow.ops[i]);
     else if (copies_parameter(&p, &p.flow.ops[i])) partition_copy(&p, &p.flow.ops[i]);

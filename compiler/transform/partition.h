@@ -36,6 +36,14 @@ typedef struct sharded { /* where a value is now */
 } sharded;
 typedef struct cached { size_t value; const char *pass, *layout; MlirValue sharded; } cached;
 
+/* A weight made of a parameter's kv heads, each several times; its gradient, and the sum over copies (partition_copies.c). */
+typedef struct weight_copies {
+  size_t param, weight; /* values */
+  const hct_flow_op *source, *product, *view; /* param to weight */
+  const hct_flow_op *sum; /* NULL: there is no gradient */
+  size_t summed; /* its operand that is the copies' gradient */
+} weight_copies;
+
 typedef struct strategy strategy; /* compiler/strategy/strategy.h */
 typedef struct partition {
   hct_pass_context *pass;
@@ -46,7 +54,9 @@ typedef struct partition {
   bool *assigned;          /* arguments that are params: their sharding is decided */
   bool *cut;               /* [value * HCT_MAX_FACTORS + factor]: sliced or concatenated along somewhere, so never worth splitting */
   bool *row;               /* likewise: a softmax over it follows, which wants it whole */
-  size_t *parameter;       /* by value: param argument whose gradient it is, or SIZE_MAX */
+  size_t *parameter;       /* by value: param argument, or copies of one, whose gradient it is, or SIZE_MAX */
+  struct { weight_copies *items; size_t count, capacity; } copies;
+  size_t *original;        /* by value: param argument of which it is copies, or SIZE_MAX */
   int64_t batch, micro_batch, fallbacks;
   const strategy *strategy;
   int64_t sizes[3];        /* of the axes t (1), r, c */
@@ -70,5 +80,17 @@ void partition_resolve(partition *p, size_t value, hct_axis axis, bool scatter, 
 void partition_resolve_flat(partition *p, size_t value, const hct_flow_op *user);
 bool partition_can_split_both(const partition *p, const op_rule *rule, int label); /* over rows and, within them, columns */
 bool partition_can_split(const partition *p, const op_rule *rule, int label, hct_axis axis);
+/* Marks the values that become the gradient of `param`, a parameter or copies of one, through sums. */
+void partition_mark_gradient(partition *p, size_t value, size_t param);
+/* Copies that backward reads are made there again, so that no die holds them all step long. Whether there are any. */
+bool partition_copies_repeat(partition *p);
+void partition_copies_find(partition *p); /* after gradients were marked */
+/* Where `op` is the first to read a parameter of which copies are made: places both, as the strategy does the weight that the copies are. */
+void partition_copies_place(partition *p, const hct_flow_op *op);
+/* How often the product `op` does the model's work: m where it reads m copies of a weight's heads, or makes their gradient; 0 where it makes
+ * copies or sums their gradients, which no model asks for. */
+int64_t partition_copies_in(const partition *p, const hct_flow_op *op);
+/* The loop of each mesh axis in a product that makes copies, or sums their gradients. False: another operator. */
+bool partition_copies_assign(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]);
 
 #endif

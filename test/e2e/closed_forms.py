@@ -16,6 +16,9 @@ its place, and the inputs of first layers and the head gathered once more for th
 Optimus, [k, n]: forward X over columns (C-1)/RC T k and W over rows (R-1)/RC k n are gathered; backward W and X again, and dX over columns
 and dW over rows are reduce-scattered. Weights move once a batch, whatever the micro-batch.
 
+Fewer kv heads than the mesh has parts of heads: the least m that makes them divide, and copies of k's and v's weights [k, kv], m of each head. The
+projections have m kv outputs; each weight is gathered twice (forward, backward) over the axes that split heads, and its gradient scattered once.
+
 usage: closed_forms.py BIN_DIRECTORY WORK_DIRECTORY
 """
 import json
@@ -69,8 +72,38 @@ def optimus(model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
     return total
 
 
-def expected(strategy, model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
+def copies(strategy, mesh, heads, kv):
+    """Copies of each kv head."""
+    parts = {"hecaton": mesh["row"], "optimus": mesh["col"]}.get(strategy, mesh["row"] * mesh["col"])
+    return next(m for m in range(1, heads // kv + 1) if heads // kv % m == 0 and kv * m % parts == 0)
+
+
+def copied_weights(total, strategy, mesh, weight, times):
+    """Weights of k and v, `weight` elements each, copied `times` times, in one layer."""
+    r, c = mesh["row"], mesh["col"]
+    if times == 1:
+        return
+    if strategy in ("hecaton", "optimus"):
+        axis = "row" if strategy == "hecaton" else "col"
+        part = (mesh[axis] - 1) * weight / (r * c)
+        total["all_gather", axis] += 2 * 2 * part
+        total["reduce_scatter", axis] += 2 * part
+    else:
+        total["all_gather", "flat"] += 2 * 2 * (r * c - 1) * weight / (r * c)
+        total["reduce_scatter", "row"] += 2 * (r - 1) * weight / r
+        total["reduce_scatter", "col"] += 2 * (c - 1) * weight / (r * c)
+
+
+def expected(strategy, model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden, times):
     """Elements that one die receives in a step, by (kind, mesh axis)."""
+    total = bare(strategy, model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden * times)
+    for _ in range(layers):
+        copied_weights(total, strategy, mesh, hidden * kv_hidden, times)
+    return total
+
+
+def bare(strategy, model, mesh, tokens, hidden, ffn, vocab, layers, kv_hidden):
+    """The same without exchanges of weights for their copies."""
     if strategy.startswith("megatron"):
         return megatron(mesh, tokens, hidden, layers, strategy)
     if strategy == "optimus":
@@ -125,7 +158,7 @@ def check(bin_directory, work, name, mesh, micro_batch, sizes, strategy):
     if strategy in ("megatron-ring", "megatron-torus"):  # one after each second layer, one before each first one, embedding, head; in each micro-batch
         count = sum(row["count"] for row in got["collectives"] if row["kind"] == "all_reduce" and row["axis"] in ("flat", "torus"))
         assert count == (4 * layers + 2) * (batch // micro_batch), f"{count} all-reduces over all dies"
-    want = expected(strategy, model, mesh, batch * seq, hidden, ffn, vocab, layers, hidden * kv // heads)
+    want = expected(strategy, model, mesh, batch * seq, hidden, ffn, vocab, layers, hidden * kv // heads, copies(strategy, mesh, heads, kv))
     have = counted(got, mesh)
     for key in sorted(set(want) | set(have)):
         if want[key] != have[key]:
@@ -151,6 +184,10 @@ def main():
                 good &= check(bin_directory, work, name, {"row": rows, "col": cols}, micro_batch, sizes, strategy)
     for strategy in ("megatron-ring", "megatron-torus"):  # attention that costs as much as exchanges do: whole heads on each die still move nothing
         good &= check(bin_directory, work, "llama", {"row": 4, "col": 4}, 16, (16, 128, 64, 16, 16, 128, 96, 1), strategy)
+    for kv, meshes in ((2, ((4, 2, 8), (4, 4, 16), (2, 4, 16))), (1, ((2, 2, 4), (2, 4, 16), (4, 4, 16)))):  # kv heads fewer than dies
+        for rows, cols, micro_batch in meshes:
+            for strategy in ("hecaton", "megatron-ring", "megatron-torus", "megatron-sequence", "optimus"):
+                good &= check(bin_directory, work, "llama", {"row": rows, "col": cols}, micro_batch, (16, 8, 256, 16, kv, 128, 96, 2), strategy)
     sys.exit(0 if good else 1)
 
 
