@@ -2,6 +2,7 @@
 
 #include "backends/backend.h"
 #include "backends/chiplet/chiplet.h"
+#include "ir/report/report.h"
 
 /* ---- streams: each die's own, equal ones kept once ---- */
 typedef struct encoded { uint64_t *items; size_t count, capacity; } encoded;
@@ -224,6 +225,14 @@ static void data_files_place(hct_pass_context *pass, hct_arena *arena, const cha
   }
 }
 
+static hct_status report_write(const hct_pass_context *pass, hct_arena *arena, const hct_image *image) {
+  hct_stats stats;
+  hct_machine_result timing;
+  HCT_TRY(hct_image_predict(pass->diags, arena, image, &pass->package, &stats, &timing));
+  hct_report_input report = {.image = image, .package = &pass->package, .steps = 1, .stats = &stats, .timing = &timing, .predicted = true};
+  return hct_report_write(pass->diags, &report, pass->report);
+}
+
 static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool text, const char *out_path) {
   hct_arena *arena = hct_arena_create();
   hct_image image;
@@ -232,6 +241,7 @@ static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool 
   if (status == HCT_OK) status = hct_image_verify(pass->diags, &image, &limits);
   if (status == HCT_OK) data_files_place(pass, arena, out_path, &image);
   if (status == HCT_OK) status = text ? text_write(pass->diags, &image, out_path) : hct_image_write(pass->diags, &image, out_path);
+  if (status == HCT_OK && pass->report) status = report_write(pass, arena, &image);
   hct_arena_destroy(arena);
   return status;
 }
