@@ -10,6 +10,7 @@
  * parameter, else what costs least time in collectives and compute. Time (micro-batches) is a third axis, seeded on dimension 0 of the
  * inputs and forced on every loop that it reaches. */
 #include "compiler/analysis/workload.h"
+#include "compiler/analysis/workload_relaxed.h"
 #include "compiler/strategy/strategy.h"
 
 #include <string.h>
@@ -482,6 +483,16 @@ static void write_arguments(partition *p) {
   for (size_t a = 0; a < p->flow.arg_count; a++) hct_function_set_arg_attr(p->flow.function, a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout)));
 }
 
+static int64_t relaxed_bytes(const partition *p) {
+  bool *sampled = HCT_NEW_ARRAY(p->arena, bool, p->flow.value_count + 1);
+  int *time = HCT_NEW_ARRAY(p->arena, int, p->flow.value_count + 1);
+  bool cut = !partition_find_mixing(&p->flow, p->batch, time) && p->batch > 1;
+  for (size_t v = 0; v < p->flow.value_count; v++) sampled[v] = cut && time[v];
+  const hct_package *package = &p->pass->package;
+  bool layerwise = !strcmp(hct_pass_option(p->pass, "schedule", "fused"), "layerwise");
+  return hct_workload_relaxed_bytes(&p->flow, sampled, (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols), layerwise);
+}
+
 static void write_module(partition *p, MlirModule module) {
   MlirOperation top = mlirModuleGetOperation(module);
   int64_t tokens = 0, parameters = 0, flops = 0;
@@ -520,6 +531,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   HCT_TRY(choose_strategy(&p));
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
+  hct_op_set(mlirModuleGetOperation(module), "hct.dram_relaxed_bytes", hct_attr_i64(p.context, relaxed_bytes(&p))); /* of the module as it comes */
   mark_cuts(&p);
   seed_arguments(&p);
   mark_gradients(&p);

@@ -182,7 +182,9 @@ static json_t *report_json(const hct_report_input *in) {
     json_object_set_new(json, "energy", json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "total_j", t.energy.total_j, "mac_j", t.energy.mac_j, "vector_j", t.energy.vector_j, "sram_j", t.energy.sram_j, "nop_j", t.energy.nop_j, "dram_j", t.energy.dram_j, "static_j", t.energy.static_j));
   }
   json_t *traffic = json_pack("{s:I,s:I,s:I}", "dram_read_bytes", (json_int_t)t.all.dram_read_bytes, "dram_write_bytes", (json_int_t)t.all.dram_write_bytes, "nop_injected_bytes", (json_int_t)t.all.sent_bytes);
-  if (hct_image_meta(in->image, "dram_compulsory_bytes")) json_object_set_new(traffic, "dram_compulsory_bytes", json_integer((json_int_t)meta_number(in->image, "dram_compulsory_bytes")));
+  static const char *const floors[] = {"dram_compulsory_bytes", "dram_relaxed_bytes"};
+  for (size_t i = 0; i < HCT_COUNT(floors); i++)
+    if (hct_image_meta(in->image, floors[i])) json_object_set_new(traffic, floors[i], json_integer((json_int_t)meta_number(in->image, floors[i])));
   if (in->timing) {
     json_object_set_new(traffic, "nop_link_bytes", json_integer((json_int_t)in->timing->link_bytes));
     json_object_set_new(traffic, "dram_transit_link_bytes", json_integer((json_int_t)in->timing->dram_transit_bytes));
