@@ -96,7 +96,7 @@ static int options_read(compile_job *job, int argc, char **argv) {
 /* Options whose feature is not there yet say so instead of being ignored. */
 static hct_status refuse_missing(hct_pass_context *pass) {
   static const struct { const char *option, *value; } missing[] = {
-      {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
+      {"objective", "dram"}, {"objective", "energy"},
   };
   hct_status status = HCT_OK;
   for (size_t i = 0; i < HCT_COUNT(missing); i++) {

@@ -486,10 +486,10 @@ static void write_arguments(partition *p) {
 static int64_t relaxed_bytes(const partition *p) {
   bool *sampled = HCT_NEW_ARRAY(p->arena, bool, p->flow.value_count + 1);
   int *time = HCT_NEW_ARRAY(p->arena, int, p->flow.value_count + 1);
-  bool cut = !partition_find_mixing(&p->flow, p->batch, time) && p->batch > 1;
+  bool layerwise = !strcmp(hct_pass_option(p->pass, "schedule", "fused"), "layerwise");
+  bool cut = !partition_find_mixing(&p->flow, p->batch, time) && (p->batch > 1 || layerwise); /* else fused keeps the one sample's in SRAM */
   for (size_t v = 0; v < p->flow.value_count; v++) sampled[v] = cut && time[v];
   const hct_package *package = &p->pass->package;
-  bool layerwise = !strcmp(hct_pass_option(p->pass, "schedule", "fused"), "layerwise");
   return hct_workload_relaxed_bytes(&p->flow, sampled, (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols), layerwise);
 }
 

@@ -79,7 +79,7 @@ compile_refused("noloss", ["E0302"], model("noloss", [node("Neg", ["x"], ["y"])]
 compile_refused("mesh", ["--mesh=0x4"], good, "--mesh=0x4")
 compile_refused("micro", ["--micro-batch=0"], good, "--micro-batch=0")
 compile_refused("optimizer", ["--optimizer=fast", "sgd"], good, "--optimizer=fast")
-compile_refused("schedule", ["does not work yet"], good, "--schedule=layerwise")
+compile_refused("schedule", ["--schedule=none: the value must be one of fused|layerwise"], good, "--schedule=none")
 compile_refused("report of IR", ["error[E", "--report", "no modelled time", "hint: --emit=image"], good, "--emit=dist", f"--report={WORK / 'r.json'}")
 compile_refused("report of native code", ["error[E", "--report", "no modelled time", "hint: --backend=chiplet"], good, "--backend=host", f"--report={WORK / 'r.json'}")
 compile_refused("strategy name", ["--strategy=optimum: the value must be one of hecaton|megatron-ring|megatron-torus|megatron-sequence|optimus|auto"], good, "--strategy=optimum")
