@@ -154,10 +154,12 @@ static hct_status attempt_make(const chiplet_program *read, hct_diags *diags, at
   return HCT_OK;
 }
 
-static void attempt_better(attempt *best, attempt *a) {
-  attempt *loser = best->fits && best->estimate.step_s <= a->estimate.step_s ? a : best;
+/* False: the best is what it was. */
+static bool attempt_better(attempt *best, attempt *a, hct_objective objective) {
+  attempt *loser = best->fits && !hct_estimate_better(&a->estimate, &best->estimate, objective) ? a : best;
   if (loser->fits) hct_arena_destroy(loser->arena);
   if (loser == best) *best = *a;
+  return loser != a;
 }
 
 static int64_t most_iterations(const chiplet_program *program) {
@@ -167,11 +169,12 @@ static int64_t most_iterations(const chiplet_program *program) {
   return most;
 }
 
-/* More micro-batches at once, twice as many each time, as long as that fits and the step becomes shorter; loops joined where that fits. Where
+/* More micro-batches at once, twice as many each time, as long as that fits and makes the step better for --objective; loops joined where that fits. Where
  * not even one does so, the order written may. */
 static hct_status attempts_make(chiplet_program *read, attempt *best) {
   enum { MOST_AT_ONCE = 4 };
   bool ring = !strcmp(hct_pass_option(read->pass, "overlap", "ring"), "ring");
+  hct_objective objective = hct_objective_parse(hct_pass_option(read->pass, "objective", "time"));
   int64_t iterations = most_iterations(read);
   hct_diags *quiet = hct_diags_create(NULL);
   *best = (attempt){.at_once = 1};
@@ -182,9 +185,7 @@ static hct_status attempts_make(chiplet_program *read, attempt *best) {
       a.joined = false;
       if (attempt_make(read, quiet, &a) != HCT_OK) break;
     }
-    double before = best->fits ? best->estimate.step_s : 0;
-    attempt_better(best, &a);
-    if (at_once >= iterations || (before > 0 && best->estimate.step_s >= before)) break;
+    if (!attempt_better(best, &a, objective) || at_once >= iterations) break;
   }
   hct_diags_destroy(quiet);
   if (!best->fits) *best = (attempt){.at_once = 0};

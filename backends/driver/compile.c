@@ -93,19 +93,6 @@ static int options_read(compile_job *job, int argc, char **argv) {
   return 0;
 }
 
-/* Options whose feature is not there yet say so instead of being ignored. */
-static hct_status refuse_missing(hct_pass_context *pass) {
-  static const struct { const char *option, *value; } missing[] = {
-      {"objective", "dram"}, {"objective", "energy"},
-  };
-  hct_status status = HCT_OK;
-  for (size_t i = 0; i < HCT_COUNT(missing); i++) {
-    const char *given = hct_map_get(pass->options, missing[i].option);
-    if (given && !strcmp(given, missing[i].value)) status = hct_error(pass->diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--%s=%s does not work yet", missing[i].option, given);
-  }
-  return status;
-}
-
 static hct_status package_choose(hct_pass_context *pass) {
   HCT_TRY(hct_package_find(pass->diags, hct_pass_option(pass, "package", "hecaton-4x4"), &pass->package));
   const char *mesh = hct_pass_option(pass, "mesh", NULL);
@@ -129,7 +116,6 @@ static hct_status compile(compile_job *job) {
   hct_pass_context *pass = &job->pass;
   hct_level level;
   MlirModule module;
-  HCT_TRY(refuse_missing(pass));
   HCT_TRY(package_choose(pass));
   HCT_BUG_ON(!hct_level_parse(hct_pass_option(pass, "emit", "image"), &level), "level");
   HCT_TRY(report_check(pass, level));

@@ -1,6 +1,7 @@
 #include "ir/timing/estimate.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "ir/timing/energy.h"
 
@@ -30,4 +31,14 @@ hct_estimate hct_image_estimate(const hct_image *image, const hct_package *packa
   hct_diags_destroy(diags);
   hct_arena_destroy(arena);
   return estimate;
+}
+
+hct_objective hct_objective_parse(const char *name) { return !strcmp(name, "dram") ? HCT_OBJECTIVE_DRAM : !strcmp(name, "energy") ? HCT_OBJECTIVE_ENERGY : HCT_OBJECTIVE_TIME; }
+
+bool hct_estimate_better(const hct_estimate *a, const hct_estimate *b, hct_objective objective) {
+  uint64_t a_bytes = a->dram_read_bytes + a->dram_write_bytes, b_bytes = b->dram_read_bytes + b->dram_write_bytes;
+  bool near = a->step_s <= b->step_s * 1.001 && b->step_s <= a->step_s * 1.001;
+  if (objective == HCT_OBJECTIVE_ENERGY && a->energy_j != b->energy_j) return a->energy_j < b->energy_j;
+  if ((objective == HCT_OBJECTIVE_DRAM || (objective == HCT_OBJECTIVE_TIME && near)) && a_bytes != b_bytes) return a_bytes < b_bytes;
+  return a->step_s < b->step_s;
 }

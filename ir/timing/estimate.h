@@ -16,4 +16,11 @@ hct_status hct_image_predict(hct_diags *diags, hct_arena *arena, const hct_image
 /* The same in short. A program that deadlocks takes forever (HUGE_VAL). */
 hct_estimate hct_image_estimate(const hct_image *image, const hct_package *package);
 
+/* What a compilation is to have little of (--objective). */
+typedef enum hct_objective { HCT_OBJECTIVE_TIME, HCT_OBJECTIVE_DRAM, HCT_OBJECTIVE_ENERGY } hct_objective;
+hct_objective hct_objective_parse(const char *name); /* time, dram, energy */
+/* Whether `a` is better: by time, where times within one part in a thousand and different DRAM bytes are taken for the latter; by DRAM bytes;
+ * by energy, as the report counts it. Time breaks ties. */
+bool hct_estimate_better(const hct_estimate *a, const hct_estimate *b, hct_objective objective);
+
 #endif
