@@ -6,7 +6,7 @@
 
 typedef struct hct_backend {
   const char *name;
-  /* Writes the program, or with `text` its assembly, atomically. */
+  /* Writes the program, or with `text` its assembly, atomically; where a report is asked for, that too. */
   hct_status (*emit)(hct_pass_context *pass, MlirModule module, bool text, const char *out_path);
 } hct_backend;
 

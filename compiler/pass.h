@@ -14,6 +14,7 @@ typedef struct hct_pass_context {
   hct_map *options;           /* option name without dashes -> text; also the module's attribute hct.options, from which hecaton-opt
                                  restores them. Repeated options are joined by newlines; --trainable and --frozen are one list,
                                  "trainable", of "+GLOB" and "-GLOB" in command-line order. */
+  const char *report;         /* NULL, or where the backend writes what it predicts of the program (cli.md, "The report") */
   bool streams_only;          /* a trial: weights are not read, the program is not written */
   hct_package package;        /* from the module's attribute hct.package; mesh included */
 } hct_pass_context;

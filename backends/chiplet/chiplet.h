@@ -169,7 +169,7 @@ void chiplet_depend(const chiplet_stream *stream, hct_ring ring);
 /* Byte `offset` of the buffer, in the copy that this iteration uses. */
 hct_addr chiplet_addr(const chiplet_stream *stream, const chiplet_buffer *buffer, int64_t offset);
 
-/* The program image and how long its step will take (NULL: not wanted). --overlap=ring interleaves as many micro-batches as make it shortest. */
+/* The program image and how long its step will take (NULL: not wanted). --overlap=ring interleaves as many micro-batches as make it best for --objective. */
 hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "backends/backend.h"
 #include "backends/chiplet/chiplet.h"
+#include "ir/report/report.h"
 
 /* ---- streams: each die's own, equal ones kept once ---- */
 typedef struct encoded { uint64_t *items; size_t count, capacity; } encoded;
@@ -153,10 +154,12 @@ static hct_status attempt_make(const chiplet_program *read, hct_diags *diags, at
   return HCT_OK;
 }
 
-static void attempt_better(attempt *best, attempt *a) {
-  attempt *loser = best->fits && best->estimate.step_s <= a->estimate.step_s ? a : best;
+/* False: the best is what it was. */
+static bool attempt_better(attempt *best, attempt *a, hct_objective objective) {
+  attempt *loser = best->fits && !hct_estimate_better(&a->estimate, &best->estimate, objective) ? a : best;
   if (loser->fits) hct_arena_destroy(loser->arena);
   if (loser == best) *best = *a;
+  return loser != a;
 }
 
 static int64_t most_iterations(const chiplet_program *program) {
@@ -166,11 +169,12 @@ static int64_t most_iterations(const chiplet_program *program) {
   return most;
 }
 
-/* More micro-batches at once, twice as many each time, as long as that fits and the step becomes shorter; loops joined where that fits. Where
+/* More micro-batches at once, twice as many each time, as long as that fits and makes the step better for --objective; loops joined where that fits. Where
  * not even one does so, the order written may. */
 static hct_status attempts_make(chiplet_program *read, attempt *best) {
   enum { MOST_AT_ONCE = 4 };
   bool ring = !strcmp(hct_pass_option(read->pass, "overlap", "ring"), "ring");
+  hct_objective objective = hct_objective_parse(hct_pass_option(read->pass, "objective", "time"));
   int64_t iterations = most_iterations(read);
   hct_diags *quiet = hct_diags_create(NULL);
   *best = (attempt){.at_once = 1};
@@ -181,9 +185,7 @@ static hct_status attempts_make(chiplet_program *read, attempt *best) {
       a.joined = false;
       if (attempt_make(read, quiet, &a) != HCT_OK) break;
     }
-    double before = best->fits ? best->estimate.step_s : 0;
-    attempt_better(best, &a);
-    if (at_once >= iterations || (before > 0 && best->estimate.step_s >= before)) break;
+    if (!attempt_better(best, &a, objective) || at_once >= iterations) break;
   }
   hct_diags_destroy(quiet);
   if (!best->fits) *best = (attempt){.at_once = 0};
@@ -224,6 +226,14 @@ static void data_files_place(hct_pass_context *pass, hct_arena *arena, const cha
   }
 }
 
+static hct_status report_write(const hct_pass_context *pass, hct_arena *arena, const hct_image *image) {
+  hct_stats stats;
+  hct_machine_result timing;
+  HCT_TRY(hct_image_predict(pass->diags, arena, image, &pass->package, &stats, &timing));
+  hct_report_input report = {.image = image, .package = &pass->package, .steps = 1, .stats = &stats, .timing = &timing, .predicted = true};
+  return hct_report_write(pass->diags, &report, pass->report);
+}
+
 static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool text, const char *out_path) {
   hct_arena *arena = hct_arena_create();
   hct_image image;
@@ -232,6 +242,7 @@ static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool 
   if (status == HCT_OK) status = hct_image_verify(pass->diags, &image, &limits);
   if (status == HCT_OK) data_files_place(pass, arena, out_path, &image);
   if (status == HCT_OK) status = text ? text_write(pass->diags, &image, out_path) : hct_image_write(pass->diags, &image, out_path);
+  if (status == HCT_OK && pass->report) status = report_write(pass, arena, &image);
   hct_arena_destroy(arena);
   return status;
 }

@@ -14,6 +14,10 @@ typedef struct candidate_list { candidate *items; size_t count, capacity; } cand
 
 static bool is_auto(const hct_pass_context *pass, const char *option, const char *fallback) { return !strcmp(hct_pass_option(pass, option, fallback), "auto"); }
 
+static bool any_recompute(const hct_pass_context *pass) { return is_auto(pass, "recompute", "auto") && strcmp(hct_pass_option(pass, "mode", "train"), "infer"); }
+
+static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
+
 /* Dimension 0 of the first input that has one, as the partitioner takes it. */
 static int64_t batch_of(MlirModule module) {
   MlirOperation function = hct_module_function(module);
@@ -32,6 +36,8 @@ static void candidates_add(hct_pass_context *pass, MlirModule module, const char
   for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
     candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
     HCT_PUSH(pass->arena, list, one);
+    one.recompute = "all"; /* `auto` computes again what saves time */
+    if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
     if (size <= 1 || !any) break;
   }
 }
@@ -80,15 +86,17 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
 }
 
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
-  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows");
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", strcmp(c->recompute, "all") ? "" : ", activations computed again");
 }
 
-static uint64_t dram_bytes(const candidate *c) { return c->estimate.dram_read_bytes + c->estimate.dram_write_bytes; }
+static bool better(const hct_pass_context *pass, const candidate *a, const candidate *b) { return hct_estimate_better(&a->estimate, &b->estimate, objective_of(pass)); }
 
-static bool better(const candidate *a, const candidate *b) {
-  double least = a->estimate.step_s < b->estimate.step_s ? a->estimate.step_s : b->estimate.step_s;
-  bool equal = a->estimate.step_s <= least * 1.001 && b->estimate.step_s <= least * 1.001;
-  return equal ? dram_bytes(a) < dram_bytes(b) : a->estimate.step_s < b->estimate.step_s;
+/* How long its step is predicted to take, and how much of what is to be little. */
+static const char *step_text(const hct_pass_context *pass, const candidate *c) {
+  hct_objective objective = objective_of(pass);
+  if (objective == HCT_OBJECTIVE_TIME) return hct_arena_printf(pass->arena, "%.4g s", c->estimate.step_s);
+  if (objective == HCT_OBJECTIVE_ENERGY) return hct_arena_printf(pass->arena, "%.4g s and %.4g J", c->estimate.step_s, c->estimate.energy_j);
+  return hct_arena_printf(pass->arena, "%.4g s and %llu DRAM bytes", c->estimate.step_s, (unsigned long long)(c->estimate.dram_read_bytes + c->estimate.dram_write_bytes));
 }
 
 /* Recomputation takes SRAM in backward: where there is none for it, everything is stored. */
@@ -102,12 +110,12 @@ static void candidate_try_both(const hct_pass_context *pass, MlirModule module, 
 
 static void compare_stored(hct_pass_context *pass, MlirModule module, candidate *best) {
   const char *why = "does not fit in SRAM";
-  if (!strcmp(best->recompute, "auto")) {
+  if (strcmp(best->recompute, "none")) {
     candidate stored = *best;
     stored.recompute = "none";
     candidate_try(pass, module, &stored);
-    if (!stored.fits || !better(&stored, best)) return;
-    why = hct_arena_printf(pass->arena, "makes the step longer, %.4g s", best->estimate.step_s);
+    if (!stored.fits || !better(pass, &stored, best)) return;
+    why = hct_arena_printf(pass->arena, "makes the step %s, %s", objective_of(pass) == HCT_OBJECTIVE_TIME ? "longer" : "worse", step_text(pass, best));
     *best = stored;
   }
   hct_remark(pass->diags, (hct_loc){0}, "--recompute=auto: activations are stored, since computing some again %s", why);
@@ -116,8 +124,7 @@ static void compare_stored(hct_pass_context *pass, MlirModule module, candidate 
 static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
   bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
-  bool any_recompute = is_auto(pass, "recompute", "auto") && strcmp(hct_pass_option(pass, "mode", "train"), "infer");
-  if (!any_strategy && !any_orientation && !any_recompute && !is_auto(pass, "micro-batch", "auto")) return;
+  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto")) return;
   candidate_list list = {0};
   const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
   for (const char *at = names; *at;) {
@@ -130,16 +137,16 @@ static void choose(hct_pass_context *pass, MlirModule module) {
   for (size_t i = 0; i < list.count; i++) {
     hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list.count, candidate_name(pass, &list.items[i]));
     candidate_try_both(pass, module, &list.items[i]);
-    if (list.items[i].fits && (!best || better(&list.items[i], best))) best = &list.items[i];
+    if (list.items[i].fits && (!best || better(pass, &list.items[i], best))) best = &list.items[i];
   }
-  if (best && any_recompute) compare_stored(pass, module, best);
+  if (best && any_recompute(pass)) compare_stored(pass, module, best);
   /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
   const candidate *chosen = best ? best : &list.items[list.count - 1];
   options_set(pass->options, pass->arena, chosen);
   if (best && list.count > 1) {
-    hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %.4g s is predicted", candidate_name(pass, best), best->estimate.step_s);
+    hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, best), step_text(pass, best));
     for (size_t i = 0; i < list.count; i++)
-      if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s: %.4g s", candidate_name(pass, &list.items[i]), list.items[i].estimate.step_s);
+      if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s: %s", candidate_name(pass, &list.items[i]), step_text(pass, &list.items[i]));
       else if (!list.items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list.items[i]));
   }
 }

@@ -80,7 +80,8 @@ static int options_read(compile_job *job, int argc, char **argv) {
       hct_error(job->pass.diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: the value must be %s%s", name, text, strchr(options[code - 256].values, '|') ? "one of " : "a ", options[code - 256].values);
       refused = true;
     }
-    option_put(&job->pass, name, text);
+    if (!strcmp(name, "report")) job->pass.report = text; /* a file of this run, and none of what hecaton-opt does with a dump of it */
+    else option_put(&job->pass, name, text);
   }
   if (refused) return 1;
   if (hct_map_has(job->pass.options, "print-pipeline")) return hct_pipeline_print(stdout), -1;
@@ -90,20 +91,6 @@ static int options_read(compile_job *job, int argc, char **argv) {
   }
   job->model = argv[optind];
   return 0;
-}
-
-/* Options whose feature is not there yet say so instead of being ignored. */
-static hct_status refuse_missing(hct_pass_context *pass) {
-  static const struct { const char *option, *value; } missing[] = {
-      {"schedule", "layerwise"}, {"objective", "dram"}, {"objective", "energy"},
-  };
-  hct_status status = HCT_OK;
-  for (size_t i = 0; i < HCT_COUNT(missing); i++) {
-    const char *given = hct_map_get(pass->options, missing[i].option);
-    if (given && !strcmp(given, missing[i].value)) status = hct_error(pass->diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--%s=%s does not work yet", missing[i].option, given);
-  }
-  if (hct_map_has(pass->options, "report")) status = hct_error(pass->diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--report of hecaton-compile does not work yet; hecaton-sim --report does");
-  return status;
 }
 
 static hct_status package_choose(hct_pass_context *pass) {
@@ -116,13 +103,22 @@ static hct_status package_choose(hct_pass_context *pass) {
   return hct_package_remesh(pass->diags, &pass->package, rows, cols);
 }
 
+/* What is timed is the streams. */
+static hct_status report_check(hct_pass_context *pass, hct_level level) {
+  bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
+  if (!pass->report || (!host && level > HCT_LEVEL_TILE)) return HCT_OK;
+  hct_error(pass->diags, HCT_E_OPTION, (hct_loc){0}, "--report=%s: %s", pass->report, host ? "native code has no modelled time" : "IR of this level has no modelled time");
+  hct_hint(pass->diags, "%s", host ? "--backend=chiplet" : "--emit=image, or --emit=isa");
+  return HCT_REFUSED;
+}
+
 static hct_status compile(compile_job *job) {
   hct_pass_context *pass = &job->pass;
   hct_level level;
   MlirModule module;
-  HCT_TRY(refuse_missing(pass));
   HCT_TRY(package_choose(pass));
   HCT_BUG_ON(!hct_level_parse(hct_pass_option(pass, "emit", "image"), &level), "level");
+  HCT_TRY(report_check(pass, level));
   pass->context = hct_context_create(pass->diags);
   pass->directory = hct_path_folder(pass->arena, job->output);
   hct_status status = hct_import_onnx(pass, job->model, &module);

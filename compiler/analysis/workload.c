@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static int64_t bytes_of(const hct_flow_value *value) { return hct_shape_elements(&value->shape) * (int64_t)hct_dtype_bytes(value->shape.dtype); }
+int64_t hct_flow_value_bytes(const hct_flow_value *value) { return hct_shape_elements(&value->shape) * (int64_t)hct_dtype_bytes(value->shape.dtype); }
 
 static const char *text_of(MlirAttribute attribute) { return mlirAttributeIsNull(attribute) || !hct_attr_text(attribute) ? "" : hct_attr_text(attribute); }
 
@@ -20,7 +20,7 @@ static int64_t rows_touched(const hct_flow *flow, size_t table) {
   }
   if (shape->rank == 0 || shape->dims[0] == 0 || lookups == 0) return -1;
   int64_t rows = lookups < shape->dims[0] ? lookups : shape->dims[0];
-  return bytes_of(&flow->values[table]) / shape->dims[0] * rows;
+  return hct_flow_value_bytes(&flow->values[table]) / shape->dims[0] * rows;
 }
 
 int64_t hct_workload_compulsory_bytes(const hct_flow *flow) {
@@ -29,9 +29,9 @@ int64_t hct_workload_compulsory_bytes(const hct_flow *flow) {
     const char *role = text_of(hct_function_arg_attr(flow->function, a, "hct.role"));
     if (!strcmp(role, "setting") || !strcmp(role, "copy") || flow->uses[a] == 0) continue; /* a copy could be made of the parameter anew */
     int64_t rows = !strcmp(role, "param") ? rows_touched(flow, a) : -1;
-    bytes += rows >= 0 ? rows : bytes_of(&flow->values[a]);
+    bytes += rows >= 0 ? rows : hct_flow_value_bytes(&flow->values[a]);
   }
   for (size_t r = 0; r < flow->returned_count; r++)
-    if (flow->returned[r] >= flow->arg_count && strcmp(text_of(hct_function_result_attr(flow->function, r, "hct.role")), "copy")) bytes += bytes_of(&flow->values[flow->returned[r]]);
+    if (flow->returned[r] >= flow->arg_count && strcmp(text_of(hct_function_result_attr(flow->function, r, "hct.role")), "copy")) bytes += hct_flow_value_bytes(&flow->values[flow->returned[r]]);
   return bytes;
 }

@@ -9,6 +9,7 @@
 
 #include "compiler/analysis/factors.h"
 
+int64_t hct_flow_value_bytes(const hct_flow_value *value); /* in its storage type */
 int64_t hct_workload_compulsory_bytes(const hct_flow *flow);
 
 #endif

@@ -70,7 +70,7 @@ void tile_value_set(lowering *l, size_t value, const tile_view *view) {
   const hct_dist_value *info = tile_info(l, value);
   l->views[value] = *view;
   if (info->timed) l->scopes[value] = l->scope_body;
-  else if (info->op == SIZE_MAX || hct_dist_is_constant(l->program, value) || l->program->ops[info->op].view)
+  else if (info->op == SIZE_MAX || info->spilled || hct_dist_is_constant(l->program, value) || l->program->ops[info->op].view)
     l->scopes[value] = l->section == HCT_SECTION_NONE ? l->scope_stage : l->scope_body;
   else l->scopes[value] = SCOPE_PROGRAM;
 }
@@ -251,14 +251,14 @@ static void spill_value(lowering *l, size_t value) {
   const hct_dist_value *info = tile_info(l, value);
   tile_spill spill = tile_spill_plan(l, value);
   if (!spill.axis) {
-    store_value(l, value, tile_tensor(l, value), true);
+    store_value(l, value, tile_tensor(l, value), info->timed);
     return;
   }
   tile_view view = tile_value(l, value);
   view = tile_view_dense(l, &view, &info->layout, info->shape.dtype);
   tile_view part = tile_view_fresh(l, &spill.layout, info->shape.dtype);
   tile_part_take(l, &view, &part, spill.axis, spill.factor);
-  emit_move(l, "store", tile_tensor(l, value), part.buffer, true);
+  emit_move(l, "store", tile_tensor(l, value), part.buffer, info->timed);
 }
 
 static size_t returned_stage(const lowering *l, size_t value) {
@@ -301,7 +301,7 @@ static hct_status stage_body(lowering *l) {
     if (!op_is_here(l, i, HCT_IN_LOOP)) continue;
     HCT_TRY(emit_op(l, op));
     for (size_t k = 0; k < op->result_count; k++)
-      if (tile_info(l, op->results[k])->spilled) spill_value(l, op->results[k]);
+      if (tile_info(l, op->results[k])->spilled && tile_info(l, op->results[k])->timed) spill_value(l, op->results[k]);
   }
   store_returned(l, true);
   return HCT_OK;
@@ -343,6 +343,18 @@ static hct_status stage_emit(lowering *l, hct_when when) {
   return HCT_OK;
 }
 
+/* What is the same for all micro-batches and later stages read, where it does not stay in SRAM. */
+static void stage_spill(lowering *l) {
+  for (size_t i = 0; i < l->program->op_count; i++) {
+    const hct_dist_op *op = &l->program->ops[i];
+    for (size_t k = 0; !op->view && op->stage == l->stage && k < op->result_count; k++) {
+      if (!tile_info(l, op->results[k])->spilled || tile_info(l, op->results[k])->timed) continue;
+      place_at(l, op);
+      spill_value(l, op->results[k]);
+    }
+  }
+}
+
 static hct_status stage_lower(lowering *l, size_t stage) {
   l->stage = stage;
   l->scope_stage = ++l->scope_next;
@@ -350,6 +362,7 @@ static hct_status stage_lower(lowering *l, size_t stage) {
   stage_prepare(l);
   if (stage_has_loop(l)) HCT_TRY(stage_loop(l));
   HCT_TRY(stage_emit(l, HCT_AFTER_LOOP));
+  stage_spill(l);
   store_returned(l, false);
   return HCT_OK;
 }
@@ -380,7 +393,7 @@ static MlirOperation function_create(lowering *l, MlirBlock module_body, MlirLoc
 hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
   hct_dist_program program;
   HCT_TRY(hct_dist_program_read(pass->diags, pass->arena, module, &program));
-  hct_schedule_stages(&program);
+  hct_schedule_stages(&program, !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise"));
   MlirContext context = mlirModuleGetContext(module);
   lowering l = {
       .pass = pass, .arena = pass->arena, .context = context, .program = &program,

@@ -26,11 +26,16 @@ static double seconds_parts(const hct_package *p, double bytes, double parts, bo
   return seconds_whole(p, bytes / parts) + bytes * (parts - 1) / parts / links + (parts - 1) * (p->link_latency_s + p->link_bypass_latency_s);
 }
 
+/* Whether dies along the axis hold the same; parts of a sum do not. */
+static bool is_replicated(const hct_layout *layout, hct_axis axis, int64_t dies) {
+  return dies > 1 && !hct_layout_uses_axis(layout, axis) && !(layout->partial_axes >> axis & 1);
+}
+
 tile_spill tile_spill_plan(const lowering *l, size_t value) {
   const hct_dist_value *info = tile_info(l, value);
   const hct_package *package = &l->pass->package;
   tile_spill plan = {.factor = HCT_ABSENT, .layout = tile_layout_stored(&info->layout)};
-  bool row = package->rows > 1 && !hct_layout_uses_axis(&info->layout, HCT_AXIS_ROW), col = package->cols > 1 && !hct_layout_uses_axis(&info->layout, HCT_AXIS_COL);
+  bool row = is_replicated(&info->layout, HCT_AXIS_ROW, package->rows), col = is_replicated(&info->layout, HCT_AXIS_COL, package->cols);
   if (!row && !col) return plan;
   int64_t parts = (row ? package->rows : 1) * (col ? package->cols : 1);
   int factor = factor_choose(&plan.layout, parts);

@@ -25,7 +25,7 @@ static size_t group_count(const hct_dist_program *program) {
 }
 
 /* The earliest place where `op` can run, given where its operands are made. */
-static position place(const hct_dist_program *program, const hct_dist_op *op, const position *made, size_t groups) {
+static position place(const hct_dist_program *program, const hct_dist_op *op, const position *made, size_t groups, bool layerwise) {
   bool has_made_operand = false;
   position latest = 0;
   for (size_t k = 0; k < op->operand_count; k++) {
@@ -40,7 +40,7 @@ static position place(const hct_dist_program *program, const hct_dist_op *op, co
     if (position_when(latest) == HCT_AFTER_LOOP) stage++; /* waits for the whole batch */
     return position_at(wanted > stage ? wanted : stage, HCT_IN_LOOP);
   }
-  if (has_made_operand || wanted <= stage) return latest;
+  if ((has_made_operand && !layerwise) || wanted <= stage) return latest;
   return position_at(wanted, HCT_BEFORE_LOOP);
 }
 
@@ -61,11 +61,11 @@ static void renumber(hct_dist_program *program, size_t highest) {
   program->stage_count = next ? next : 1;
 }
 
-static void note_read(hct_dist_program *program, size_t value, size_t stage) {
+static void note_read(hct_dist_program *program, size_t value, size_t stage, bool layerwise) {
   size_t root = hct_dist_view_root(program, value);
   hct_dist_value *read = &program->values[root];
   if (stage > read->last_stage) read->last_stage = stage;
-  if (read->op == SIZE_MAX || !read->timed || hct_dist_is_constant(program, root)) return;
+  if (read->op == SIZE_MAX || (!read->timed && !layerwise) || hct_dist_is_constant(program, root)) return;
   if (program->ops[read->op].stage < stage) read->spilled = true;
 }
 
@@ -87,7 +87,7 @@ static size_t last_read(const hct_dist_program *program, size_t update) {
 
 /* An optimizer step, which goes over its parameter in place, comes after the loop of the last stage that reads it; what is made of its results
  * comes no earlier. The gradient stays in SRAM until then. */
-static void updates_wait(hct_dist_program *program) {
+static void updates_wait(hct_dist_program *program, bool layerwise) {
   for (size_t i = 0; i < program->op_count; i++) {
     hct_dist_op *op = &program->ops[i];
     position before = position_at(op->stage, op->when), at = before;
@@ -102,16 +102,16 @@ static void updates_wait(hct_dist_program *program) {
     if (at <= before) continue;
     op->stage = position_stage(at);
     op->when = position_when(at);
-    for (size_t k = 0; k < op->operand_count; k++) note_read(program, op->operands[k], op->stage);
+    for (size_t k = 0; k < op->operand_count; k++) note_read(program, op->operands[k], op->stage, layerwise);
   }
 }
 
-void hct_schedule_stages(hct_dist_program *program) {
+void hct_schedule_stages(hct_dist_program *program, bool layerwise) {
   size_t groups = group_count(program), highest = 0;
   position *made = HCT_NEW_ARRAY(program->arena, position, program->value_count);
   for (size_t i = 0; i < program->op_count; i++) {
     hct_dist_op *op = &program->ops[i];
-    position at = op->view ? made[op->operands[0]] : hct_dist_is_constant(program, op->results[0]) ? 0 : place(program, op, made, groups);
+    position at = op->view ? made[op->operands[0]] : hct_dist_is_constant(program, op->results[0]) ? 0 : place(program, op, made, groups, layerwise);
     for (size_t k = 0; k < op->result_count; k++) made[op->results[k]] = at;
     op->stage = position_stage(at);
     op->when = position_when(at);
@@ -119,6 +119,6 @@ void hct_schedule_stages(hct_dist_program *program) {
   }
   renumber(program, highest);
   for (size_t i = 0; i < program->op_count; i++)
-    for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage);
-  updates_wait(program);
+    for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage, layerwise);
+  updates_wait(program, layerwise);
 }

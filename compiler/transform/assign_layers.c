@@ -7,6 +7,9 @@
  * a parameter: at the first such point after a contraction where the activation has several uses (the residual stream), else at
  * the last one before the next contraction (a plain chain: bias and activation stay with their layer).
  *
+ * With --schedule=layerwise each layer is a group of its own, and a layer whose name comes back after others (the common one of attention and
+ * of a gated FFN) is another: an operation is in the group last begun by its layer, unless what it reads is made later.
+ *
  * Layers. An operation with a parameter is named after it, without the last component ("h.0.c_attn.weight" -> "h.0.c_attn").
  * Others take the name that flows in, when it is one; what reads the residual stream takes the name of its users (a norm's
  * statistics); where several names meet (attention, a gated FFN), their common prefix ("layers.0"). Operations of a loss are
@@ -159,6 +162,29 @@ static void pull_to_users(graph *g) {
   }
 }
 
+/* Groups by layers, once these are named. Numbers grow along each path, so that each group can run when those before it have. */
+static void group_layers(graph *g) {
+  struct { const char **items; size_t count, capacity; } layers = {0}; /* by group */
+  for (size_t i = 0; i < g->count; i++) {
+    node *n = &g->nodes[i];
+    size_t least = 0, at;
+    n->group = 0;
+    if (!n->activation) continue;
+    for (intptr_t o = 0; o < mlirOperationGetNumOperands(n->op); o++) {
+      const node *from = producer_of(g, mlirOperationGetOperand(n->op, o));
+      if (from && from->activation && from->group > (int64_t)least) least = (size_t)from->group;
+    }
+    for (at = layers.count; at > least && strcmp(layers.items[at - 1], n->layer);) at--;
+    if (at > least) {
+      n->group = (int64_t)at - 1;
+      continue;
+    }
+    n->group = (int64_t)layers.count;
+    HCT_PUSH(g->arena, &layers, n->layer);
+  }
+  pull_to_users(g);
+}
+
 /* ---- layers ---- */
 
 static const char *without_last(hct_arena *arena, const char *name) {
@@ -248,7 +274,6 @@ static void name_layers(graph *g) {
 }
 
 hct_status hct_pass_assign_layers(hct_pass_context *context, MlirModule module) {
-  (void)context;
   graph g = {.arena = hct_arena_create(), .function = hct_module_function(module)};
   MlirContext mlir = mlirModuleGetContext(module);
   MlirOperation *ops;
@@ -262,6 +287,7 @@ hct_status hct_pass_assign_layers(hct_pass_context *context, MlirModule module) 
   number_groups(&g);
   pull_to_users(&g);
   name_layers(&g);
+  if (!strcmp(hct_pass_option(context, "schedule", "fused"), "layerwise")) group_layers(&g);
   for (size_t i = 0; i < g.count; i++) {
     hct_op_set(ops[i], "hct.layer", hct_attr_str(mlir, g.nodes[i].layer));
     hct_op_set(ops[i], "hct.group", hct_attr_i64(mlir, g.nodes[i].group));

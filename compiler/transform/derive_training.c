@@ -301,7 +301,8 @@ hct_status hct_pass_derive_training(hct_pass_context *context, MlirModule module
   hct_arena *arena = hct_arena_create();
   training t = {.context = context, .function = hct_module_function(module)};
   MlirBlock body = hct_function_body(t.function);
-  t.tape = (hct_tape){.arena = arena, .diags = context->diags, .body = body, .group = -1, .index = hct_index_map_create(arena)};
+  t.tape = (hct_tape){.arena = arena, .diags = context->diags, .body = body, .group = -1, .index = hct_index_map_create(arena),
+                      .layerwise = !strcmp(hct_pass_option(context, "schedule", "fused"), "layerwise")};
   t.tape.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = body, .before = hct_block_terminator(body),
                                  .location = mlirOperationGetLocation(t.function)};
   hct_status status = derive(&t);

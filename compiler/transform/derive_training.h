@@ -29,6 +29,7 @@ typedef struct hct_tape {
   MlirBlock body;
   const char *layer, *pass; /* attributes of what is built now */
   int64_t group;            /* -1: none */
+  bool layerwise;           /* a loss that is added is a group of its own; else it is of its logits' group */
   hct_index_map *index;     /* value -> entry */
   struct { hct_tape_entry *items; size_t count, capacity; } entries;
 } hct_tape;

@@ -67,6 +67,15 @@ static MlirValue build_cross_entropy(hct_tape *tape, MlirValue logits, MlirValue
   return hct_tape_map2(tape, "div", hct_tape_reshape(tape, numerator, 0, axes), hct_tape_reshape(tape, count, 0, axes));
 }
 
+static int64_t last_group(const outputs *all) {
+  int64_t last = -1;
+  for (MlirOperation op = mlirBlockGetFirstOperation(hct_function_body(all->function)); !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+    int64_t group = hct_op_i64_or(op, "hct.group", -1);
+    if (group > last) last = group;
+  }
+  return last;
+}
+
 static hct_status append_cross_entropy(hct_tape *tape, const outputs *all, const char *name, MlirValue *out_loss) {
   MlirValue logits;
   if (!find_output(all, name, &logits)) {
@@ -83,7 +92,7 @@ static hct_status append_cross_entropy(hct_tape *tape, const outputs *all, const
     if (!mlirAttributeIsNull(taken) && !strcmp(hct_attr_text(taken), "labels"))
       return hct_error(tape->diags, HCT_E_LOSS, location(tape, all), "--loss=cross-entropy:%s adds an input 'labels', and the model has one of that name already", name);
   }
-  if (mlirValueIsAOpResult(logits)) tape->group = hct_op_i64_or(mlirOpResultGetOwner(logits), "hct.group", -1);
+  if (mlirValueIsAOpResult(logits)) tape->group = tape->layerwise ? last_group(all) + 1 : hct_op_i64_or(mlirOpResultGetOwner(logits), "hct.group", -1);
   tape->layer = "loss", tape->pass = "forward";
   const char *file = location(tape, all).file;
   tape->builder.location = hct_location_node(tape->builder.context, file ? file : "", -1, "cross-entropy");

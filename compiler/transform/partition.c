@@ -10,6 +10,7 @@
  * parameter, else what costs least time in collectives and compute. Time (micro-batches) is a third axis, seeded on dimension 0 of the
  * inputs and forced on every loop that it reaches. */
 #include "compiler/analysis/workload.h"
+#include "compiler/analysis/workload_relaxed.h"
 #include "compiler/strategy/strategy.h"
 
 #include <string.h>
@@ -536,6 +537,16 @@ static int64_t model_flops(const partition *p) {
   return flops;
 }
 
+static int64_t relaxed_bytes(const partition *p) {
+  bool *sampled = HCT_NEW_ARRAY(p->arena, bool, p->flow.value_count + 1);
+  int *time = HCT_NEW_ARRAY(p->arena, int, p->flow.value_count + 1);
+  bool layerwise = !strcmp(hct_pass_option(p->pass, "schedule", "fused"), "layerwise");
+  bool cut = !partition_find_mixing(&p->flow, p->batch, time) && (p->batch > 1 || layerwise); /* else fused keeps the one sample's in SRAM */
+  for (size_t v = 0; v < p->flow.value_count; v++) sampled[v] = cut && time[v];
+  const hct_package *package = &p->pass->package;
+  return hct_workload_relaxed_bytes(&p->flow, sampled, (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols), layerwise);
+}
+
 static void write_module(partition *p, MlirModule module) {
   MlirOperation top = mlirModuleGetOperation(module);
   int64_t tokens = 0, parameters = 0;
@@ -568,6 +579,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   HCT_TRY(choose_strategy(&p));
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
+  hct_op_set(mlirModuleGetOperation(module), "hct.dram_relaxed_bytes", hct_attr_i64(p.context, relaxed_bytes(&p))); /* of the module as it comes */
   mark_cuts(&p);
   mark_rows(&p);
   seed_arguments(&p);

@@ -174,7 +174,7 @@ static void retire(machine *m, size_t index, int engine_index) {
   engine *e = &d->engines[engine_index];
   machine_account(m, index);
   const hct_instr *instr = engine_head(e)->instr;
-  hct_stats_count(m->stats, index, instr);
+  hct_stats_count(m->stats, index, instr, 1);
   for (int i = 0; i < instr->signal_count; i++) d->semaphores[instr->signals[i].semaphore] += instr->signals[i].count;
   e->head = (e->head + 1) % m->package->queue_depth;
   e->count--;

@@ -14,12 +14,12 @@ void hct_stats_clear(hct_stats *stats) {
   memset(stats->sources, 0, stats->die_count * stats->source_count * sizeof *stats->sources);
 }
 
-void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr) {
+void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr, uint64_t times) {
   hct_die_stats *d = &stats->dies[die];
   hct_source_stats *s = &stats->sources[die * stats->source_count + (instr->source < stats->source_count ? instr->source : 0)];
-  uint64_t elements = (uint64_t)hct_instr_elements(instr);
-  d->instructions++;
-  d->sram_bytes += (uint64_t)hct_instr_sram_bytes(instr);
+  uint64_t elements = times * (uint64_t)hct_instr_elements(instr);
+  d->instructions += times;
+  d->sram_bytes += times * (uint64_t)hct_instr_sram_bytes(instr);
   switch (instr->opcode) {
     case HCT_OP_MM:
       d->macs += elements;
@@ -27,30 +27,40 @@ void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr) {
       if (instr->views[1].dtype == HCT_F32) d->macs_f32 += elements;
       break;
     case HCT_OP_LD: {
-      uint64_t bytes = (uint64_t)hct_view_bytes(instr, 1);
+      uint64_t bytes = times * (uint64_t)hct_view_bytes(instr, 1);
       d->dram_read_bytes += bytes;
       s->dram_bytes += bytes;
       break;
     }
     case HCT_OP_ST: {
-      uint64_t bytes = (uint64_t)hct_view_bytes(instr, 0);
+      uint64_t bytes = times * (uint64_t)hct_view_bytes(instr, 0);
       d->dram_write_bytes += bytes;
       s->dram_bytes += bytes;
       break;
     }
-    case HCT_OP_SEND: d->sent_bytes += (uint64_t)hct_view_bytes(instr, 0); break;
+    case HCT_OP_SEND: d->sent_bytes += times * (uint64_t)hct_view_bytes(instr, 0); break;
     case HCT_OP_RECV:
     case HCT_OP_RECVR: {
-      uint64_t bytes = (uint64_t)hct_view_bytes(instr, 0);
+      uint64_t bytes = times * (uint64_t)hct_view_bytes(instr, 0);
       d->received_bytes += bytes;
       s->received_bytes += bytes;
-      d->messages++;
-      s->messages++;
+      d->messages += times;
+      s->messages += times;
       break;
     }
     default:
       if (instr->engine == HCT_ENGINE_VPU) d->vector_ops += elements;
   }
+}
+
+hct_die_stats hct_stats_total(const hct_stats *stats) {
+  hct_die_stats all = {0};
+  for (size_t die = 0; die < stats->die_count; die++) {
+#define HCT_STAT(field, text) all.field += stats->dies[die].field;
+#include "ir/timing/stats.def"
+#undef HCT_STAT
+  }
+  return all;
 }
 
 bool hct_stats_agree(const hct_stats *a, const hct_stats *b, hct_text *out_difference) {

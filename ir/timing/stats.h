@@ -25,7 +25,9 @@ typedef struct hct_stats {
 
 void hct_stats_init(hct_stats *stats, hct_arena *arena, const hct_image *image);
 void hct_stats_clear(hct_stats *stats);
-void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr);
+void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr, uint64_t times);
+void hct_stats_count_image(hct_stats *stats, const hct_image *image); /* what a run of it counts, without one (count.c) */
+hct_die_stats hct_stats_total(const hct_stats *stats); /* over all dies */
 /* False, and a text that names the first difference, when two runs did not count the same. */
 bool hct_stats_agree(const hct_stats *a, const hct_stats *b, hct_text *out_difference);
 

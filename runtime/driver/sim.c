@@ -9,7 +9,7 @@
 #include "runtime/exec/effects.h"
 #include "runtime/loader/host_program.h"
 #include "runtime/loader/loader.h"
-#include "runtime/report/report.h"
+#include "ir/report/report.h"
 #include "runtime/report/report_host.h"
 
 typedef struct binding { const char *name, *file; hct_array array; const hct_tensor *tensor; bool stepped; } binding;

@@ -154,7 +154,7 @@ def check(bin_directory, work, name, mesh, micro_batch, sizes, strategy):
     assert got["program"]["fallbacks"] == 0, got["program"]
     traffic, program = got["traffic"], got["program"]  # SGD: each weight in and out, ids and labels (int64) in, loss out, step counter in and out
     assert traffic["dram_compulsory_bytes"] == 2 * F32 * program["parameters"] + 2 * 8 * program["tokens_per_step"] + 3 * F32, traffic
-    assert traffic["dram_read_bytes"] + traffic["dram_write_bytes"] >= traffic["dram_compulsory_bytes"], traffic
+    assert traffic["dram_read_bytes"] + traffic["dram_write_bytes"] >= traffic["dram_relaxed_bytes"] >= traffic["dram_compulsory_bytes"], traffic
     if strategy in ("megatron-ring", "megatron-torus"):  # one after each second layer, one before each first one, embedding, head; in each micro-batch
         count = sum(row["count"] for row in got["collectives"] if row["kind"] == "all_reduce" and row["axis"] in ("flat", "torus"))
         assert count == (4 * layers + 2) * (batch // micro_batch), f"{count} all-reduces over all dies"

@@ -57,6 +57,33 @@ module {
   }
 }
 // -----
+// With --schedule=layerwise each layer is a group; what stands between layers under their common name is another each time that it comes back.
+// CHECK-LABEL: func.func @layerwise
+// CHECK: "hct_graph.contract"{{.*}} {hct.group = 0 : i64, hct.layer = "m.in", hct.pass = "forward"
+// CHECK-NEXT: "hct_graph.contract"{{.*}} {hct.group = 1 : i64, hct.layer = "m.a", hct.pass = "forward"
+// CHECK-NEXT: "hct_graph.contract"{{.*}} {hct.group = 2 : i64, hct.layer = "m.b", hct.pass = "forward"
+// CHECK-NEXT: "hct_graph.map1"{{.*}}hct.group = 1 : i64, hct.layer = "m.a", hct.pass = "forward"
+// CHECK-NEXT: "hct_graph.map2"{{.*}}hct.group = 3 : i64, hct.layer = "m", hct.pass = "forward"
+// CHECK-NEXT: "hct_graph.contract"{{.*}}hct.group = 4 : i64, hct.layer = "m.c", hct.pass = "forward"
+// CHECK-NEXT: "hct_graph.contract"{{.*}}hct.group = 5 : i64, hct.layer = "m.d", hct.pass = "forward"
+// CHECK-NEXT: "hct_graph.map2"{{.*}}hct.group = 6 : i64, hct.layer = "m", hct.pass = "forward"
+module attributes {hct.options = {schedule = "layerwise"}} {
+  func.func @layerwise(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %e: tensor<8x8xf32> {hct.name = "m.in.weight", hct.role = "param"},
+                       %a: tensor<8x8xf32> {hct.name = "m.a.weight", hct.role = "param"}, %b: tensor<8x8xf32> {hct.name = "m.b.weight", hct.role = "param"},
+                       %c: tensor<8x8xf32> {hct.name = "m.c.weight", hct.role = "param"}, %d: tensor<8x8xf32> {hct.name = "m.d.weight", hct.role = "param"})
+      -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %e) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.contract"(%0, %a) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.contract"(%0, %b) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %3 = "hct_graph.map1"(%1) {fn = "sigmoid"} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %4 = "hct_graph.map2"(%2, %3) {fn = "mul"} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %5 = "hct_graph.contract"(%4, %c) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %6 = "hct_graph.contract"(%4, %d) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %7 = "hct_graph.map2"(%5, %6) {fn = "mul"} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    return %7 : tensor<4x8xf32>
+  }
+}
+// -----
 // Without operators there is nothing to name.
 // CHECK-LABEL: func.func @empty
 // CHECK-SAME: (%[[X:[a-z0-9]+]]: tensor<4x8xf32>

@@ -1,4 +1,4 @@
-#include "runtime/report/report.h"
+#include "ir/report/report.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -6,12 +6,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "ir/timing/energy.h"
+
 /* ---- figures ---- */
 typedef struct totals {
   hct_die_stats all;
-  double activity_s[HCT_ACTIVITY_COUNT], most_s[HCT_ACTIVITY_COUNT], step_s, lower_bound_s;
-  double mac_j, vector_j, sram_j, nop_j, dram_j, static_j, total_j, utilization, peak_macs_per_s;
-  double model_flops;
+  hct_energy energy;
+  double activity_s[HCT_ACTIVITY_COUNT], most_s[HCT_ACTIVITY_COUNT], step_s, lower_bound_s, utilization, peak_macs_per_s, model_flops;
   const char *bound;
 } totals;
 
@@ -27,20 +28,11 @@ static bool is_f32(const hct_image *image) {
 }
 
 static totals totals_make(const hct_report_input *in) {
-  totals t = {0};
+  totals t = {.all = hct_stats_total(in->stats), .energy = hct_energy_of(in->package, in->stats, in->timing)};
   const hct_package *p = in->package;
-  for (size_t die = 0; die < in->stats->die_count; die++) {
-#define HCT_STAT(field, text) t.all.field += in->stats->dies[die].field;
-#include "ir/timing/stats.def"
-#undef HCT_STAT
-  }
   double dies = (double)in->stats->die_count;
   t.model_flops = meta_number(in->image, "model_flops");
   t.peak_macs_per_s = (double)(p->mxu_arrays * p->mxu_rows * p->mxu_cols) * (is_f32(in->image) ? p->mxu_f32_rate : 1) * p->clock_hz * dies;
-  t.mac_j = (double)t.all.macs_f32 * p->mac_f32_j + (double)(t.all.macs - t.all.macs_f32) * p->mac_bf16_j;
-  t.vector_j = (double)t.all.vector_ops * p->vector_op_j;
-  t.sram_j = (double)t.all.sram_bytes * p->sram_j_per_byte;
-  t.dram_j = (double)(t.all.dram_read_bytes + t.all.dram_write_bytes) * 8 * p->dram_energy_j_per_bit;
   if (in->timing) {
     t.step_s = (double)in->timing->step_ps * 1e-12;
     for (size_t die = 0; die < in->stats->die_count; die++)
@@ -49,8 +41,6 @@ static totals totals_make(const hct_report_input *in) {
         t.activity_s[a] += seconds / dies;
         if (seconds > t.most_s[a]) t.most_s[a] = seconds;
       }
-    t.nop_j = (double)(in->timing->link_bytes + in->timing->dram_transit_bytes) * 8 * p->link_energy_j_per_bit;
-    t.static_j = p->static_w_per_die * dies * t.step_s;
     double compute = t.model_flops / 2 / t.peak_macs_per_s, link = (double)in->timing->busiest_link_ps * 1e-12;
     double dram = meta_number(in->image, "dram_compulsory_bytes") / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency * (double)p->dram_channels);
     t.lower_bound_s = compute > link ? compute : link;
@@ -58,7 +48,6 @@ static totals totals_make(const hct_report_input *in) {
     if (dram > t.lower_bound_s) t.lower_bound_s = dram, t.bound = "dram";
     t.utilization = t.step_s > 0 ? compute / t.step_s : 0;
   }
-  t.total_j = t.mac_j + t.vector_j + t.sram_j + t.nop_j + t.dram_j + t.static_j;
   return t;
 }
 
@@ -88,7 +77,7 @@ static json_t *time_json(const hct_report_input *in, const totals *t) {
   json_object_set_new(json, "busiest_channel_s", json_real((double)in->timing->busiest_channel_ps * 1e-12));
   json_object_set_new(json, "lower_bound_s", json_real(t->lower_bound_s));
   json_object_set_new(json, "lower_bound_by", json_string(t->bound));
-  if (hct_image_meta(in->image, "predicted_step_s")) {
+  if (!in->predicted && hct_image_meta(in->image, "predicted_step_s")) {
     double predicted = meta_number(in->image, "predicted_step_s");
     json_object_set_new(json, "predicted_step_s", json_real(predicted));
     json_object_set_new(json, "prediction_error", json_real(t->step_s > 0 ? predicted / t->step_s - 1 : 0));
@@ -161,21 +150,41 @@ static json_t *layers_json(const hct_report_input *in) {
   return rows;
 }
 
+static json_t *losses_json(const hct_report_input *in) {
+  json_t *losses = json_array();
+  for (size_t i = 0; i < in->loss_count; i++) json_array_append_new(losses, json_real(in->losses[i]));
+  return losses;
+}
+
+static json_t *simulator_json(const hct_report_input *in, const totals *t) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  json_t *json = json_pack("{s:I,s:I,s:I}", "instructions", (json_int_t)t->all.instructions, "instructions_skipped_by_recurrence", (json_int_t)(in->timing ? in->timing->skipped_instructions : 0), "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024);
+  if (!in->predicted) {
+    json_object_set_new(json, "wall_s", json_real(in->wall_s));
+    json_object_set_new(json, "threads", json_integer(in->threads));
+  }
+  if (in->timing) json_object_set_new(json, "events", json_integer((json_int_t)in->timing->events));
+  return json;
+}
+
 static json_t *report_json(const hct_report_input *in) {
   totals t = totals_make(in);
-  json_t *json = json_object(), *losses = json_array();
-  for (size_t i = 0; i < in->loss_count; i++) json_array_append_new(losses, json_real(in->losses[i]));
+  json_t *json = json_object();
   json_object_set_new(json, "schema", json_string("hecaton-report/1"));
+  if (in->predicted) json_object_set_new(json, "predicted", json_true());
   json_object_set_new(json, "program", program_json(in));
   json_object_set_new(json, "package", json_pack("{s:s,s:I,s:I}", "name", in->package->name, "rows", (json_int_t)in->package->rows, "cols", (json_int_t)in->package->cols));
   json_object_set_new(json, "steps", json_integer((json_int_t)in->steps));
-  json_object_set_new(json, "loss", losses);
+  if (!in->predicted) json_object_set_new(json, "loss", losses_json(in));
   if (in->timing) {
     json_object_set_new(json, "time", time_json(in, &t));
-    json_object_set_new(json, "energy", json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "total_j", t.total_j, "mac_j", t.mac_j, "vector_j", t.vector_j, "sram_j", t.sram_j, "nop_j", t.nop_j, "dram_j", t.dram_j, "static_j", t.static_j));
+    json_object_set_new(json, "energy", json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "total_j", t.energy.total_j, "mac_j", t.energy.mac_j, "vector_j", t.energy.vector_j, "sram_j", t.energy.sram_j, "nop_j", t.energy.nop_j, "dram_j", t.energy.dram_j, "static_j", t.energy.static_j));
   }
   json_t *traffic = json_pack("{s:I,s:I,s:I}", "dram_read_bytes", (json_int_t)t.all.dram_read_bytes, "dram_write_bytes", (json_int_t)t.all.dram_write_bytes, "nop_injected_bytes", (json_int_t)t.all.sent_bytes);
-  if (hct_image_meta(in->image, "dram_compulsory_bytes")) json_object_set_new(traffic, "dram_compulsory_bytes", json_integer((json_int_t)meta_number(in->image, "dram_compulsory_bytes")));
+  static const char *const floors[] = {"dram_compulsory_bytes", "dram_relaxed_bytes"};
+  for (size_t i = 0; i < HCT_COUNT(floors); i++)
+    if (hct_image_meta(in->image, floors[i])) json_object_set_new(traffic, floors[i], json_integer((json_int_t)meta_number(in->image, floors[i])));
   if (in->timing) {
     json_object_set_new(traffic, "nop_link_bytes", json_integer((json_int_t)in->timing->link_bytes));
     json_object_set_new(traffic, "dram_transit_link_bytes", json_integer((json_int_t)in->timing->dram_transit_bytes));
@@ -188,11 +197,7 @@ static json_t *report_json(const hct_report_input *in) {
   json_object_set_new(json, "sram", json_pack("{s:I,s:I}", "peak_bytes", (json_int_t)in->image->sram_bytes_used, "capacity_bytes", (json_int_t)in->package->sram_bytes));
   json_object_set_new(json, "dram", json_pack("{s:I,s:I}", "peak_bytes", (json_int_t)(in->image->dram_bytes_used * in->image->rows * in->image->cols), "capacity_bytes", (json_int_t)(in->package->dram_channel_capacity_bytes * in->package->dram_channels)));
   json_object_set_new(json, "per_layer", layers_json(in));
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  json_t *simulator = json_pack("{s:f,s:I,s:I,s:I,s:i}", "wall_s", in->wall_s, "instructions", (json_int_t)t.all.instructions, "instructions_skipped_by_recurrence", (json_int_t)(in->timing ? in->timing->skipped_instructions : 0), "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "threads", in->threads);
-  if (in->timing) json_object_set_new(simulator, "events", json_integer((json_int_t)in->timing->events));
-  json_object_set_new(json, "simulator", simulator);
+  json_object_set_new(json, "simulator", simulator_json(in, &t));
   return json;
 }
 
@@ -233,8 +238,8 @@ void hct_report_print(const hct_report_input *in, FILE *out) {
     fprintf(out, "step time      %s (lower bound %s, by %s; MXU utilization %.2f %%)\n", scaled_text(t.step_s, "s", a), scaled_text(t.lower_bound_s, "s", b), t.bound, 100 * t.utilization);
     static const char *const names[HCT_ACTIVITY_COUNT] = {"MXU", "VPU", "NoP exposed", "DRAM exposed", "idle"};
     for (int k = 0; k < HCT_ACTIVITY_COUNT; k++) fprintf(out, "  %-12s %s (%.1f %%)\n", names[k], scaled_text(t.activity_s[k], "s", a), t.step_s > 0 ? 100 * t.activity_s[k] / t.step_s : 0);
-    fprintf(out, "energy         %s (MAC %.1f %%, vector %.1f %%, SRAM %.1f %%, NoP %.1f %%, DRAM %.1f %%, static %.1f %%)\n", scaled_text(t.total_j, "J", a), 100 * t.mac_j / t.total_j,
-            100 * t.vector_j / t.total_j, 100 * t.sram_j / t.total_j, 100 * t.nop_j / t.total_j, 100 * t.dram_j / t.total_j, 100 * t.static_j / t.total_j);
+    fprintf(out, "energy         %s (MAC %.1f %%, vector %.1f %%, SRAM %.1f %%, NoP %.1f %%, DRAM %.1f %%, static %.1f %%)\n", scaled_text(t.energy.total_j, "J", a), 100 * t.energy.mac_j / t.energy.total_j,
+            100 * t.energy.vector_j / t.energy.total_j, 100 * t.energy.sram_j / t.energy.total_j, 100 * t.energy.nop_j / t.energy.total_j, 100 * t.energy.dram_j / t.energy.total_j, 100 * t.energy.static_j / t.energy.total_j);
   }
   fprintf(out, "DRAM           %s read, %s written\n", bytes_text((double)t.all.dram_read_bytes, a), bytes_text((double)t.all.dram_write_bytes, b));
   fprintf(out, "NoP            %s sent in %llu messages\n", bytes_text((double)t.all.sent_bytes, a), (unsigned long long)t.all.messages);

@@ -1,6 +1,6 @@
-/* The account of a run: JSON (schema hecaton-report/1, cli.md) and a text summary. */
-#ifndef HCT_RUNTIME_REPORT_REPORT_H
-#define HCT_RUNTIME_REPORT_REPORT_H
+/* The account of a run, or of what the compiler predicts of it: JSON (schema hecaton-report/1, cli.md) and a text summary. */
+#ifndef HCT_REPORT_REPORT_H
+#define HCT_REPORT_REPORT_H
 
 #include "ir/timing/machine.h"
 
@@ -12,6 +12,7 @@ typedef struct hct_report_input {
   int64_t steps;
   const hct_stats *stats;
   const hct_machine_result *timing; /* NULL: functional only */
+  bool predicted; /* by the compiler: losses, steps, wall time and threads do not apply */
   double wall_s;
   int threads;
 } hct_report_input;
