@@ -193,7 +193,7 @@ static void op_block(blocking *b, const hct_flow_op *op, const plan *p) {
 
 /* Whole blocks of a value in blocks, all else of it: no operator is needed. */
 static bool slice_of_blocks(blocking *b, const hct_flow_op *op) {
-  if (strcmp(op->name, "slice") || !b->values[op->operands[0]].made_so) return false;
+  if (strcmp(op->name, "slice") || hct_op_has(op->op, "hct.whole") || !b->values[op->operands[0]].made_so) return false; /* keys of which several blocks of queries read parts: one buffer for all */
   const blocked *from = &b->values[op->operands[0]];
   const hct_shape *whole = &b->flow.values[op->operands[0]].shape, *part = &b->flow.values[op->results[0]].shape;
   int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK], size = block_size(b);

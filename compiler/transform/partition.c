@@ -292,11 +292,22 @@ static size_t placed_like(const partition *p, size_t value, const hct_shape *sha
   return SIZE_MAX;
 }
 
+/* The logits of which `pick` takes what this `place` puts back; SIZE_MAX: they have no place yet. */
+static size_t picked_from(const partition *p, const hct_flow_op *op) {
+  size_t at = (size_t)(op - p->flow.ops);
+  for (size_t i = at; !strcmp(op->name, "place") && i-- > 0;) {
+    const hct_flow_op *pick = &p->flow.ops[i];
+    if (!strcmp(pick->name, "pick") && pick->operands[1] == op->operands[1] && same_shape(&p->flow.values[pick->operands[0]].shape, &p->flow.values[op->results[0]].shape)) return pick->operands[0];
+  }
+  return SIZE_MAX;
+}
+
 /* Where no operand is split, a split of the result is free: it lies as what it meets at its only reader. */
 static bool follow_sibling(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
   size_t result = op->results[0], user = p->flow.uses[result] == 1 ? p->flow.only_user[result] : SIZE_MAX;
   if (user == SIZE_MAX || strcmp(p->flow.ops[user].name, "map2") || axis_in_use(p, op, HCT_AXIS_ROW) || axis_in_use(p, op, HCT_AXIS_COL)) return false;
   size_t other = p->flow.ops[user].operands[p->flow.ops[user].operands[0] == result], like = placed_like(p, other, &p->flow.values[result].shape, (size_t)(op - p->flow.ops));
+  if (like == SIZE_MAX) like = picked_from(p, op);
   if (like == SIZE_MAX) return false;
   for (int axis = 1; axis < 3; axis++) {
     int factor = partition_axis_factor(&p->now[like].layout, (hct_axis)axis), label = factor >= 0 ? rule->result[factor] : -1;

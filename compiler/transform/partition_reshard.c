@@ -170,6 +170,45 @@ static sharded constant_copy(partition *p, size_t value, const hct_layout *wante
   return (sharded){hct_op_result(copy, 0), *wanted};
 }
 
+/* Whether views lead from the value up to a broadcast: more elements than there are. */
+static bool is_repeated(const partition *p, size_t value) {
+  for (size_t op = p->flow.values[value].op; op != SIZE_MAX; op = p->flow.values[p->flow.ops[op].operands[0]].op) {
+    const char *name = p->flow.ops[op].name;
+    if (!strcmp(name, "broadcast")) return true;
+    if (strcmp(name, "reshape") && strcmp(name, "transpose") && strcmp(name, "slice")) return false;
+  }
+  return false;
+}
+
+/* What is repeated is gathered before: the view's operand, and the view of that (keys and values of grouped-query heads). Null: it is no such
+ * value, its operand has not all of the splits wanted, or nothing of it is gathered. */
+static MlirValue reshard_repeated(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  const hct_layout *now = &p->now[value].layout;
+  op_rule rule;
+  bool gathers = false;
+  int axis_label[3] = {-1, -1, -1};
+  if (!is_repeated(p, value) || now->partial_axes || wanted->partial_axes || !partition_rule(&p->flow, &p->flow.ops[p->flow.values[value].op], &rule)) return (MlirValue){NULL};
+  const hct_flow_op *op = &p->flow.ops[p->flow.values[value].op];
+  for (int axis = 0; axis < 3; axis++) {
+    int at = partition_axis_factor(now, (hct_axis)axis), want = partition_axis_factor(wanted, (hct_axis)axis);
+    gathers |= at >= 0 && want < 0 && axis != HCT_AXIS_TIME;
+    axis_label[axis] = want >= 0 ? rule.result[want] : -1;
+    bool carried = false;
+    for (int f = 0; f < HCT_MAX_FACTORS; f++) carried |= axis_label[axis] >= 0 && rule.operand[0][f] == axis_label[axis];
+    if (want >= 0 && (!carried || (axis != HCT_AXIS_TIME && !partition_can_split(p, &rule, axis_label[axis], (hct_axis)axis)))) return (MlirValue){NULL};
+  }
+  if (!gathers) return (MlirValue){NULL};
+  hct_layout before = partition_under(&p->flow.values[op->operands[0]], &rule, rule.operand[0], axis_label, false);
+  MlirValue operand = partition_reshard(p, op->operands[0], &before, user, fallback);
+  MlirOperation view = mlirOperationClone(op->op);
+  mlirOperationSetOperand(view, 0, operand);
+  mlirBlockInsertOwnedOperationBefore(p->builder.block, p->builder.before, view);
+  attributes_copy(p, view, user);
+  const char *text = layout_text(p, wanted);
+  hct_op_set(view, "hct.sharding", hct_attr_strs(p->context, 1, &text));
+  return hct_op_result(view, 0);
+}
+
 /* What is put together of parts is gathered part by part: a part that several such values hold (keys that later blocks of queries read, too)
  * goes round once. Null: it is no such value, or nothing of it is gathered. */
 static MlirValue reshard_parts(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
@@ -209,6 +248,7 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
   sharded at = p->now[value];
   p->builder.location = mlirOperationGetLocation(user->op);
   MlirValue whole = reshard_parts(p, value, wanted, user, fallback);
+  if (mlirValueIsNull(whole)) whole = reshard_repeated(p, value, wanted, user, fallback);
   if (!mlirValueIsNull(whole)) {
     at.value = whole;
   } else if (is_constant(p, value)) {
