@@ -150,7 +150,8 @@ void chiplet_emit(chiplet_stream *stream);
 void chiplet_emit_ops(chiplet_stream *stream, const chiplet_op *ops, size_t count);
 void chiplet_nest(chiplet_stream *stream, const chiplet_op *op); /* matmul, map, reduce, rows, fill, update, copy_part (nest.c) */
 void chiplet_update(chiplet_stream *stream, const chiplet_op *op);
-hct_instr chiplet_instr(const chiplet_op *op, uint8_t opcode);
+hct_instr chiplet_instr(const chiplet_stream *stream, const chiplet_op *op, uint8_t opcode);
+hct_instr chiplet_loop(const chiplet_stream *stream, unsigned level, int64_t trips, uint32_t source);
 int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, int64_t section);
 /* Elements from one unit of `factor` of the buffer to the next, on this die. */
 int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);
