@@ -5,6 +5,7 @@
  *   allocate.c  SRAM by liveness, DRAM regions
  *   nest.c      one structured operation: extents and strides on one die, as few and as large instructions as they allow
  *   emit.c      the stream of one die
+ *   regions.c   what has been touched, by place
  *   sync.c      who waits for whom: semaphores between engines, fences around loops
  *   image.c     all dies, equal streams shared; tensors, locations, options */
 #ifndef HCT_BACKENDS_CHIPLET_CHIPLET_H
@@ -114,12 +115,25 @@ typedef struct chiplet_item { /* instructions of one engine that wait and signal
   struct { chiplet_awaited *items; size_t count, capacity; } awaited; /* what the waits are for */
   struct { chiplet_access *items; size_t count, capacity; } accesses;
 } chiplet_item;
-typedef struct chiplet_record {
-  hct_engine engine;
-  size_t number; /* of the item among its engine's since the last fence */
-  size_t item;
-  chiplet_access access;
-} chiplet_record;
+typedef struct chiplet_latest { size_t end, item; } chiplet_latest; /* number plus one; 0: none */
+typedef struct chiplet_region {
+  chiplet_access access; /* its `write` says nothing */
+  chiplet_latest latest[HCT_ENGINE_COUNT][2]; /* reads, writes */
+  struct chiplet_region *next; /* among those not in use */
+} chiplet_region;
+typedef struct chiplet_region_list { chiplet_region **items; size_t count, capacity; } chiplet_region_list;
+enum { CHIPLET_REGION_CLASSES = 62 };
+typedef struct chiplet_regions {
+  chiplet_region_list lists[2][CHIPLET_REGION_CLASSES]; /* by space, by length: from 2^class bytes on */
+  uint64_t used[2];                                     /* bit c: the list of class c may have regions */
+  chiplet_region *unused;
+} chiplet_regions;
+typedef struct chiplet_cursor { unsigned class; size_t at; bool begun; } chiplet_cursor; /* all zero: before the first */
+void chiplet_regions_add(hct_arena *arena, chiplet_regions *regions, const chiplet_access *access, hct_engine engine, size_t number, size_t item);
+void chiplet_regions_forget(chiplet_regions *regions, const chiplet_access *access); /* all that lie inside of it */
+void chiplet_regions_clear(chiplet_regions *regions);
+/* The next region that overlaps the access; NULL after the last. Nothing may be added or forgotten in between. */
+const chiplet_region *chiplet_regions_next(const chiplet_regions *regions, const chiplet_access *access, chiplet_cursor *cursor);
 typedef struct chiplet_dependence { bool row, col; } chiplet_dependence;
 typedef struct chiplet_stream {
   const chiplet_program *program;
@@ -129,7 +143,7 @@ typedef struct chiplet_stream {
   unsigned depth;          /* sequencer loops open */
   int batch_level;         /* level of the micro-batch loop, -1 outside */
   struct { chiplet_item *items; size_t count, capacity; } items;
-  struct { chiplet_record *items; size_t count, capacity; } records; /* since the last fence */
+  chiplet_regions regions; /* since the last fence */
   size_t counts[HCT_ENGINE_COUNT];
   size_t synced[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* [producer][consumer]: items of the producer that the consumer knows to be complete */
   uint8_t semaphores[3][HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* by distance in iterations, producer, consumer: number plus one, 0 none yet */
