@@ -13,6 +13,7 @@
 
 #include "compiler/pass.h"
 #include "ir/isa/image.h"
+#include "ir/support/spans.h"
 #include "ir/timing/estimate.h"
 
 typedef struct chiplet_buffer { /* in SRAM */
@@ -117,23 +118,20 @@ typedef struct chiplet_item { /* instructions of one engine that wait and signal
 } chiplet_item;
 typedef struct chiplet_latest { size_t end, item; } chiplet_latest; /* number plus one; 0: none */
 typedef struct chiplet_region {
+  hct_span span;
   chiplet_access access; /* its `write` says nothing */
   chiplet_latest latest[HCT_ENGINE_COUNT][2]; /* reads, writes */
   struct chiplet_region *next; /* among those not in use */
 } chiplet_region;
-typedef struct chiplet_region_list { chiplet_region **items; size_t count, capacity; } chiplet_region_list;
-enum { CHIPLET_REGION_CLASSES = 62 };
 typedef struct chiplet_regions {
-  chiplet_region_list lists[2][CHIPLET_REGION_CLASSES]; /* by space, by length: from 2^class bytes on */
-  uint64_t used[2];                                     /* bit c: the list of class c may have regions */
+  hct_spans spans[2]; /* by space */
   chiplet_region *unused;
 } chiplet_regions;
-typedef struct chiplet_cursor { unsigned class; size_t at; bool begun; } chiplet_cursor; /* all zero: before the first */
 void chiplet_regions_add(hct_arena *arena, chiplet_regions *regions, const chiplet_access *access, hct_engine engine, size_t number, size_t item);
 void chiplet_regions_forget(chiplet_regions *regions, const chiplet_access *access); /* all that lie inside of it */
 void chiplet_regions_clear(chiplet_regions *regions);
 /* The next region that overlaps the access; NULL after the last. Nothing may be added or forgotten in between. */
-const chiplet_region *chiplet_regions_next(const chiplet_regions *regions, const chiplet_access *access, chiplet_cursor *cursor);
+const chiplet_region *chiplet_regions_next(const chiplet_regions *regions, const chiplet_access *access, hct_span_cursor *cursor);
 typedef struct chiplet_dependence { bool row, col; } chiplet_dependence;
 typedef struct chiplet_stream {
   const chiplet_program *program;

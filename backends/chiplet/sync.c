@@ -31,7 +31,7 @@ static void latest_join(chiplet_latest latest[HCT_ENGINE_COUNT], const chiplet_r
 static void depend(chiplet_stream *s, chiplet_item *item, hct_engine engine, size_t access_count, const chiplet_access *accesses) {
   chiplet_latest latest[HCT_ENGINE_COUNT] = {{0}};
   for (size_t a = 0; a < access_count; a++) {
-    chiplet_cursor cursor = {0};
+    hct_span_cursor cursor = {0};
     for (const chiplet_region *region; (region = chiplet_regions_next(&s->regions, &accesses[a], &cursor));) latest_join(latest, region, &accesses[a]);
   }
   for (int producer = 0; producer < HCT_ENGINE_COUNT; producer++) {
@@ -96,7 +96,7 @@ static void carry_item(chiplet_stream *s, carry *c, int distance, const chiplet_
   chiplet_latest latest[HCT_ENGINE_COUNT] = {{0}};
   for (size_t a = 0; a < item->awaited.count; a++) c->known[item->awaited.items[a].producer][item->engine] = SIZE_MAX; /* it completes in order */
   for (size_t a = 0; a < item->accesses.count; a++) {
-    chiplet_cursor cursor = {0};
+    hct_span_cursor cursor = {0};
     for (const chiplet_region *region; (region = chiplet_regions_next(body, &item->accesses.items[a], &cursor));)
       if (distance_of(&region->access, &item->accesses.items[a]) == distance) latest_join(latest, region, &item->accesses.items[a]);
   }
