@@ -30,6 +30,7 @@ typedef struct place {
   hct_span span;      /* from its first byte to its last */
   walk walk;
   uint32_t latest[HCT_ENGINE_COUNT][2]; /* reads, writes; numbers count from 1, 0: none */
+  unsigned engines;   /* bit e: latest[e] holds something */
   struct place *next; /* among those not in use */
 } place;
 
@@ -139,7 +140,39 @@ static bool walk_meets(const walk *w, int d, int64_t base, hct_span range) {
   return false;
 }
 
+/* The bytes modulo `period` lie in [start, end), start below the period; dims that step by whole periods do not show. */
+static hct_span walk_residues(const walk *w, int64_t period) {
+  int64_t start = w->base % period, length = w->run;
+  for (int d = 0; d < HCT_MAX_DIMS; d++)
+    if (w->shape[d] > 1 && w->stride[d] % period) length += (w->shape[d] - 1) * w->stride[d];
+  if (start < 0) start += period;
+  return (hct_span){start, start + length};
+}
+
+/* Parts of rows, heads or lanes next to each other: by a stride of one of them, they never share a residue. */
+static bool walks_interleave(const walk *a, const walk *b) {
+  for (int d = 0; d < 2 * HCT_MAX_DIMS; d++) {
+    const walk *w = d < HCT_MAX_DIMS ? a : b;
+    if (w->shape[d % HCT_MAX_DIMS] == 1) continue;
+    int64_t period = w->stride[d % HCT_MAX_DIMS];
+    hct_span x = walk_residues(a, period), y = walk_residues(b, period);
+    if (x.start > y.start) {
+      hct_span later = x;
+      x = y, y = later;
+    }
+    if (x.end <= y.start && y.end <= x.start + period) return true;
+  }
+  return false;
+}
+
+static int64_t walk_points(const walk *w) { return w->shape[0] * w->shape[1] * w->shape[2] * w->shape[3]; }
+
 static bool walks_meet(const walk *a, const walk *b) {
+  if (walks_interleave(a, b)) return false;
+  if (walk_points(a) > walk_points(b)) {
+    const walk *fewer = b;
+    b = a, a = fewer;
+  }
   for (int64_t i = 0; i < a->shape[0]; i++)
     for (int64_t j = 0; j < a->shape[1]; j++)
       for (int64_t k = 0; k < a->shape[2]; k++)
@@ -198,12 +231,14 @@ static void access_view(race_check *c, const hct_instr *instr, const hct_opcode_
   hct_span span = walk_span(&w);
   hct_span_cursor cursor = {0};
   for (place *p; (p = (place *)hct_spans_next(places, span, &cursor));)
-    for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
-      int other = e == instr->engine ? -1 : unordered(p, e, write, now);
+    for (int e = 0; p->engines >> e; e++) {
+      int other = e == instr->engine || !(p->engines >> e & 1) ? -1 : unordered(p, e, write, now);
       if (other >= 0 && walks_meet(&p->walk, &w)) race(c, instr, what[write][other], e);
     }
   if (write && w.run == span.end - span.start) hct_spans_drop(places, span, place_drop, c);
-  place_at(c, places, &w, span)->latest[instr->engine][write] = number;
+  place *own = place_at(c, places, &w, span);
+  own->latest[instr->engine][write] = number;
+  own->engines |= 1u << instr->engine;
 }
 
 static void step(race_check *c, const hct_instr *instr) {
