@@ -5,6 +5,7 @@
  *   allocate.c  SRAM by liveness, DRAM regions
  *   nest.c      one structured operation: extents and strides on one die, as few and as large instructions as they allow
  *   emit.c      the stream of one die
+ *   regions.c   what has been touched, by place
  *   sync.c      who waits for whom: semaphores between engines, fences around loops
  *   image.c     all dies, equal streams shared; tensors, locations, options */
 #ifndef HCT_BACKENDS_CHIPLET_CHIPLET_H
@@ -12,6 +13,7 @@
 
 #include "compiler/pass.h"
 #include "ir/isa/image.h"
+#include "ir/support/spans.h"
 #include "ir/timing/estimate.h"
 
 typedef struct chiplet_buffer { /* in SRAM */
@@ -118,12 +120,22 @@ typedef struct chiplet_item { /* instructions of one engine that wait and signal
   struct { chiplet_awaited *items; size_t count, capacity; } awaited; /* what the waits are for */
   struct { chiplet_access *items; size_t count, capacity; } accesses;
 } chiplet_item;
-typedef struct chiplet_record {
-  hct_engine engine;
-  size_t number; /* of the item among its engine's since the last fence */
-  size_t item;
-  chiplet_access access;
-} chiplet_record;
+typedef struct chiplet_latest { size_t end, item; } chiplet_latest; /* number plus one; 0: none */
+typedef struct chiplet_region {
+  hct_span span;
+  chiplet_access access; /* its `write` says nothing */
+  chiplet_latest latest[HCT_ENGINE_COUNT][2]; /* reads, writes */
+  struct chiplet_region *next; /* among those not in use */
+} chiplet_region;
+typedef struct chiplet_regions {
+  hct_spans spans[2]; /* by space */
+  chiplet_region *unused;
+} chiplet_regions;
+void chiplet_regions_add(hct_arena *arena, chiplet_regions *regions, const chiplet_access *access, hct_engine engine, size_t number, size_t item);
+void chiplet_regions_forget(chiplet_regions *regions, const chiplet_access *access); /* all that lie inside of it */
+void chiplet_regions_clear(chiplet_regions *regions);
+/* The next region that overlaps the access; NULL after the last. Nothing may be added or forgotten in between. */
+const chiplet_region *chiplet_regions_next(const chiplet_regions *regions, const chiplet_access *access, hct_span_cursor *cursor);
 typedef struct chiplet_dependence { bool row, col; } chiplet_dependence;
 typedef struct chiplet_stream {
   const chiplet_program *program;
@@ -133,7 +145,7 @@ typedef struct chiplet_stream {
   unsigned depth;          /* sequencer loops open */
   int batch_level;         /* level of the micro-batch loop, -1 outside */
   struct { chiplet_item *items; size_t count, capacity; } items;
-  struct { chiplet_record *items; size_t count, capacity; } records; /* since the last fence */
+  chiplet_regions regions; /* since the last fence */
   size_t counts[HCT_ENGINE_COUNT];
   size_t synced[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* [producer][consumer]: items of the producer that the consumer knows to be complete */
   uint8_t semaphores[3][HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* by distance in iterations, producer, consumer: number plus one, 0 none yet */
@@ -154,7 +166,8 @@ void chiplet_emit(chiplet_stream *stream);
 void chiplet_emit_ops(chiplet_stream *stream, const chiplet_op *ops, size_t count);
 void chiplet_nest(chiplet_stream *stream, const chiplet_op *op); /* matmul, map, reduce, rows, fill, update, copy_part (nest.c) */
 void chiplet_update(chiplet_stream *stream, const chiplet_op *op);
-hct_instr chiplet_instr(const chiplet_op *op, uint8_t opcode);
+hct_instr chiplet_instr(const chiplet_stream *stream, const chiplet_op *op, uint8_t opcode);
+hct_instr chiplet_loop(const chiplet_stream *stream, unsigned level, int64_t trips, uint32_t source);
 int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, int64_t section);
 /* Elements from one unit of `factor` of the buffer to the next, on this die. */
 int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);

@@ -13,14 +13,14 @@ chiplet_access chiplet_access_of(const chiplet_stream *s, const chiplet_buffer *
 hct_addr chiplet_addr(const chiplet_stream *s, const chiplet_buffer *buffer, int64_t offset) {
   hct_addr addr = {.base = buffer->addr + offset};
   if (s->batch_level < 0 || !buffer->twin) return addr;
-  addr.terms[addr.term_count++] = (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .size = 2, .stride = chiplet_pitch(&s->program->buffers.items[buffer->storage])};
+  hct_addr_add(s->arena, &addr, (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .size = 2, .stride = chiplet_pitch(&s->program->buffers.items[buffer->storage])});
   return addr;
 }
 
 /* index * stride, index being the micro-batch or piece that runs: a loop counter, or a constant outside of loops. */
 static void add_index(const chiplet_stream *s, const chiplet_op *op, hct_addr *addr, int64_t stride) {
   addr->base += (op->constant_index >= 0 ? op->constant_index : op->index_offset) * stride;
-  if (op->constant_index < 0 && stride) addr->terms[addr->term_count++] = (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .stride = stride * op->index_scale};
+  if (op->constant_index < 0 && stride) hct_addr_add(s->arena, addr, (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .stride = stride * op->index_scale});
 }
 
 void chiplet_piece_add(const chiplet_stream *s, const chiplet_op *op, const chiplet_buffer *piece, int64_t size, hct_addr *addr) {
@@ -51,7 +51,7 @@ static void emit_dma(chiplet_stream *s, const chiplet_op *op) {
   const hct_tensor *tensor = &s->program->tensors.items[op->tensor];
   int64_t elements = chiplet_elements(s, buffer);
   if (elements == 0) return;
-  hct_instr instr = chiplet_instr(op, load ? HCT_OP_LD : HCT_OP_ST);
+  hct_instr instr = chiplet_instr(s, op, load ? HCT_OP_LD : HCT_OP_ST);
   hct_view sram = {.dtype = buffer->dtype, .addr = chiplet_addr(s, buffer, 0), .stride = {0, 0, 0, 1}}, dram = sram;
   dram.addr = (hct_addr){.base = tensor->dram_offset};
   if (buffer->piece_elements) chiplet_piece_add(s, op, buffer, size_of(buffer), &dram.addr);
@@ -107,9 +107,9 @@ static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
   } else {
     int64_t parts = hct_ring_size(op->ring, s->program->rows, s->program->cols), own = hct_ring_index(op->ring, s->program->cols, s->row * s->program->cols + s->col);
     if (w.extent % parts) in_whole.addr.base += chiplet_part_range(s, op->ring, w.extent, own).start * unit, chiplet_depend(s, op->ring);
-    else in_whole.addr.terms[in_whole.addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->ring, .sign = 1, .stride = w.extent / parts * unit};
+    else hct_addr_add(s->arena, &in_whole.addr, (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->ring, .sign = 1, .stride = w.extent / parts * unit});
   }
-  hct_instr instr = chiplet_instr(op, HCT_OP_MAP1);
+  hct_instr instr = chiplet_instr(s, op, HCT_OP_MAP1);
   instr.fn = HCT_FN_MAP1_MOV;
   instr.shape[0] = instr.shape[1] = 1;
   instr.shape[2] = p.outer;
@@ -177,7 +177,7 @@ static hct_instr ring_message(const ring_emission *r, uint8_t opcode, int64_t ba
   const chiplet_stream *s = r->stream;
   const chiplet_op *op = r->op;
   int64_t size = size_of(r->buffer);
-  hct_instr instr = chiplet_instr(op, opcode);
+  hct_instr instr = chiplet_instr(s, op, opcode);
   instr.ring = (uint8_t)op->ring;
   instr.engine = (uint8_t)((opcode == HCT_OP_SEND ? HCT_ENGINE_SEND0 : HCT_ENGINE_RECV0) + 2 * (int)op->ring);
   hct_view *view = &instr.views[0];
@@ -187,11 +187,11 @@ static hct_instr ring_message(const ring_emission *r, uint8_t opcode, int64_t ba
     run = run_of(r, 0);
     if (r->outer) {
       view->addr.base -= own_index(s, (hct_ring)op->within) * r->outer * size;
-      view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->within, .sign = 1, .stride = r->outer * size};
+      hct_addr_add(s->arena, &view->addr, (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)op->within, .sign = 1, .stride = r->outer * size});
     }
     view->addr.base += run.start * size;
-    view->addr.terms[view->addr.term_count++] = (hct_term){.kind = HCT_TERM_RING, .level = level, .ring = (uint8_t)op->ring, .sign = level == HCT_NO_LEVEL ? 1 : -1, .offset = (int32_t)-back,
-                                                           .stride = r->divided.length / r->parts * r->shape.inner * size};
+    hct_addr_add(s->arena, &view->addr, (hct_term){.kind = HCT_TERM_RING, .level = level, .ring = (uint8_t)op->ring, .sign = level == HCT_NO_LEVEL ? 1 : -1, .offset = (int32_t)-back,
+                                                   .stride = r->divided.length / r->parts * r->shape.inner * size});
   } else {
     int64_t die = hct_ring_die(op->ring, s->program->rows, s->program->cols, s->row, s->col, r->position - back);
     run = run_of(r, hct_ring_index(op->ring, s->program->cols, die));
@@ -259,7 +259,7 @@ static void ring_steps(chiplet_stream *s, const ring_emission *rings, size_t rin
       for (size_t i = 0; i < ring_count; i++) ring_step(s, &rings[i], step, HCT_NO_LEVEL);
     return;
   }
-  chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_LOOP, .engine = HCT_ENGINE_SEQ, .level = level, .values[0].base = count, .source = rings[0].op->source});
+  chiplet_sequencer_add(s, chiplet_loop(s, level, count, rings[0].op->source));
   for (size_t i = 0; i < ring_count; i++) ring_step(s, &rings[i], first, level);
   chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_END, .engine = HCT_ENGINE_SEQ, .level = level, .source = rings[0].op->source});
 }
@@ -311,7 +311,7 @@ static void emit_loop(chiplet_stream *s, const chiplet_op *op) {
   int outer_level = s->batch_level;
   s->batch_level = level;
   size_t loop = s->items.count;
-  chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_LOOP, .engine = HCT_ENGINE_SEQ, .level = level, .values[0].base = op->trips});
+  chiplet_sequencer_add(s, chiplet_loop(s, level, op->trips, 0));
   chiplet_emit_ops(s, op->body, op->body_count);
   chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_END, .engine = HCT_ENGINE_SEQ, .level = level});
   if (op->trips > 1) chiplet_loop_carry(s, loop, loop + 1);

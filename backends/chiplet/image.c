@@ -48,7 +48,7 @@ static uint32_t stream_keep(streams *s, const hct_stream *stream, uint64_t *chec
   checksums[image->stream_count] = checksum;
   hct_stream *kept = &image->streams[image->stream_count];
   *kept = (hct_stream){HCT_NEW_ARRAY(s->arena, hct_instr, stream->count), stream->count, stream->count};
-  memcpy(kept->items, stream->items, stream->count * sizeof *stream->items);
+  for (size_t i = 0; i < stream->count; i++) kept->items[i] = hct_instr_copy(s->arena, &stream->items[i]);
   return (uint32_t)image->stream_count++;
 }
 

@@ -46,8 +46,17 @@ int64_t chiplet_elements(const chiplet_stream *s, const chiplet_buffer *buffer) 
   return chiplet_piece_elements(buffer, elements);
 }
 
-hct_instr chiplet_instr(const chiplet_op *op, uint8_t opcode) {
-  return (hct_instr){.opcode = opcode, .engine = (uint8_t)hct_opcode_lookup(opcode)->engine, .source = op->source};
+hct_instr chiplet_instr(const chiplet_stream *s, const chiplet_op *op, uint8_t opcode) {
+  hct_instr instr = hct_instr_make(s->arena, opcode);
+  instr.source = op->source;
+  return instr;
+}
+
+hct_instr chiplet_loop(const chiplet_stream *s, unsigned level, int64_t trips, uint32_t source) {
+  hct_instr loop = hct_instr_make(s->arena, HCT_OP_LOOP);
+  loop.level = (uint8_t)level, loop.source = source;
+  loop.values[0].base = trips;
+  return loop;
 }
 
 /* ---- making ---- */
@@ -118,11 +127,10 @@ static void item_emit(chiplet_stream *s, chiplet_item *item, hct_instr instr, co
       int k = operand_of_view[v];
       int64_t stride = n->loops[outer[i]].stride[k] * (int64_t)hct_dtype_bytes(n->dtype[k]);
       if (!stride) continue;
-      HCT_BUG_ON(instr.views[v].addr.term_count == HCT_MAX_TERMS, "too many address terms");
-      instr.views[v].addr.terms[instr.views[v].addr.term_count++] = (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)(s->depth + (unsigned)i), .sign = 1, .stride = stride};
+      hct_addr_add(s->arena, &instr.views[v].addr, (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)(s->depth + (unsigned)i), .sign = 1, .stride = stride});
     }
   for (int i = 0; i < outer_count; i++)
-    chiplet_item_push(s, item, (hct_instr){.opcode = HCT_OP_LOOP, .engine = HCT_ENGINE_SEQ, .level = (uint8_t)(s->depth + (unsigned)i), .values[0].base = n->loops[outer[i]].extent, .source = instr.source});
+    chiplet_item_push(s, item, chiplet_loop(s, s->depth + (unsigned)i, n->loops[outer[i]].extent, instr.source));
   chiplet_item_push(s, item, instr);
   for (int i = outer_count; i-- > 0;) chiplet_item_push(s, item, (hct_instr){.opcode = HCT_OP_END, .engine = HCT_ENGINE_SEQ, .level = (uint8_t)(s->depth + (unsigned)i), .source = instr.source});
 }
@@ -164,7 +172,7 @@ static void emit_map(chiplet_stream *s, const chiplet_op *op) {
   nest n = nest_make(s, op);
   if (n.empty) return;
   nest_simplify(&n);
-  hct_instr instr = chiplet_instr(op, opcodes[op->operand_count]);
+  hct_instr instr = chiplet_instr(s, op, opcodes[op->operand_count]);
   const hct_opcode_info *info = hct_opcode_lookup(instr.opcode);
   const hct_function_info *fn = hct_function_by_name(info->function_table, op->fn);
   HCT_BUG_ON(!fn, "no function '%s' of %s", op->fn, info->mnemonic);
@@ -175,7 +183,7 @@ static void emit_map(chiplet_stream *s, const chiplet_op *op) {
 
 static void emit_fill_nest(chiplet_stream *s, const chiplet_op *op, const nest *n, double scalar) {
   chiplet_op fill = *op;
-  hct_instr instr = chiplet_instr(op, HCT_OP_FILL);
+  hct_instr instr = chiplet_instr(s, op, HCT_OP_FILL);
   fill.operand_count = 1;
   instr.values[0] = value_of(scalar);
   emit_four(s, &fill, instr, n);
@@ -216,7 +224,7 @@ static void emit_reduce(chiplet_stream *s, const chiplet_op *op) {
   for (int i = 0; i < n.count; i++) reduced += n.loops[i].group;
   bool in_parts = reduced > 4 && !op->accumulate;
   if (in_parts) fill_result(s, op, result, neutral_of(op));
-  hct_instr instr = chiplet_instr(op, HCT_OP_RED);
+  hct_instr instr = chiplet_instr(s, op, HCT_OP_RED);
   instr.fn = hct_function_by_name("RED", op->fn)->code;
   instr.accumulate = op->accumulate || in_parts;
   emit_four(s, op, instr, &n);
@@ -268,7 +276,7 @@ static void emit_matmul(chiplet_stream *s, const chiplet_op *op) {
     emit_fill_nest(s, op, &c, 0);
     accumulate = true;
   }
-  hct_instr instr = chiplet_instr(op, HCT_OP_MM);
+  hct_instr instr = chiplet_instr(s, op, HCT_OP_MM);
   instr.accumulate = accumulate;
   shape_set(&instr, &n, inner, 3);
   static const int operands[3] = {0, 1, 2};
@@ -293,7 +301,7 @@ static hct_addr class_start(const chiplet_stream *s, const chiplet_op *op, int64
   hct_range range = chiplet_part_range(s, ring, op->classes, hct_ring_index(ring, s->program->cols, s->row * s->program->cols + s->col));
   *out_held = range.length;
   if (op->classes % parts) value.base = range.start, chiplet_depend(s, ring);
-  else value = (hct_addr){.term_count = 1, .terms = {{.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)ring, .sign = 1, .stride = op->classes / parts}}};
+  else hct_addr_add(s->arena, &value, (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)ring, .sign = 1, .stride = op->classes / parts});
   return value;
 }
 
@@ -301,7 +309,7 @@ static void emit_rows(chiplet_stream *s, const chiplet_op *op) {
   size_t row = 0;
   while (row < HCT_COUNT(row_opcodes) && strcmp(row_opcodes[row].fn, op->fn)) row++;
   HCT_BUG_ON(row == HCT_COUNT(row_opcodes), "row-wise function '%s'", op->fn);
-  hct_instr instr = chiplet_instr(op, row_opcodes[row].opcode);
+  hct_instr instr = chiplet_instr(s, op, row_opcodes[row].opcode);
   bool table = instr.opcode == HCT_OP_GATHER || instr.opcode == HCT_OP_SCATTER, classes = instr.opcode == HCT_OP_PICK || instr.opcode == HCT_OP_PLACE;
   int table_operand = instr.opcode == HCT_OP_GATHER ? 1 : 0;
   nest n = nest_make(s, op);
@@ -351,7 +359,7 @@ static void emit_cast(chiplet_stream *s, const chiplet_op *op) {
     n.dtype[k] = buffer->dtype;
   }
   if (n.loops[0].extent == 0) return;
-  hct_instr instr = chiplet_instr(op, HCT_OP_MAP1);
+  hct_instr instr = chiplet_instr(s, op, HCT_OP_MAP1);
   instr.fn = HCT_FN_MAP1_MOV;
   emit_four(s, op, instr, &n);
 }
@@ -365,7 +373,7 @@ static const chiplet_buffer *update_piece(const chiplet_stream *s, const chiplet
 
 /* (p, g, states..., settings, step): states that the kind lacks are read nowhere and name p. */
 void chiplet_update(chiplet_stream *s, const chiplet_op *op) {
-  hct_instr instr = chiplet_instr(op, HCT_OP_UPDATE);
+  hct_instr instr = chiplet_instr(s, op, HCT_OP_UPDATE);
   instr.fn = hct_function_by_name("UPDATE", op->fn)->code;
   size_t states = op->operand_count - 4;
   const size_t operand_of[6] = {0, 1, states > 0 ? 2 : 0, states > 1 ? 3 : 0, op->operand_count - 2, op->operand_count - 1};

@@ -18,43 +18,38 @@ static uint8_t semaphore_of(chiplet_stream *s, int distance, hct_engine producer
   return (uint8_t)(*number - 1);
 }
 
-static bool conflicts(const chiplet_access *a, const chiplet_access *b) {
-  if (a->lane_of && a->lane_of == b->lane_of && a->lane != b->lane) return false;
-  if (a->space != b->space || !(a->write || b->write) || a->start >= b->end || b->start >= a->end) return false;
-  return !a->moves || a->moves != b->moves || (a->at < b->at_end && b->at < a->at_end);
+/* Whether the accesses, `later` `distance` iterations after `earlier`, touch different bytes although their ranges overlap: those of
+ * different lanes, and pieces that move alike. */
+static bool apart(const chiplet_access *earlier, const chiplet_access *later, int distance) {
+  if (earlier->lane_of && earlier->lane_of == later->lane_of && earlier->lane != later->lane) return true;
+  if (!earlier->moves || earlier->moves != later->moves) return false;
+  int64_t moved = distance * later->moves;
+  return earlier->at >= later->at_end + moved || later->at + moved >= earlier->at_end;
+}
+
+/* The latest of each engine of those whose accesses to the region conflict with `access`. */
+static void latest_join(chiplet_latest latest[HCT_ENGINE_COUNT], const chiplet_region *region, const chiplet_access *access, int distance) {
+  if (apart(&region->access, access, distance)) return;
+  for (int producer = 0; producer < HCT_ENGINE_COUNT; producer++)
+    for (int write = access->write ? 0 : 1; write < 2; write++)
+      if (region->latest[producer][write].end > latest[producer].end) latest[producer] = region->latest[producer][write];
 }
 
 static void depend(chiplet_stream *s, chiplet_item *item, hct_engine engine, size_t access_count, const chiplet_access *accesses) {
-  const chiplet_record *latest[HCT_ENGINE_COUNT] = {NULL};
-  for (size_t r = 0; r < s->records.count; r++) {
-    const chiplet_record *record = &s->records.items[r];
-    if (record->engine == engine || record->number < s->synced[record->engine][engine]) continue;
-    if (latest[record->engine] && latest[record->engine]->number >= record->number) continue;
-    for (size_t a = 0; a < access_count; a++)
-      if (conflicts(&record->access, &accesses[a])) latest[record->engine] = record;
+  chiplet_latest latest[HCT_ENGINE_COUNT] = {{0}};
+  for (size_t a = 0; a < access_count; a++) {
+    hct_span_cursor cursor = {0};
+    for (const chiplet_region *region; (region = chiplet_regions_next(&s->regions, &accesses[a], &cursor));) latest_join(latest, region, &accesses[a], 0);
   }
   for (int producer = 0; producer < HCT_ENGINE_COUNT; producer++) {
-    if (!latest[producer]) continue;
+    if (producer == (int)engine || latest[producer].end <= s->synced[producer][engine]) continue;
     uint8_t semaphore = semaphore_of(s, 0, (hct_engine)producer, engine);
-    chiplet_awaited awaited = {(hct_engine)producer, latest[producer]->number};
+    chiplet_awaited awaited = {(hct_engine)producer, latest[producer].end - 1};
     HCT_PUSH(s->arena, &item->awaited, awaited);
-    HCT_PUSH(s->arena, &s->items.items[latest[producer]->item].signals, semaphore);
+    HCT_PUSH(s->arena, &s->items.items[latest[producer].item].signals, semaphore);
     HCT_PUSH(s->arena, &item->waits, semaphore);
-    s->synced[producer][engine] = latest[producer]->number + 1;
+    s->synced[producer][engine] = latest[producer].end;
   }
-}
-
-/* What is written over: later items wait for the write, which waited for what was there. */
-static void records_forget(chiplet_stream *s, size_t access_count, const chiplet_access *accesses) {
-  size_t kept = 0;
-  for (size_t r = 0; r < s->records.count; r++) {
-    const chiplet_access *old = &s->records.items[r].access;
-    bool covered = false;
-    for (size_t a = 0; a < access_count && !covered; a++)
-      covered = accesses[a].write && !accesses[a].lane_of && !accesses[a].moves && accesses[a].space == old->space && accesses[a].start <= old->start && accesses[a].end >= old->end;
-    if (!covered) s->records.items[kept++] = s->records.items[r];
-  }
-  s->records.count = kept;
 }
 
 chiplet_item *chiplet_item_add(chiplet_stream *s, hct_engine engine, size_t access_count, const chiplet_access *accesses) {
@@ -63,12 +58,10 @@ chiplet_item *chiplet_item_add(chiplet_stream *s, hct_engine engine, size_t acce
   depend(s, &item, engine, access_count, accesses);
   for (size_t a = 0; a < access_count; a++) HCT_PUSH(s->arena, &item.accesses, accesses[a]);
   HCT_PUSH(s->arena, &s->items, item);
-  records_forget(s, access_count, accesses);
-  for (size_t a = 0; a < access_count; a++) {
-    if (accesses[a].start >= accesses[a].end) continue;
-    chiplet_record record = {engine, number, index, accesses[a]};
-    HCT_PUSH(s->arena, &s->records, record);
-  }
+  for (size_t a = 0; a < access_count; a++) /* what is written over: later items wait for the write, which waited for what was there */
+    if (accesses[a].write && !accesses[a].lane_of && !accesses[a].moves) chiplet_regions_forget(&s->regions, &accesses[a]);
+  for (size_t a = 0; a < access_count; a++)
+    if (accesses[a].start < accesses[a].end) chiplet_regions_add(s->arena, &s->regions, &accesses[a], engine, number, index);
   return &s->items.items[index];
 }
 
@@ -91,44 +84,35 @@ void chiplet_fence(chiplet_stream *s) {
   bool any = false;
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) any |= s->counts[e] != 0;
   if (any) chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_FENCE, .engine = HCT_ENGINE_SEQ});
-  s->records.count = 0;
+  chiplet_regions_clear(&s->regions);
   memset(s->counts, 0, sizeof s->counts);
   memset(s->synced, 0, sizeof s->synced);
 }
 
 /* ---- loops ---- */
-/* Bytes of double buffers are met again after two iterations, all others after one. */
-static bool conflicts_carried(const chiplet_access *earlier, const chiplet_access *later, int distance) {
-  chiplet_access moved = *later;
-  moved.at += distance * later->moves;
-  moved.at_end += distance * later->moves;
-  return conflicts(earlier, &moved) && distance == (earlier->twin && later->twin ? 2 : 1);
-}
-
 /* What C knows of P's items of the iteration `distance` before, when it comes to one of its own. */
 typedef struct carry {
   size_t known[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* items, [producer][consumer]; SIZE_MAX: all */
   size_t tokens[HCT_ENGINE_COUNT][HCT_ENGINE_COUNT]; /* an iteration takes */
 } carry;
 
-static void carry_item(chiplet_stream *s, carry *c, int distance, size_t first, size_t end, size_t index) {
-  chiplet_item *item = &s->items.items[index];
-  size_t latest[HCT_ENGINE_COUNT] = {0}, from[HCT_ENGINE_COUNT] = {0}; /* number plus one */
+/* Bytes of double buffers are met again after two iterations, all others after one. */
+static int distance_of(const chiplet_access *earlier, const chiplet_access *later) { return earlier->twin && later->twin ? 2 : 1; }
+
+static void carry_item(chiplet_stream *s, carry *c, int distance, const chiplet_regions *body, chiplet_item *item) {
+  chiplet_latest latest[HCT_ENGINE_COUNT] = {{0}};
   for (size_t a = 0; a < item->awaited.count; a++) c->known[item->awaited.items[a].producer][item->engine] = SIZE_MAX; /* it completes in order */
-  for (size_t i = first; i < end; i++) {
-    const chiplet_item *earlier = &s->items.items[i];
-    hct_engine p = earlier->engine;
-    if (p == item->engine || p == HCT_ENGINE_SEQ || earlier->number < c->known[p][item->engine] || earlier->number < latest[p]) continue;
-    for (size_t x = 0; x < earlier->accesses.count; x++)
-      for (size_t y = 0; y < item->accesses.count; y++)
-        if (conflicts_carried(&earlier->accesses.items[x], &item->accesses.items[y], distance)) latest[p] = earlier->number + 1, from[p] = i;
+  for (size_t a = 0; a < item->accesses.count; a++) {
+    hct_span_cursor cursor = {0};
+    for (const chiplet_region *region; (region = chiplet_regions_next(body, &item->accesses.items[a], &cursor));)
+      if (distance_of(&region->access, &item->accesses.items[a]) == distance) latest_join(latest, region, &item->accesses.items[a], distance);
   }
   for (int p = 0; p < HCT_ENGINE_COUNT; p++) {
-    if (latest[p] <= c->known[p][item->engine]) continue;
+    if (p == (int)item->engine || latest[p].end <= c->known[p][item->engine]) continue;
     uint8_t semaphore = semaphore_of(s, distance, (hct_engine)p, item->engine);
-    HCT_PUSH(s->arena, &s->items.items[from[p]].signals, semaphore);
+    HCT_PUSH(s->arena, &s->items.items[latest[p].item].signals, semaphore);
     HCT_PUSH(s->arena, &item->waits, semaphore);
-    c->known[p][item->engine] = latest[p];
+    c->known[p][item->engine] = latest[p].end;
     c->tokens[p][item->engine]++;
   }
 }
@@ -164,12 +148,17 @@ static void items_rotate(chiplet_stream *s, size_t from, size_t count) { /* the 
 
 void chiplet_loop_carry(chiplet_stream *s, size_t loop, size_t first) {
   size_t end = s->items.count;
+  chiplet_regions body = {0};
+  for (size_t i = first; i < end; i++) {
+    const chiplet_item *item = &s->items.items[i];
+    for (size_t a = 0; a < item->accesses.count; a++) chiplet_regions_add(s->arena, &body, &item->accesses.items[a], item->engine, item->number, i);
+  }
   carry carries[3];
   memset(carries, 0, sizeof carries);
   for (int distance = 1; distance <= 2; distance++) {
     /* what C knows of the last iteration when it ends it knows of the one before at the beginning of the next */
     if (distance == 2) memcpy(carries[2].known, carries[1].known, sizeof carries[2].known);
-    for (size_t i = first; i < end; i++) carry_item(s, &carries[distance], distance, first, end, i);
+    for (size_t i = first; i < end; i++) carry_item(s, &carries[distance], distance, &body, &s->items.items[i]);
   }
   bulks_add(s, carries, false);
   items_rotate(s, loop, s->items.count - end);

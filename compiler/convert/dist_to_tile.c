@@ -159,10 +159,20 @@ static void place_at(lowering *l, const hct_dist_op *op) {
   l->at->location = mlirOperationGetLocation(op->op);
 }
 
-static bool op_is_here(const lowering *l, size_t index, hct_when when) {
-  const hct_dist_op *op = &l->program->ops[index];
-  return !op->view && !hct_dist_is_constant(l->program, op->results[0]) && op->stage == l->stage && op->when == when;
+/* `stages[i]` is the stage of i; SIZE_MAX: of none. */
+static tile_stages stages_group(hct_arena *arena, size_t stage_count, const size_t *stages, size_t count) {
+  tile_stages grouped = {HCT_NEW_ARRAY(arena, size_t, stage_count + 2), HCT_NEW_ARRAY(arena, size_t, count + 1)};
+  size_t *next = grouped.first + 1; /* where a stage's next one goes: in the end the first of the stage after it */
+  for (size_t i = 0; i < count; i++)
+    if (stages[i] != SIZE_MAX) next[stages[i] + 1]++;
+  for (size_t s = 0; s < stage_count; s++) next[s + 1] += next[s];
+  for (size_t i = 0; i < count; i++)
+    if (stages[i] != SIZE_MAX) grouped.items[next[stages[i]]++] = i;
+  return grouped;
 }
+
+static size_t stage_op_count(const lowering *l) { return l->ops_in.first[l->stage + 1] - l->ops_in.first[l->stage]; }
+static const hct_dist_op *stage_op(const lowering *l, size_t at) { return &l->program->ops[l->ops_in.items[l->ops_in.first[l->stage] + at]]; }
 
 static bool is_add(const hct_dist_op *op) { return !strcmp(op->name, "hct_graph.map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
 
@@ -198,9 +208,9 @@ static void accumulate_operands(lowering *l, const hct_dist_op *op, const tile_v
 
 /* What the loop reads but does not change from one micro-batch to the next is made before it. */
 static void stage_prepare(lowering *l) {
-  for (size_t i = 0; i < l->program->op_count; i++) {
-    const hct_dist_op *op = &l->program->ops[i];
-    if (op->accumulate && op->stage == l->stage) {
+  for (size_t i = 0; i < stage_op_count(l); i++) {
+    const hct_dist_op *op = stage_op(l, i);
+    if (op->accumulate) {
       place_at(l, op);
       const hct_dist_value *result = tile_info(l, op->results[0]);
       if (hct_dtype_is_half(result->shape.dtype))
@@ -209,7 +219,7 @@ static void stage_prepare(lowering *l) {
       tile_fill(l, sum.buffer, strcmp(hct_op_str(op->op, "kind"), "max") ? 0.0 : -3.4028234663852886e38);
       tile_value_set(l, op->results[0], &sum);
     }
-    if (!op_is_here(l, i, HCT_IN_LOOP)) continue;
+    if (op->when != HCT_IN_LOOP) continue;
     place_at(l, op);
     double scalar;
     for (size_t k = 0; k < op->operand_count; k++) {
@@ -273,6 +283,26 @@ static const char *result_text(const lowering *l, size_t index, const char *name
   return text;
 }
 
+/* Where returned values are stored: in the stage that makes them, or the last that reads from DRAM the old contents of what they replace. */
+static void returned_plan(lowering *l) {
+  size_t *stages = HCT_NEW_ARRAY(l->arena, size_t, l->program->returned_count + 1);
+  for (size_t i = 0; i < l->program->returned_count; i++) {
+    size_t replaced = l->program->replaced[i];
+    stages[i] = returned_stage(l, l->program->returned[i]);
+    if (replaced != SIZE_MAX && tile_info(l, replaced)->last_stage > stages[i]) stages[i] = tile_info(l, replaced)->last_stage;
+  }
+  l->returned_in = stages_group(l->arena, l->program->stage_count, stages, l->program->returned_count);
+}
+
+static void ops_plan(lowering *l) {
+  size_t *stages = HCT_NEW_ARRAY(l->arena, size_t, l->program->op_count + 1);
+  for (size_t i = 0; i < l->program->op_count; i++) {
+    const hct_dist_op *op = &l->program->ops[i];
+    stages[i] = op->view || hct_dist_is_constant(l->program, op->results[0]) ? SIZE_MAX : op->stage;
+  }
+  l->ops_in = stages_group(l->arena, l->program->stage_count, stages, l->program->op_count);
+}
+
 static MlirValue output_tensor(lowering *l, size_t index) {
   const hct_dist_value *info = tile_info(l, l->program->returned[index]);
   MlirAttribute none = {NULL};
@@ -281,13 +311,11 @@ static MlirValue output_tensor(lowering *l, size_t index) {
   return l->outputs[index];
 }
 
-/* Returned values: in the loop when they differ by micro-batch, else once no later stage reads the old contents from DRAM. */
+/* Those of this stage: in the loop when they differ by micro-batch, else after it. */
 static void store_returned(lowering *l, bool timed) {
-  for (size_t i = 0; i < l->program->returned_count; i++) {
-    size_t value = l->program->returned[i], replaced = hct_dist_replaced(l->program, i), stage = returned_stage(l, value);
-    if (tile_info(l, value)->timed != timed) continue;
-    if (replaced != SIZE_MAX && tile_info(l, replaced)->last_stage > stage) stage = tile_info(l, replaced)->last_stage;
-    if (stage != l->stage || value == replaced || l->stored[value]) continue;
+  for (size_t at = l->returned_in.first[l->stage]; at < l->returned_in.first[l->stage + 1]; at++) {
+    size_t i = l->returned_in.items[at], value = l->program->returned[i], replaced = l->program->replaced[i];
+    if (tile_info(l, value)->timed != timed || value == replaced || l->stored[value]) continue;
     size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
     if (op != SIZE_MAX) place_at(l, &l->program->ops[op]);
     store_value(l, value, replaced != SIZE_MAX ? tile_tensor(l, replaced) : output_tensor(l, i), timed);
@@ -295,10 +323,10 @@ static void store_returned(lowering *l, bool timed) {
 }
 
 static hct_status stage_body(lowering *l) {
-  for (size_t i = 0; i < l->program->op_count; i++) {
-    const hct_dist_op *op = &l->program->ops[i];
-    if (op->accumulate && op->stage == l->stage) accumulate(l, op);
-    if (!op_is_here(l, i, HCT_IN_LOOP)) continue;
+  for (size_t i = 0; i < stage_op_count(l); i++) {
+    const hct_dist_op *op = stage_op(l, i);
+    if (op->accumulate) accumulate(l, op);
+    if (op->when != HCT_IN_LOOP) continue;
     HCT_TRY(emit_op(l, op));
     for (size_t k = 0; k < op->result_count; k++)
       if (tile_info(l, op->results[k])->spilled && tile_info(l, op->results[k])->timed) spill_value(l, op->results[k]);
@@ -308,10 +336,10 @@ static hct_status stage_body(lowering *l) {
 }
 
 static bool stage_has_loop(const lowering *l) {
-  for (size_t i = 0; i < l->program->op_count; i++)
-    if (op_is_here(l, i, HCT_IN_LOOP)) return true;
-  for (size_t i = 0; i < l->program->returned_count; i++)
-    if (tile_info(l, l->program->returned[i])->timed && returned_stage(l, l->program->returned[i]) == l->stage) return true;
+  for (size_t i = 0; i < stage_op_count(l); i++)
+    if (stage_op(l, i)->when == HCT_IN_LOOP) return true;
+  for (size_t at = l->returned_in.first[l->stage]; at < l->returned_in.first[l->stage + 1]; at++)
+    if (tile_info(l, l->program->returned[l->returned_in.items[at]])->timed) return true;
   return false;
 }
 
@@ -338,16 +366,18 @@ static hct_status stage_loop(lowering *l) {
 }
 
 static hct_status stage_emit(lowering *l, hct_when when) {
-  for (size_t i = 0; i < l->program->op_count; i++)
-    if (op_is_here(l, i, when) && !l->program->ops[i].accumulate && !l->stored[l->program->ops[i].results[0]]) HCT_TRY(emit_op(l, &l->program->ops[i]));
+  for (size_t i = 0; i < stage_op_count(l); i++) {
+    const hct_dist_op *op = stage_op(l, i);
+    if (op->when == when && !op->accumulate && !l->stored[op->results[0]]) HCT_TRY(emit_op(l, op));
+  }
   return HCT_OK;
 }
 
 /* What is the same for all micro-batches and later stages read, where it does not stay in SRAM. */
 static void stage_spill(lowering *l) {
-  for (size_t i = 0; i < l->program->op_count; i++) {
-    const hct_dist_op *op = &l->program->ops[i];
-    for (size_t k = 0; !op->view && op->stage == l->stage && k < op->result_count; k++) {
+  for (size_t i = 0; i < stage_op_count(l); i++) {
+    const hct_dist_op *op = stage_op(l, i);
+    for (size_t k = 0; k < op->result_count; k++) {
       if (!tile_info(l, op->results[k])->spilled || tile_info(l, op->results[k])->timed) continue;
       place_at(l, op);
       spill_value(l, op->results[k]);
@@ -405,6 +435,8 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
       .outputs = HCT_NEW_ARRAY(pass->arena, MlirValue, program.returned_count),
       .stored = HCT_NEW_ARRAY(pass->arena, bool, program.value_count),
   };
+  ops_plan(&l);
+  returned_plan(&l);
   MlirOperation function = function_create(&l, mlirModuleGetBody(module), mlirOperationGetLocation(program.function));
   MlirOperation marker = l.top.before;
   l.at = &l.outer;

@@ -41,6 +41,7 @@ typedef struct hct_dist_program {
   size_t value_count;
   size_t arg_count;     /* values [0, arg_count) are the arguments */
   size_t *returned;     /* value indices */
+  size_t *replaced;     /* by returned value: the argument whose new contents it is (a param, state or copy); SIZE_MAX: none */
   size_t returned_count;
   size_t stage_count;
   int64_t batch, micro_batch;
@@ -59,9 +60,7 @@ void hct_schedule_stages(hct_dist_program *program, bool layerwise);
 bool hct_dist_op_is_view(const char *name); /* "hct_graph.reshape", transpose, slice, broadcast */
 /* The value that `value` is a view of, through reshape, transpose, slice and broadcast; itself when it is none. */
 size_t hct_dist_view_root(const hct_dist_program *program, size_t value);
-/* The argument whose new contents the function's result `index` is (a param, state or copy); SIZE_MAX: none. */
-size_t hct_dist_replaced(const hct_dist_program *program, size_t index);
-/* The same of a value that is returned once; SIZE_MAX, too, when it is returned more often or not at all. */
+/* `replaced` of a value that is returned once; SIZE_MAX, too, when it is returned more often or not at all. */
 size_t hct_dist_replaced_by(const hct_dist_program *program, size_t value);
 bool hct_dist_is_constant(const hct_dist_program *program, size_t value);
 

@@ -120,10 +120,14 @@ static bool term_read(const char **at, hct_term *term) {
   return literal(at, ")*") && int_read(at, &term->stride);
 }
 
-static bool addr_read(const char **at, hct_addr *addr) {
+static bool addr_read(hct_arena *arena, const char **at, hct_addr *addr) {
+  hct_term term;
+  *addr = (hct_addr){0};
   if (!int_read(at, &addr->base)) return false;
-  while (**at == '+')
-    if (addr->term_count == HCT_MAX_TERMS || !term_read(at, &addr->terms[addr->term_count++])) return false;
+  while (**at == '+') {
+    if (addr->term_count == HCT_MAX_TERMS || !term_read(at, &term)) return false;
+    hct_addr_add(arena, addr, term);
+  }
   return true;
 }
 
@@ -143,16 +147,16 @@ static bool syncs_read(const char **at, hct_sync *syncs, uint8_t *count) {
   return true;
 }
 
-static bool view_read(const char **at, const hct_opcode_info *info, hct_view *view) {
+static bool view_read(hct_arena *arena, const char **at, const hct_opcode_info *info, hct_view *view) {
   char name[8] = {0};
   size_t length = strcspn(*at, ":");
   if (length >= sizeof name) return false;
   memcpy(name, *at, length);
   *at += length;
-  return hct_dtype_parse(name, &view->dtype) && literal(at, ":") && addr_read(at, &view->addr) && literal(at, ":") && numbers_read(at, view->stride, info->dims);
+  return hct_dtype_parse(name, &view->dtype) && literal(at, ":") && addr_read(arena, at, &view->addr) && literal(at, ":") && numbers_read(at, view->stride, info->dims);
 }
 
-static bool field_read(const char **at, const hct_opcode_info *info, hct_instr *instr, unsigned *views_seen) {
+static bool field_read(hct_arena *arena, const char **at, const hct_opcode_info *info, hct_instr *instr, unsigned *views_seen) {
   int64_t number;
   if (literal(at, "acc")) return instr->accumulate = true;
   if (literal(at, "shape=")) return numbers_read(at, instr->shape, info->dims);
@@ -179,44 +183,44 @@ static bool field_read(const char **at, const hct_opcode_info *info, hct_instr *
   for (int v = 0; v < info->value_count; v++) {
     char key[8];
     snprintf(key, sizeof key, "v%d=", v);
-    if (literal(at, key)) return *views_seen |= 1u << (16 + v), addr_read(at, &instr->values[v]);
+    if (literal(at, key)) return *views_seen |= 1u << (16 + v), addr_read(arena, at, &instr->values[v]);
   }
   size_t length = strcspn(*at, "= ");
   for (int v = 0; v < info->view_count; v++)
     if (strlen(info->views[v].name) == length && !strncmp(info->views[v].name, *at, length) && (*at)[length] == '=') {
       *at += length + 1;
       *views_seen |= 1u << v;
-      return view_read(at, info, &instr->views[v]);
+      return view_read(arena, at, info, &instr->views[v]);
     }
   return false;
 }
 
 /* The checks of the decoder, by encoding and decoding: one place says what is legal. */
-static hct_status check_legal(hct_diags *diags, hct_loc loc, const hct_instr *instr) {
+static hct_status check_legal(hct_diags *diags, hct_arena *arena, hct_loc loc, const hct_instr *instr) {
   uint64_t words[HCT_MAX_INSTR_WORDS];
   size_t count = hct_instr_encode(instr, words, HCT_COUNT(words)), position = 0;
   hct_instr again;
-  return hct_instr_decode(diags, loc, words, count, &position, &again);
+  return hct_instr_decode(diags, arena, loc, words, count, &position, &again);
 }
 
-hct_status hct_instr_parse(hct_diags *diags, hct_loc loc, const char *line, hct_instr *out_instr) {
+hct_status hct_instr_parse(hct_diags *diags, hct_arena *arena, hct_loc loc, const char *line, hct_instr *out_instr) {
   const char *at = line + strspn(line, " ");
   char mnemonic[16] = {0};
   size_t length = strcspn(at, " ");
   if (length < sizeof mnemonic) memcpy(mnemonic, at, length);
   const hct_opcode_info *info = hct_opcode_by_mnemonic(mnemonic);
   if (!info) return hct_error(diags, HCT_E_ASSEMBLY, loc, "'%.*s' is no instruction", (int)length, at);
-  hct_instr instr = {.opcode = info->code, .engine = (uint8_t)(info->engine == HCT_ENGINE_COUNT ? 0 : info->engine)};
+  hct_instr instr = hct_instr_make(arena, info->code);
   unsigned seen = 0, wanted = ((1u << info->view_count) - 1) | ((1u << info->value_count) - 1) << 16;
   for (at += length; *(at += strspn(at, " ")); ) {
     const char *field = at;
-    if (!field_read(&at, info, &instr, &seen) || (*at && *at != ' '))
+    if (!field_read(arena, &at, info, &instr, &seen) || (*at && *at != ' '))
       return hct_error(diags, HCT_E_ASSEMBLY, loc, "'%s': field '%.*s' is not understood", mnemonic, (int)strcspn(field, " "), field);
   }
   if (seen != wanted) return hct_error(diags, HCT_E_ASSEMBLY, loc, "'%s': an operand is missing", mnemonic);
   if (instr.opcode == HCT_OP_SEND) instr.engine = (uint8_t)(HCT_ENGINE_SEND0 + 2 * instr.ring);
   if (instr.opcode == HCT_OP_RECV || instr.opcode == HCT_OP_RECVR) instr.engine = (uint8_t)(HCT_ENGINE_RECV0 + 2 * instr.ring);
-  HCT_TRY(check_legal(diags, loc, &instr));
+  HCT_TRY(check_legal(diags, arena, loc, &instr));
   *out_instr = instr;
   return HCT_OK;
 }

@@ -3,6 +3,7 @@
 #include "ir/isa/instr.h"
 
 typedef struct word_reader {
+  hct_arena *arena; /* of what is read */
   const uint64_t *words;
   size_t count, position;
   bool failed;
@@ -54,7 +55,9 @@ static void addr_take(word_reader *r, uint64_t terms, const int dims, int64_t *s
   for (int d = 0; d < dims; d++) stride[d] = (int64_t)take(r);
   need(r, terms <= HCT_MAX_TERMS, "an operand has more than eight address terms");
   addr->term_count = r->failed ? 0 : (uint8_t)terms;
-  for (int i = 0; i < addr->term_count; i++) term_take(r, &addr->terms[i]);
+  hct_term *read = addr->term_count ? HCT_NEW_ARRAY(r->arena, hct_term, addr->term_count) : NULL;
+  for (int i = 0; i < addr->term_count; i++) term_take(r, &read[i]);
+  addr->terms = read;
 }
 
 static void operands_take(word_reader *r, const hct_opcode_info *info, hct_instr *instr) {
@@ -96,16 +99,19 @@ static void engine_check(word_reader *r, const hct_opcode_info *info, const hct_
   need(r, instr->engine != HCT_ENGINE_SEQ || (instr->wait_count == 0 && instr->signal_count == 0), "a sequencer instruction waits or signals");
 }
 
-hct_status hct_instr_decode(hct_diags *diags, hct_loc loc, const uint64_t *words, size_t count, size_t *position, hct_instr *out_instr) {
-  word_reader r = {.words = words, .count = count, .position = *position};
+hct_status hct_instr_decode(hct_diags *diags, hct_arena *arena, hct_loc loc, const uint64_t *words, size_t count, size_t *position, hct_instr *out_instr) {
+  word_reader r = {.arena = arena, .words = words, .count = count, .position = *position};
   uint64_t head = take(&r), second = take(&r);
+  uint8_t opcode = (uint8_t)bits(head, 0, 8);
+  const hct_opcode_info *info = hct_opcode_lookup(opcode);
+  if (!r.failed && !info) return hct_error(diags, HCT_E_STREAM, loc, "word %zu: 0x%02x is no instruction code", *position, opcode);
+  hct_instr operands = info ? hct_instr_make(arena, opcode) : (hct_instr){0};
   hct_instr instr = {
-      .opcode = (uint8_t)bits(head, 0, 8), .engine = (uint8_t)bits(head, 16, 4), .ring = (uint8_t)bits(head, 20, 4), .level = (uint8_t)bits(head, 24, 4),
+      .opcode = opcode, .engine = (uint8_t)bits(head, 16, 4), .ring = (uint8_t)bits(head, 20, 4), .level = (uint8_t)bits(head, 24, 4),
       .fn = (uint8_t)bits(head, 28, 8), .accumulate = bits(head, 36, 1) != 0, .wait_count = (uint8_t)bits(head, 37, 3),
       .signal_count = (uint8_t)bits(head, 40, 3), .source = (uint32_t)bits(second, 0, 32),
+      .views = operands.views, .values = operands.values,
   };
-  const hct_opcode_info *info = hct_opcode_lookup(instr.opcode);
-  if (!r.failed && !info) return hct_error(diags, HCT_E_STREAM, loc, "word %zu: 0x%02x is no instruction code", *position, instr.opcode);
   need(&r, bits(head, 8, 8) == 0 && bits(head, 43, 21) == 0 && bits(second, 48, 16) == 0, "reserved bits are set");
   syncs_take(&r, instr.waits, instr.wait_count);
   syncs_take(&r, instr.signals, instr.signal_count);

@@ -240,7 +240,7 @@ static hct_status stream_read(hct_json_reader *r, const section_list *list, size
   hct_loc loc = {r->loc.file, where};
   for (size_t at = 0; at < s->bytes / 8;) {
     hct_instr instr;
-    HCT_TRY(hct_instr_decode(r->diags, loc, words, s->bytes / 8, &at, &instr));
+    HCT_TRY(hct_instr_decode(r->diags, r->arena, loc, words, s->bytes / 8, &at, &instr));
     HCT_PUSH(r->arena, stream, instr);
   }
   return HCT_OK;

@@ -70,7 +70,7 @@ static hct_status line_read(text_parser *p, const char *line) {
   if (*line != '.') {
     hct_instr instr;
     if (!p->stream) return bad_line(p, "an instruction before .stream");
-    HCT_TRY(hct_instr_parse(p->reader.diags, p->reader.loc, line, &instr));
+    HCT_TRY(hct_instr_parse(p->reader.diags, p->reader.arena, p->reader.loc, line, &instr));
     HCT_PUSH(p->reader.arena, p->stream, instr);
     return HCT_OK;
   }

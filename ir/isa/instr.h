@@ -51,8 +51,8 @@ typedef struct hct_term {
 } hct_term;
 typedef struct hct_addr {
   int64_t base; /* bytes (addresses) or the number (values) */
+  const hct_term *terms; /* in the arena of the instruction, never changed: copies of an address share them */
   uint8_t term_count;
-  hct_term terms[HCT_MAX_TERMS];
 } hct_addr;
 typedef struct hct_view {
   hct_dtype dtype;
@@ -86,11 +86,16 @@ typedef struct hct_instr {
   uint8_t wait_count, signal_count;
   hct_sync waits[HCT_MAX_SYNCS];   /* each: semaphore >= count, then subtract; all of them at once, before it starts */
   hct_sync signals[HCT_MAX_SYNCS]; /* added when it completes */
-  int64_t shape[HCT_MAX_DIMS];
-  hct_view views[HCT_MAX_VIEWS];
-  hct_addr values[HCT_MAX_VALUES];
   uint32_t source;    /* index into the image's source table (locations, layer, pass, collective); 0 = none */
+  int64_t shape[HCT_MAX_DIMS];
+  hct_view *views;    /* as many as the opcode has (isa.def); NULL for none */
+  hct_addr *values;   /* likewise */
 } hct_instr;
+
+/* A program holds millions of instructions, most of one or two operands: these lie in an arena, as many as there are. */
+hct_instr hct_instr_make(hct_arena *arena, uint8_t opcode); /* all zero but opcode, and engine where that is in the table */
+hct_instr hct_instr_copy(hct_arena *arena, const hct_instr *instr); /* shares nothing with `instr` */
+void hct_addr_add(hct_arena *arena, hct_addr *addr, hct_term term); /* at most HCT_MAX_TERMS: more is a bug */
 
 typedef enum hct_space { HCT_SPACE_SRAM, HCT_SPACE_DRAM } hct_space;
 typedef enum hct_access { HCT_ACCESS_READ, HCT_ACCESS_WRITE, HCT_ACCESS_MODIFY, HCT_ACCESS_IF_ACCUMULATE } hct_access;
@@ -121,9 +126,9 @@ int64_t hct_addr_evaluate(const hct_addr *addr, const hct_die_state *state);
 /* Streams: 64-bit little-endian words, variable number of words an instruction; format drawn in encode.c and the manual. */
 size_t hct_instr_encode(const hct_instr *instr, uint64_t *out_words, size_t capacity); /* words written; 0 if over capacity */
 enum { HCT_MAX_INSTR_WORDS = 272 };
-/* Reads one instruction at words[*position]; refuses bad codes, reserved bits, lengths, with a diagnostic at `loc`. */
-hct_status hct_instr_decode(hct_diags *diags, hct_loc loc, const uint64_t *words, size_t count, size_t *position, hct_instr *out_instr);
+/* Reads one instruction at words[*position], its operands into `arena`; refuses bad codes, reserved bits, lengths, with a diagnostic at `loc`. */
+hct_status hct_instr_decode(hct_diags *diags, hct_arena *arena, hct_loc loc, const uint64_t *words, size_t count, size_t *position, hct_instr *out_instr);
 void hct_instr_print(const hct_instr *instr, hct_text *text);                    /* one line of assembly, no newline */
-hct_status hct_instr_parse(hct_diags *diags, hct_loc loc, const char *line, hct_instr *out_instr);
+hct_status hct_instr_parse(hct_diags *diags, hct_arena *arena, hct_loc loc, const char *line, hct_instr *out_instr);
 
 #endif

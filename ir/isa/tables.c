@@ -29,13 +29,24 @@ static const hct_opcode_info opcodes[] = {
 #undef HCT_INSTR
 #undef HCT_VIEW
 
+#define HCT_VIEW(name, space, access)
+#define HCT_INSTR(name_, code_, mnemonic_, engine_, dims_, views_, values_, functions_, text_) INDEX_##name_,
+enum {
+#include "ir/isa/isa.def"
+};
+#undef HCT_INSTR
+#define HCT_INSTR(name_, code_, mnemonic_, engine_, dims_, views_, values_, functions_, text_) [code_] = INDEX_##name_ + 1,
+static const uint8_t index_of[UINT8_MAX + 1] = {
+#include "ir/isa/isa.def"
+};
+#undef HCT_INSTR
+#undef HCT_VIEW
+
 size_t hct_opcode_count(void) { return HCT_COUNT(opcodes); }
 const hct_opcode_info *hct_opcode_at(size_t index) { return &opcodes[index]; }
 
 const hct_opcode_info *hct_opcode_lookup(uint8_t code) {
-  for (size_t i = 0; i < HCT_COUNT(opcodes); i++)
-    if (opcodes[i].code == code) return &opcodes[i];
-  return NULL;
+  return index_of[code] ? &opcodes[index_of[code] - 1] : NULL;
 }
 
 const hct_opcode_info *hct_opcode_by_mnemonic(const char *mnemonic) {
@@ -67,6 +78,44 @@ const hct_function_info *hct_function_by_name(const char *table, const char *nam
 const char *hct_engine_name(hct_engine engine) {
   static const char *const names[HCT_ENGINE_COUNT] = {"seq", "mxu", "vpu", "load", "store", "send.row", "recv.row", "send.col", "recv.col", "send.flat0", "recv.flat0", "send.flat1", "recv.flat1"};
   return engine < HCT_ENGINE_COUNT ? names[engine] : "?";
+}
+
+/* ---- instructions and their operands ---- */
+hct_instr hct_instr_make(hct_arena *arena, uint8_t opcode) {
+  const hct_opcode_info *info = hct_opcode_lookup(opcode);
+  hct_instr instr = {.opcode = opcode, .engine = (uint8_t)(info->engine == HCT_ENGINE_COUNT ? 0 : info->engine)};
+  if (info->view_count) instr.views = HCT_NEW_ARRAY(arena, hct_view, info->view_count);
+  if (info->value_count) instr.values = HCT_NEW_ARRAY(arena, hct_addr, info->value_count);
+  return instr;
+}
+
+static void addr_copy(hct_arena *arena, hct_addr *addr) {
+  hct_term *terms = addr->term_count ? HCT_NEW_ARRAY(arena, hct_term, addr->term_count) : NULL;
+  if (terms) memcpy(terms, addr->terms, addr->term_count * sizeof *terms);
+  addr->terms = terms;
+}
+
+hct_instr hct_instr_copy(hct_arena *arena, const hct_instr *instr) {
+  const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
+  hct_instr made = hct_instr_make(arena, instr->opcode), copy = *instr;
+  copy.views = made.views, copy.values = made.values;
+  for (int v = 0; v < info->view_count; v++) {
+    copy.views[v] = instr->views[v];
+    addr_copy(arena, &copy.views[v].addr);
+  }
+  for (int v = 0; v < info->value_count; v++) {
+    copy.values[v] = instr->values[v];
+    addr_copy(arena, &copy.values[v]);
+  }
+  return copy;
+}
+
+void hct_addr_add(hct_arena *arena, hct_addr *addr, hct_term term) {
+  HCT_BUG_ON(addr->term_count == HCT_MAX_TERMS, "an address of more than %d terms", HCT_MAX_TERMS);
+  hct_term *terms = HCT_NEW_ARRAY(arena, hct_term, addr->term_count + 1u);
+  if (addr->term_count) memcpy(terms, addr->terms, addr->term_count * sizeof *terms);
+  terms[addr->term_count++] = term;
+  addr->terms = terms;
 }
 
 /* ---- addresses ---- */

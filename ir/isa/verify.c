@@ -1,10 +1,11 @@
 /* What is proved of an image on its streams alone: every access lies inside the scratchpad in use, or inside one tensor in DRAM; loop
- * bodies leave every semaphore as they found it; and, by running the streams without data, with the queue depths given, that every
+ * bodies leave every semaphore as they found it; and, by running the streams without data (of each class of dies one: classes.h), with the queue depths given, that every
  * send meets a receive of its size in order, nothing waits for ever, and all semaphores end at zero. That accesses are ordered:
  * verify_races.c. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/isa/classes.h"
 #include "ir/isa/sequencer.h"
 #include "ir/isa/verify.h"
 
@@ -13,6 +14,7 @@ typedef struct verifier {
   hct_arena *arena;
   const hct_image *image;
   const hct_verify_limits *limits;
+  hct_die_classes classes; /* one die of each is run */
   hct_status status;
 } verifier;
 
@@ -160,20 +162,16 @@ static bool dry_issue(const verifier *v, dry_die *die) {
 
 static bool is_transfer(const hct_instr *i) { return i->opcode == HCT_OP_SEND || i->opcode == HCT_OP_RECV || i->opcode == HCT_OP_RECVR; }
 
-static size_t next_on_ring(const hct_image *image, size_t die, int ring) {
-  int64_t row = (int64_t)die / image->cols, col = (int64_t)die % image->cols;
-  return (size_t)hct_ring_die((hct_ring)ring, image->rows, image->cols, row, col, hct_ring_position((hct_ring)ring, image->rows, image->cols, row, col) + 1);
-}
-
 static bool dry_transfer(verifier *v, dry_die *dies, size_t sender, int ring) {
-  size_t receiver = next_on_ring(v->image, sender, ring);
+  size_t receiver = v->classes.items[sender].next[ring];
   const hct_instr *send = head_ready(&dies[sender], HCT_ENGINE_SEND0 + 2 * ring), *receive = head_ready(&dies[receiver], HCT_ENGINE_RECV0 + 2 * ring);
   if (!send || !receive || !is_transfer(send) || !is_transfer(receive)) return false;
   if (memcmp(send->shape, receive->shape, sizeof send->shape) || send->views[0].dtype != receive->views[0].dtype) {
     char where[64];
-    snprintf(where, sizeof where, "die %zu,%zu", receiver / (size_t)v->image->cols, receiver % (size_t)v->image->cols);
+    size_t from = v->classes.items[sender].first, to = v->classes.items[receiver].first, cols = (size_t)v->image->cols;
+    snprintf(where, sizeof where, "die %zu,%zu", to / cols, to % cols);
     violation(v, where, receive, "a receive of %lldx%lldx%lldx%lld meets a send of %lldx%lldx%lldx%lld from die %zu,%zu", (long long)receive->shape[0], (long long)receive->shape[1], (long long)receive->shape[2],
-              (long long)receive->shape[3], (long long)send->shape[0], (long long)send->shape[1], (long long)send->shape[2], (long long)send->shape[3], sender / (size_t)v->image->cols, sender % (size_t)v->image->cols);
+              (long long)receive->shape[3], (long long)send->shape[0], (long long)send->shape[1], (long long)send->shape[2], (long long)send->shape[3], from / cols, from % cols);
     return false;
   }
   dry_retire(v, &dies[sender], HCT_ENGINE_SEND0 + 2 * ring);
@@ -204,7 +202,7 @@ static void report_stuck(verifier *v, const dry_die *dies, size_t count) {
       hct_text line = {0};
       hct_instr_print(instr, &line);
       const char *reason = !is_transfer(instr) || !head_ready(&dies[i], e) ? "for semaphores" : instr->opcode == HCT_OP_SEND ? "for the next die's receive" : "for the die before to send";
-      hct_note(v->diags, "die %zu,%zu, %s waits %s: '%s'", i / (size_t)v->image->cols, i % (size_t)v->image->cols, hct_engine_name((hct_engine)e), reason, line.data);
+      hct_note(v->diags, "die %zu,%zu, %s waits %s: '%s'", v->classes.items[i].first / (size_t)v->image->cols, v->classes.items[i].first % (size_t)v->image->cols, hct_engine_name((hct_engine)e), reason, line.data);
       hct_text_fini(&line);
       notes++;
     }
@@ -212,10 +210,11 @@ static void report_stuck(verifier *v, const dry_die *dies, size_t count) {
 }
 
 static void check_run(verifier *v) {
-  size_t count = (size_t)(v->image->rows * v->image->cols);
+  v->classes = hct_die_classes_find(v->arena, v->image);
+  size_t count = v->classes.count;
   dry_die *dies = HCT_NEW_ARRAY(v->arena, dry_die, count);
   for (size_t i = 0; i < count; i++) {
-    hct_sequencer_init(&dies[i].sequencer, v->image, (int64_t)i / v->image->cols, (int64_t)i % v->image->cols);
+    hct_sequencer_init(&dies[i].sequencer, v->image, (int64_t)v->classes.items[i].first / v->image->cols, (int64_t)v->classes.items[i].first % v->image->cols);
     for (int e = 0; e < HCT_ENGINE_COUNT; e++) dies[i].engines[e].queue = HCT_NEW_ARRAY(v->arena, const hct_instr *, (size_t)v->limits->queue_depth);
   }
   for (bool moved = true; moved && v->status == HCT_OK;) {

@@ -4,7 +4,6 @@
 
 #include "ir/isa/image.h"
 
-enum { HCT_RACES_SHADOW_LIMIT = 1 << 29 }; /* bytes of bookkeeping a die, beyond which races are not proved, and a remark says so */
 /* Of the first die of each stream. */
 hct_status hct_verify_races(hct_diags *diags, const hct_image *image);
 

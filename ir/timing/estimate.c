@@ -5,14 +5,21 @@
 
 #include "ir/timing/energy.h"
 
-enum { SETTLED = 8 }; /* iterations after which a loop's pace is taken as it is */
+enum {
+  SETTLED = 8,   /* iterations after which a loop's pace is taken as it is */
+  EVERY_DIE = 64 /* dies up to which each is run; above, one of each class */
+};
 
-hct_status hct_image_predict(hct_diags *diags, hct_arena *arena, const hct_image *image, const hct_package *package, hct_stats *out_stats, hct_machine_result *out_result) {
-  hct_machine_options options = {.settle = SETTLED};
+static hct_status predict(hct_diags *diags, hct_arena *arena, const hct_image *image, const hct_package *package, const hct_die_classes *classes, hct_stats *out_stats, hct_machine_result *out_result) {
+  hct_machine_options options = {.settle = SETTLED, .classes = classes};
   hct_stats_init(out_stats, arena, image);
   hct_status status = hct_machine_run(diags, arena, image, package, &options, out_stats, out_result);
   hct_stats_count_image(out_stats, image);
   return status;
+}
+
+hct_status hct_image_predict(hct_diags *diags, hct_arena *arena, const hct_image *image, const hct_package *package, hct_stats *out_stats, hct_machine_result *out_result) {
+  return predict(diags, arena, image, package, NULL, out_stats, out_result);
 }
 
 hct_estimate hct_image_estimate(const hct_image *image, const hct_package *package) {
@@ -21,7 +28,9 @@ hct_estimate hct_image_estimate(const hct_image *image, const hct_package *packa
   hct_diags *diags = hct_diags_create(NULL);
   hct_machine_result result;
   hct_stats stats;
-  if (hct_image_predict(diags, arena, image, package, &stats, &result) == HCT_OK) {
+  hct_die_classes classes = hct_die_classes_find(arena, image);
+  bool alike = image->rows * image->cols > EVERY_DIE && classes.count <= (size_t)package->dram_channels;
+  if (predict(diags, arena, image, package, alike ? &classes : NULL, &stats, &result) == HCT_OK) {
     estimate.step_s = (double)result.step_ps * 1e-12;
     estimate.energy_j = hct_energy_of(package, &stats, &result).total_j;
   }

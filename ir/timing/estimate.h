@@ -13,7 +13,7 @@ typedef struct hct_estimate {
 /* Runs the machine (machine.h), with loops taken to go on as they do after a few iterations, so that times, and bytes on links, are near those
  * of a simulation; `out_stats` are its counters exactly, since they follow from the streams. A deadlock is diagnosed. Arrays of the results live in `arena`. */
 hct_status hct_image_predict(hct_diags *diags, hct_arena *arena, const hct_image *image, const hct_package *package, hct_stats *out_stats, hct_machine_result *out_result);
-/* The same in short. A program that deadlocks takes forever (HUGE_VAL). */
+/* The same in short, above 64 dies with one die run for all that do the same (classes.h). A program that deadlocks takes forever (HUGE_VAL). */
 hct_estimate hct_image_estimate(const hct_image *image, const hct_package *package);
 
 /* What a compilation is to have little of (--objective). */

@@ -61,8 +61,9 @@ static size_t ring_neighbour(const machine *m, size_t index, hct_ring ring, int6
   int64_t rows = m->image->rows, cols = m->image->cols, row = (int64_t)index / cols, col = (int64_t)index % cols;
   return (size_t)hct_ring_die(ring, rows, cols, row, col, hct_ring_position(ring, rows, cols, row, col) + steps);
 }
-static size_t ring_next(const machine *m, size_t index, hct_ring ring) { return ring_neighbour(m, index, ring, 1); }
-static size_t ring_previous(const machine *m, size_t index, hct_ring ring) { return ring_neighbour(m, index, ring, -1); }
+static size_t ring_next(const machine *m, size_t index, hct_ring ring) { return m->options->classes ? m->options->classes->items[index].next[ring] : ring_neighbour(m, index, ring, 1); }
+static size_t ring_previous(const machine *m, size_t index, hct_ring ring) { return m->options->classes ? m->options->classes->items[index].previous[ring] : ring_neighbour(m, index, ring, -1); }
+static size_t place_of(const machine *m, size_t index) { return m->options->classes ? m->options->classes->items[index].first : index; }
 
 /* ---- starting ---- */
 static hct_issued *engine_head(engine *e) { return &e->queue[e->head]; }
@@ -98,7 +99,9 @@ static void transfer_try(machine *m, size_t sender, hct_ring ring) {
   if (!engine_ready(&m->dies[sender], send) || !engine_ready(&m->dies[receiver], receive)) return;
   if (!is_transfer(engine_head(send)->instr) || !is_transfer(engine_head(receive)->instr)) return;
   int64_t bytes = hct_view_bytes(engine_head(send)->instr, 0);
-  int64_t done = hct_noc_send(&m->noc, (int64_t)sender, (int64_t)receiver, bytes, m->now_ps, stretch(m));
+  uint64_t counted = m->noc.link_bytes;
+  int64_t done = hct_noc_send(&m->noc, (int64_t)place_of(m, sender), (int64_t)ring_neighbour(m, place_of(m, sender), ring, 1), bytes, m->now_ps, stretch(m));
+  if (m->options->classes) m->noc.link_bytes = counted + (uint64_t)(bytes * m->ring_links[ring] / (m->image->rows * m->image->cols)) * m->options->classes->items[sender].size;
   begin(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring);
   begin(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
   complete_at(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring, done); /* one event for both */
@@ -117,7 +120,7 @@ static void start_try(machine *m, size_t index, int engine_index) {
   int64_t done;
   if (instr->opcode == HCT_OP_LD || instr->opcode == HCT_OP_ST) {
     int64_t bytes = hct_view_bytes(instr, instr->opcode == HCT_OP_LD ? 1 : 0);
-    done = hct_noc_dram(&m->noc, (int64_t)index, bytes, instr->opcode == HCT_OP_LD, m->now_ps, stretch(m));
+    done = m->options->classes ? hct_noc_dram_alike(&m->noc, (int64_t)index, (int64_t)m->options->classes->items[index].size, bytes, m->now_ps) : hct_noc_dram(&m->noc, (int64_t)index, bytes, instr->opcode == HCT_OP_LD, m->now_ps, stretch(m));
   } else {
     done = m->now_ps + (int64_t)((double)hct_instr_ps(m->package, instr) * stretch(m));
   }
@@ -220,15 +223,18 @@ static void deadlock(machine *m) {
 }
 
 static void machine_init(machine *m) {
-  m->die_count = (size_t)(m->image->rows * m->image->cols);
+  m->die_count = m->options->classes ? m->options->classes->count : (size_t)(m->image->rows * m->image->cols);
+  m->link_count = (size_t)(m->image->rows * m->image->cols) * 4;
   m->cycle_ps = hct_ps_of_cycles(m->package, 1);
   m->random = m->options->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
   m->dies = HCT_NEW_ARRAY(m->arena, die, m->die_count);
   m->result.activity_ps = (int64_t(*)[HCT_ACTIVITY_COUNT])hct_arena_array(m->arena, m->die_count, sizeof *m->result.activity_ps);
   m->result.source_ps = HCT_NEW_ARRAY(m->arena, int64_t, m->image->source_count + 1);
   hct_noc_init(&m->noc, m->arena, m->package);
+  for (size_t i = 0; m->options->classes && i < (size_t)(m->image->rows * m->image->cols); i++)
+    for (int ring = 0; ring < HCT_RING_COUNT; ring++) m->ring_links[ring] += hct_noc_links(&m->noc, (int64_t)i, (int64_t)ring_neighbour(m, i, (hct_ring)ring, 1));
   for (size_t i = 0; i < m->die_count; i++) {
-    hct_sequencer_init(&m->dies[i].sequencer, m->image, (int64_t)i / m->image->cols, (int64_t)i % m->image->cols);
+    hct_sequencer_init(&m->dies[i].sequencer, m->image, (int64_t)place_of(m, i) / m->image->cols, (int64_t)place_of(m, i) % m->image->cols);
     for (int e = 0; e < HCT_ENGINE_COUNT; e++) m->dies[i].engines[e].queue = HCT_NEW_ARRAY(m->arena, hct_issued, (size_t)m->package->queue_depth);
     issue_schedule(m, i);
   }
@@ -250,7 +256,7 @@ static void finish(machine *m) {
     }
   }
   m->result.step_ps = m->now_ps;
-  m->result.busiest_link_ps = largest(m->noc.link_busy_ps, m->die_count * 4);
+  m->result.busiest_link_ps = largest(m->noc.link_busy_ps, m->link_count);
   m->result.busiest_channel_ps = largest(m->noc.channel_busy_ps, (size_t)m->package->dram_channels);
   m->result.link_bytes = m->noc.link_bytes;
   m->result.dram_transit_bytes = m->noc.dram_transit_bytes;

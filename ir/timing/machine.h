@@ -8,6 +8,7 @@
 #ifndef HCT_TIMING_MACHINE_H
 #define HCT_TIMING_MACHINE_H
 
+#include "ir/isa/classes.h"
 #include "ir/isa/sequencer.h"
 #include "ir/package/package.h"
 #include "ir/timing/stats.h"
@@ -25,6 +26,8 @@ typedef struct hct_machine_options {
   const hct_machine_effects *effects; /* NULL: time only, and addresses are not even computed */
   bool every_iteration; /* simulates iterations that recur, too: the result is the same. Always so with effects or jitter */
   int64_t settle;       /* 0, or: a loop is taken to repeat its last two iterations after this many, recurred or not (a prediction) */
+  const hct_die_classes *classes; /* NULL: every die. Else one die of each class, by the class's number, in place of all; no more classes than channels (a prediction):
+                           collectives take the links of that die, a DRAM access as long as those of all dies of the fullest channel */
   bool jitter;          /* every latency is multiplied by a random factor from 1 to 2 */
   uint64_t seed;
   const char *doing;          /* for progress; NULL: nothing in particular */

@@ -41,7 +41,8 @@ typedef struct machine {
   hct_machine_result result;
   hct_noc noc;
   die *dies;
-  size_t die_count;
+  size_t die_count, link_count;
+  int64_t ring_links[HCT_RING_COUNT]; /* with classes: from all dies to the next */
   int64_t now_ps, cycle_ps;
   event *heap;
   size_t heap_count, heap_capacity;

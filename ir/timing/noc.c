@@ -6,6 +6,11 @@
 
 enum { NORTH, EAST, SOUTH, WEST, MAX_PATH = 4096 };
 
+int64_t hct_noc_links(const hct_noc *noc, int64_t from, int64_t to) {
+  int64_t cols = noc->package->cols, rows_apart = from / cols - to / cols, cols_apart = from % cols - to % cols;
+  return (rows_apart < 0 ? -rows_apart : rows_apart) + (cols_apart < 0 ? -cols_apart : cols_apart);
+}
+
 void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package) {
   size_t dies = (size_t)(package->rows * package->cols), channels = (size_t)package->dram_channels;
   *noc = (hct_noc){
@@ -16,7 +21,13 @@ void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package) {
       .channel_busy_ps = HCT_NEW_ARRAY(arena, int64_t, channels),
       .home = HCT_NEW_ARRAY(arena, int64_t, dies),
   };
-  for (int64_t d = 0; d < package->rows * package->cols; d++) noc->home[d] = hct_package_home_channel(package, d / package->cols, d % package->cols);
+  int64_t *served = HCT_NEW_ARRAY(arena, int64_t, channels);
+  for (int64_t d = 0; d < package->rows * package->cols; d++) {
+    noc->home[d] = hct_package_home_channel(package, d / package->cols, d % package->cols);
+    if (++served[noc->home[d]] > noc->sharing) noc->sharing = served[noc->home[d]];
+    hct_channel_site site = hct_package_channel_site(package, noc->home[d]);
+    noc->home_links += hct_noc_links(noc, d, site.row * package->cols + site.col);
+  }
 }
 
 static size_t path_find(const hct_noc *noc, int64_t from, int64_t to, int64_t *out_links) {
@@ -70,4 +81,12 @@ int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_
   noc->dram_transit_bytes += (uint64_t)bytes * count;
   int64_t arrived = path_hold(noc, links, count, bytes, start + latency, stretch);
   return arrived > done ? arrived : done;
+}
+
+int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t bytes, int64_t now) {
+  const hct_package *p = noc->package;
+  int64_t start = noc->channel_free_ps[number] > now ? noc->channel_free_ps[number] : now;
+  noc->dram_transit_bytes += (uint64_t)(bytes * noc->home_links / (p->rows * p->cols) * dies);
+  noc->channel_free_ps[number] = start + hct_ps_of_seconds((double)(bytes * noc->sharing) / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency));
+  return noc->channel_free_ps[number] + hct_ps_of_seconds(p->dram_latency_s);
 }

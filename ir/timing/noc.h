@@ -9,6 +9,8 @@ typedef struct hct_noc {
   int64_t *link_free_ps, *link_busy_ps;       /* [die * 4 + direction], directed: north, east, south, west */
   int64_t *channel_free_ps, *channel_busy_ps;
   int64_t *home;                              /* by die: its channel */
+  int64_t sharing;                            /* dies of the channel that has most */
+  int64_t home_links;                         /* from all dies to their channels */
   uint64_t link_bytes, dram_transit_bytes;
 } hct_noc;
 
@@ -17,5 +19,9 @@ void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package);
 int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch);
 /* A DRAM access of `die`: its home channel, then (cut through) the mesh where the channel is at another die. When it is done. */
 int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch);
+/* The same where every die does it at once, as long as it takes all dies of the fullest channel; `number`, below the number of channels, says
+ * which accesses follow each other. The mesh is not looked at: a channel is slower than the links that lead from it. Counts the bytes of `dies` dies. */
+int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t bytes, int64_t now);
+int64_t hct_noc_links(const hct_noc *noc, int64_t from, int64_t to); /* that a message crosses */
 
 #endif

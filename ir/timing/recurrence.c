@@ -80,7 +80,7 @@ recurrence *recurrence_create(machine *m) {
   count_span(r, m->stats->sources, dies * m->stats->source_count * sizeof *m->stats->sources);
   count_span(r, m->result.activity_ps, dies * sizeof *m->result.activity_ps);
   count_span(r, m->result.source_ps, (m->image->source_count + 1) * sizeof *m->result.source_ps);
-  count_span(r, m->noc.link_busy_ps, dies * 4 * sizeof *m->noc.link_busy_ps);
+  count_span(r, m->noc.link_busy_ps, m->link_count * sizeof *m->noc.link_busy_ps);
   count_span(r, m->noc.channel_busy_ps, (size_t)m->package->dram_channels * sizeof *m->noc.channel_busy_ps);
   count_span(r, &m->noc.link_bytes, sizeof m->noc.link_bytes);
   count_span(r, &m->noc.dram_transit_bytes, sizeof m->noc.dram_transit_bytes);
@@ -145,7 +145,7 @@ static void state_write(machine *m, unsigned level, int64_t iteration, words *ou
   out_state->count = 0;
   for (size_t d = 0; d < m->die_count; d++) put_die(m, out_state, &m->dies[d], level, iteration);
   put_events(m, out_state);
-  put_taken(m, out_state, m->noc.link_free_ps, m->die_count * 4);
+  put_taken(m, out_state, m->noc.link_free_ps, m->link_count);
   put_taken(m, out_state, m->noc.channel_free_ps, (size_t)m->package->dram_channels);
 }
 
@@ -191,7 +191,7 @@ static void skip(machine *m, unsigned level, const loop_watch *watch) {
   m->result.skipped_instructions += instructions_counted(m) - before;
   m->now_ps += by;
   for (size_t i = 0; i < m->heap_count; i++) m->heap[i].time_ps += by;
-  shift(m->noc.link_free_ps, m->die_count * 4, by);
+  shift(m->noc.link_free_ps, m->link_count, by);
   shift(m->noc.channel_free_ps, (size_t)m->package->dram_channels, by);
   for (size_t d = 0; d < m->die_count; d++) {
     m->dies[d].accounted_ps += by;

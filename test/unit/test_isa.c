@@ -10,21 +10,23 @@ static uint64_t random_below(uint64_t bound) {
   return (state >> 33) % bound;
 }
 
-static hct_addr random_addr(void) {
-  hct_addr addr = {.base = (int64_t)random_below(1 << 20) - 1000, .term_count = (uint8_t)random_below(HCT_MAX_TERMS + 1)};
-  for (int i = 0; i < addr.term_count; i++) {
-    hct_term *t = &addr.terms[i];
+static hct_addr random_addr(hct_arena *arena) {
+  hct_addr addr = {.base = (int64_t)random_below(1 << 20) - 1000};
+  for (uint64_t left = random_below(HCT_MAX_TERMS + 1); left; left--) {
+    hct_term term, *t = &term;
     *t = (hct_term){.kind = (uint8_t)(1 + random_below(3)), .level = HCT_NO_LEVEL, .sign = 1, .stride = (int64_t)random_below(1 << 16) - 9};
     if (t->kind != HCT_TERM_INDEX) t->sign = random_below(2) ? 1 : -1, t->offset = (int32_t)random_below(50) - 25, t->level = (uint8_t)random_below(HCT_MAX_LOOPS);
     if (t->kind == HCT_TERM_LOOP) t->size = (int32_t)random_below(9);
     if (t->kind != HCT_TERM_LOOP) t->ring = (uint8_t)random_below(HCT_RING_COUNT);
+    hct_addr_add(arena, &addr, term);
   }
   return addr;
 }
 
-static hct_instr random_instr(void) {
+static hct_instr random_instr(hct_arena *arena) {
   const hct_opcode_info *info = hct_opcode_at(random_below(hct_opcode_count()));
-  hct_instr instr = {.opcode = info->code, .engine = (uint8_t)info->engine, .source = (uint32_t)random_below(99)};
+  hct_instr instr = hct_instr_make(arena, info->code);
+  instr.source = (uint32_t)random_below(99);
   if (info->code == HCT_OP_SYNC) instr.engine = (uint8_t)(1 + random_below(HCT_ENGINE_COUNT - 1));
   bool receive = info->code == HCT_OP_RECV || info->code == HCT_OP_RECVR;
   if (info->code == HCT_OP_SEND || receive) instr.ring = (uint8_t)random_below(2), instr.engine = (uint8_t)((receive ? HCT_ENGINE_RECV0 : HCT_ENGINE_SEND0) + 2 * instr.ring);
@@ -32,11 +34,11 @@ static hct_instr random_instr(void) {
   while (strcmp(info->function_table, "NONE") && !hct_function_lookup(info->function_table, instr.fn)) instr.fn = (uint8_t)random_below(20);
   for (int d = 0; d < info->dims; d++) instr.shape[d] = (int64_t)random_below(100);
   for (int v = 0; v < info->view_count; v++) {
-    instr.views[v] = (hct_view){.dtype = random_below(2) ? HCT_F32 : HCT_I64, .addr = random_addr()};
+    instr.views[v] = (hct_view){.dtype = random_below(2) ? HCT_F32 : HCT_I64, .addr = random_addr(arena)};
     for (int d = 0; d < info->dims; d++) instr.views[v].stride[d] = (int64_t)random_below(1000) - 3;
     if (info->views[v].access == HCT_ACCESS_IF_ACCUMULATE) instr.accumulate = random_below(2) != 0;
   }
-  for (int v = 0; v < info->value_count; v++) instr.values[v] = random_addr();
+  for (int v = 0; v < info->value_count; v++) instr.values[v] = random_addr(arena);
   if (instr.engine != HCT_ENGINE_SEQ) {
     instr.wait_count = (uint8_t)random_below(5), instr.signal_count = (uint8_t)random_below(5);
     for (int i = 0; i < instr.wait_count; i++) instr.waits[i] = (hct_sync){(uint8_t)random_below(HCT_SEMAPHORES), (uint8_t)(1 + random_below(255))};
@@ -53,15 +55,17 @@ static bool same_words(const hct_instr *a, const hct_instr *b) {
 
 static void test_round_trips(hct_diags *diags) {
   for (int i = 0; i < 20000; i++) {
-    hct_instr instr = random_instr(), decoded, parsed;
+    hct_arena *arena = hct_arena_create();
+    hct_instr instr = random_instr(arena), decoded, parsed, copy = hct_instr_copy(arena, &instr);
     uint64_t words[HCT_MAX_INSTR_WORDS];
     size_t count = hct_instr_encode(&instr, words, HCT_MAX_INSTR_WORDS), position = 0;
     hct_text text = {0};
-    CHECK(count);
-    CHECK(hct_instr_decode(diags, (hct_loc){0}, words, count, &position, &decoded) == HCT_OK && position == count && same_words(&instr, &decoded));
+    CHECK(count && same_words(&instr, &copy));
+    CHECK(hct_instr_decode(diags, arena, (hct_loc){0}, words, count, &position, &decoded) == HCT_OK && position == count && same_words(&instr, &decoded));
     hct_instr_print(&instr, &text);
-    CHECK(hct_instr_parse(diags, (hct_loc){0}, text.data, &parsed) == HCT_OK && same_words(&instr, &parsed));
+    CHECK(hct_instr_parse(diags, arena, (hct_loc){0}, text.data, &parsed) == HCT_OK && same_words(&instr, &parsed));
     hct_text_fini(&text);
+    hct_arena_destroy(arena);
   }
   CHECK(hct_diags_error_count(diags) == 0);
 }
@@ -69,13 +73,15 @@ static void test_round_trips(hct_diags *diags) {
 /* A flipped bit gives another instruction, or is refused; a cut one is always refused. */
 static void test_damage(hct_diags *diags) {
   for (int i = 0; i < 5000; i++) {
-    hct_instr instr = random_instr(), decoded;
+    hct_arena *arena = hct_arena_create();
+    hct_instr instr = random_instr(arena), decoded;
     uint64_t words[HCT_MAX_INSTR_WORDS];
     size_t count = hct_instr_encode(&instr, words, HCT_MAX_INSTR_WORDS), position = 0, errors = hct_diags_error_count(diags);
-    CHECK(hct_instr_decode(diags, (hct_loc){0}, words, random_below(count), &position, &decoded) == HCT_REFUSED && position == 0);
+    CHECK(hct_instr_decode(diags, arena, (hct_loc){0}, words, random_below(count), &position, &decoded) == HCT_REFUSED && position == 0);
     CHECK(hct_diags_error_count(diags) == errors + 1);
     words[random_below(count)] ^= UINT64_C(1) << random_below(64);
-    if (hct_instr_decode(diags, (hct_loc){0}, words, count, &position, &decoded) == HCT_OK) CHECK(!same_words(&instr, &decoded));
+    if (hct_instr_decode(diags, arena, (hct_loc){0}, words, count, &position, &decoded) == HCT_OK) CHECK(!same_words(&instr, &decoded));
+    hct_arena_destroy(arena);
   }
 }
 

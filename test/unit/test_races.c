@@ -50,7 +50,27 @@ static void test_double_buffers(void) {
   CHECK(!ordered(TWIN("3")));
 }
 
+/* Columns 0 and 1 of rows of four by the VPU; two columns of the same rows, or of rows of twelve, from byte `at` on by DMA. */
+#define COLUMNS "map1 fn=neg shape=1,1,4,2 d=f32:64:0,0,4,1 a=f32:0:0,0,0,0 v0=0\n"
+#define BESIDE(at, row) "ld shape=1,1,4,2 d=f32:" at ":0,0," row ",1 a=f32:0:0,0,2,1\nhalt\n"
+static void test_columns(void) {
+  CHECK(ordered(COLUMNS BESIDE("72", "4")));
+  CHECK(!ordered(COLUMNS BESIDE("68", "4")));
+  CHECK(!ordered(COLUMNS BESIDE("76", "4")));
+  CHECK(ordered(COLUMNS BESIDE("72", "12")));
+  CHECK(!ordered(COLUMNS BESIDE("72", "3")));
+  CHECK(!ordered(COLUMNS "fence\n" LD " signal=1:1\n" COLUMNS "sync engine=vpu wait=1:1\nld shape=1,1,1,4 d=f32:96:0,0,0,1 a=f32:0:0,0,0,1\nhalt\n"));
+}
+
+/* What is written over is forgotten; who writes over it still counts. */
+static void test_written_over(void) {
+  CHECK(ordered(LD " signal=1:1\nfill shape=1,1,1,16 d=f32:0:0,0,0,1 v0=0 wait=1:1 signal=2:1\nsync engine=mxu wait=2:1\nmm shape=1,1,1 c=f32:128:1,1,1 a=f32:0:1,1,1 b=f32:0:1,1,1\nhalt\n"));
+  CHECK(!ordered(LD " signal=1:1\nfill shape=1,1,1,16 d=f32:0:0,0,0,1 v0=0 wait=1:1\nst shape=1,1,1,16 d=f32:0:0,0,0,1 a=f32:0:0,0,0,1\nhalt\n"));
+}
+
 int main(void) {
+  test_columns();
+  test_written_over();
   test_within_a_straight_line();
   test_over_iterations();
   test_double_buffers();
