@@ -4,20 +4,23 @@
  * are split over tokens. The strategies differ in how all dies reduce. */
 #include "compiler/strategy/strategy.h"
 
-/* Both mesh axes on one factor where all dies divide it; else each on one of its own, while there is one. */
+/* Both mesh axes on one factor where all dies divide it; else each on one of its own, while there is one: heads before their features, so that
+ * where all dies are too many for heads, attention is still whole on the dies along one axis. */
 static void split_over_all(const partition *p, const op_rule *rule, size_t weight, const int *labels, const bool allowed[HCT_MAX_FACTORS], hct_layout *layout) {
   int64_t dies = p->sizes[HCT_AXIS_ROW] * p->sizes[HCT_AXIS_COL];
   bool row = p->sizes[HCT_AXIS_ROW] > 1, col = p->sizes[HCT_AXIS_COL] > 1;
   int only = -1, both = -1, usable = 0;
+  bool major = false; /* a factor before that one is divided by the dies along an axis */
   for (int f = 0; f < layout->factor_count; f++) {
     if (!allowed[f] || labels[f] < 0 || layout->factors[f].axis_count || p->cut[weight * HCT_MAX_FACTORS + (size_t)f]) continue;
     label_kind kind = rule->labels[labels[f]].kind;
     if (kind == LABEL_WHOLE || kind == LABEL_EXACT) continue;
     usable++, only = f;
     if (both < 0 && layout->factors[f].size % dies == 0) both = f;
+    else if (both < 0 && (layout->factors[f].size % p->sizes[HCT_AXIS_ROW] == 0 || layout->factors[f].size % p->sizes[HCT_AXIS_COL] == 0)) major = true;
   }
   if (both < 0 && usable == 1) both = only;
-  if (both >= 0) {
+  if (both >= 0 && !major) {
     if (row) partition_add_axis(layout, both, HCT_AXIS_ROW);
     if (col) partition_add_axis(layout, both, HCT_AXIS_COL);
     return;
