@@ -16,6 +16,7 @@ typedef struct hct_pass_context {
                                  "trainable", of "+GLOB" and "-GLOB" in command-line order. */
   const char *report;         /* NULL, or where the backend writes what it predicts of the program (cli.md, "The report") */
   bool streams_only;          /* a trial: weights are not read, the program is not written */
+  struct { bool known, joined; int64_t at_once; } interleaving; /* what the chiplet backend found best for these options: not tried again */
   hct_package package;        /* from the module's attribute hct.package; mesh included */
 } hct_pass_context;
 

@@ -179,6 +179,11 @@ static hct_status attempts_make(chiplet_program *read, attempt *best) {
   hct_diags *quiet = hct_diags_create(NULL);
   *best = (attempt){.at_once = 1};
   if (ring) chiplet_times_measure(read);
+  if (read->pass->interleaving.known) {
+    hct_diags_destroy(quiet);
+    *best = (attempt){.at_once = read->pass->interleaving.at_once, .joined = read->pass->interleaving.joined};
+    return attempt_make(read, read->pass->diags, best);
+  }
   for (int64_t at_once = 1; ring && at_once <= MOST_AT_ONCE; at_once *= 2) {
     attempt a = {.at_once = at_once < iterations ? at_once : iterations, .joined = true};
     if (attempt_make(read, quiet, &a) != HCT_OK) {
@@ -197,6 +202,7 @@ hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *a
   attempt best;
   HCT_TRY(chiplet_read(&program, module));
   HCT_TRY(attempts_make(&program, &best));
+  pass->interleaving.known = pass->streams_only, pass->interleaving.at_once = best.at_once, pass->interleaving.joined = best.joined; /* a trial's, for the program after it */
   hct_arena_adopt(arena, best.arena);
   meta_make(pass, module, arena, best.estimate.step_s, best.at_once ? best.at_once : 1, &best.image);
   hct_text package = {0};

@@ -7,7 +7,8 @@
 
 typedef struct candidate {
   const char *strategy, *orientation, *micro_batch, *recompute;
-  bool fits;
+  bool fits, joined;
+  int64_t at_once;
   hct_estimate estimate;
 } candidate;
 typedef struct candidate_list { candidate *items; size_t count, capacity; } candidate_list;
@@ -80,6 +81,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
+  c->at_once = trial.interleaving.at_once, c->joined = trial.interleaving.joined;
   mlirModuleDestroy(copy);
   hct_arena_destroy(trial.arena);
   hct_diags_destroy(trial.diags);
@@ -143,6 +145,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
   /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
   const candidate *chosen = best ? best : &list.items[list.count - 1];
   options_set(pass->options, pass->arena, chosen);
+  pass->interleaving.known = best != NULL, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
   if (best && list.count > 1) {
     hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, best), step_text(pass, best));
     for (size_t i = 0; i < list.count; i++)

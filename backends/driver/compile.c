@@ -1,4 +1,5 @@
 #include <getopt.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,8 @@ static hct_status compile(compile_job *job) {
 }
 
 int hct_compile_main(int argc, char **argv) {
+  mallopt(M_TRIM_THRESHOLD, 512 << 20); /* trials come and go: their memory is kept for the next */
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
   compile_job job = {.pass = {.diags = hct_diags_create(stderr), .arena = hct_arena_create()}};
   job.pass.options = hct_map_create(job.pass.arena);
   int code = options_read(&job, argc, argv);
