@@ -97,32 +97,87 @@ static hct_status refuse_full(chiplet_program *program, chiplet_buffer **live, s
   return HCT_REFUSED;
 }
 
+typedef struct placement {
+  chiplet_buffer **order, **live; /* buffers with bytes of their own, by start; scratch */
+  size_t count, live_count;
+  int64_t capacity, needed;       /* highest end of a byte taken */
+} placement;
+
+static void put(placement *p, chiplet_buffer *buffer) {
+  buffer->addr = first_fit(p->live, p->live_count, taken(buffer));
+  int64_t end = buffer->addr + taken(buffer);
+  if (end > p->needed) p->needed = end;
+}
+
+static void live_update(placement *p, const chiplet_buffer *next) {
+  size_t kept = 0;
+  for (size_t k = 0; k < p->live_count; k++)
+    if (p->live[k]->last >= next->first) p->live[kept++] = p->live[k];
+  p->live_count = kept;
+}
+
+/* As they come to live. False, with what is live then, at the first that does not fit. */
+static bool place_in_time(placement *p) {
+  p->live_count = 0, p->needed = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    live_update(p, p->order[i]);
+    put(p, p->order[i]);
+    p->live[p->live_count++] = p->order[i];
+    if (p->needed > p->capacity) return false;
+  }
+  return true;
+}
+
+/* The most bytes that are live at once: what no placement can do without. */
+static int64_t most_live(placement *p) {
+  int64_t most = 0;
+  p->live_count = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    int64_t sum = 0;
+    live_update(p, p->order[i]);
+    p->live[p->live_count++] = p->order[i];
+    for (size_t k = 0; k < p->live_count; k++) sum += taken(p->live[k]);
+    if (sum > most) most = sum;
+  }
+  return most;
+}
+
+static int by_taken(const void *a, const void *b) {
+  const chiplet_buffer *x = *(chiplet_buffer *const *)a, *y = *(chiplet_buffer *const *)b;
+  if (taken(x) != taken(y)) return taken(x) > taken(y) ? -1 : 1;
+  return by_start(a, b);
+}
+
+/* The largest first, each in the lowest gap that is free all its life: fewer holes, more work. `order` is by size afterwards. */
+static bool place_by_size(placement *p) {
+  qsort(p->order, p->count, sizeof *p->order, by_taken);
+  p->needed = 0;
+  for (size_t i = 0; i < p->count && p->needed <= p->capacity; i++) {
+    p->live_count = 0;
+    for (size_t k = 0; k < i; k++)
+      if (p->order[k]->first <= p->order[i]->last && p->order[k]->last >= p->order[i]->first) p->live[p->live_count++] = p->order[k];
+    put(p, p->order[i]);
+  }
+  return p->needed <= p->capacity;
+}
+
 /* False, with what is live at the worst moment, when the scratchpad is too small. */
-static bool allocate_sram(chiplet_program *program, chiplet_buffer ***out_live, size_t *out_count, int64_t *out_needed) {
-  size_t count = 0, live_count = 0;
-  program->sram_bytes = 0;
-  chiplet_buffer **order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count), **live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count);
+static bool allocate_sram(chiplet_program *program, placement *out_placement) {
+  placement p = {.order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count + 1), .live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count + 1),
+                 .capacity = program->pass->package.sram_bytes};
   for (size_t b = 0; b < program->buffers.count; b++) {
     chiplet_buffer *buffer = &program->buffers.items[b];
     hct_place place = chiplet_place(program, buffer->section, 0, 0); /* die (0, 0) holds most */
     buffer->bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(&buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
-    if (buffer->storage == b && buffer->first != SIZE_MAX) order[count++] = buffer;
+    if (buffer->storage == b && buffer->first != SIZE_MAX) p.order[p.count++] = buffer;
   }
-  qsort(order, count, sizeof *order, by_start);
-  for (size_t i = 0; i < count; i++) {
-    size_t kept = 0;
-    for (size_t k = 0; k < live_count; k++)
-      if (live[k]->last >= order[i]->first) live[kept++] = live[k];
-    live_count = kept;
-    order[i]->addr = first_fit(live, live_count, taken(order[i]));
-    live[live_count++] = order[i];
-    int64_t end = order[i]->addr + taken(order[i]);
-    if (end > program->sram_bytes) program->sram_bytes = end;
-    if (end > program->pass->package.sram_bytes) {
-      *out_live = live, *out_count = live_count, *out_needed = end;
-      return false;
-    }
+  qsort(p.order, p.count, sizeof *p.order, by_start);
+  if (!place_in_time(&p) && (most_live(&p) > p.capacity || !place_by_size(&p))) {
+    qsort(p.order, p.count, sizeof *p.order, by_start);
+    *out_placement = (place_in_time(&p), p);
+    return false;
   }
+  program->sram_bytes = p.needed;
   for (size_t b = 0; b < program->buffers.count; b++) {
     const chiplet_buffer *storage = &program->buffers.items[program->buffers.items[b].storage];
     program->buffers.items[b].addr = storage->addr;
@@ -155,15 +210,14 @@ static hct_status allocate_dram(chiplet_program *program) {
 }
 
 hct_status chiplet_allocate(chiplet_program *program) {
-  chiplet_buffer **live, *single = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
-  size_t count;
-  int64_t needed;
+  chiplet_buffer *single = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
+  placement full;
   extend_over_loops(program, program->ops, program->op_count);
   if (program->buffers.count) memcpy(single, program->buffers.items, program->buffers.count * sizeof *single);
   twin_dma_buffers(program);
-  if (!allocate_sram(program, &live, &count, &needed)) { /* once more without double buffers */
+  if (!allocate_sram(program, &full)) { /* once more without double buffers */
     memcpy(program->buffers.items, single, program->buffers.count * sizeof *single);
-    if (!allocate_sram(program, &live, &count, &needed)) return refuse_full(program, live, count, needed);
+    if (!allocate_sram(program, &full)) return refuse_full(program, full.live, full.live_count, full.needed);
     hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers: transfers of one micro-batch do not run beside the work of another");
   }
   return allocate_dram(program);

@@ -437,6 +437,30 @@ def aliases(tools, rng):
     tools.check(m, {"x": data}, {"y": -data.reshape(4, 3, 2)})
 
 
+@case
+def large_buffers_before_small_ones(tools, rng):
+    """SRAM for what is live at once is enough, although placed as they come the large buffer finds holes only; a byte less is not."""
+    for sram_bytes, fits in ((2048, True), (2047, False)):
+        m = Module(tools, 1, 1, sram_bytes=sram_bytes)
+        x, z, y, w = m.dram("x", "input", "[128]"), m.dram("z", "input", "[384]"), m.dram("y", "output", "[128]"), m.dram("w", "output", "[384]")
+        a, b, c = m.alloc("[128]"), m.alloc("[128]"), m.alloc("[384]")
+        m.load(a, x)
+        m.nest("map", [b, a], ["128"], [dense(1)] * 2, fn='"neg"')
+        m.load(c, z)
+        m.store(w, c)
+        m.store(y, b)
+        data, large = integers(rng, (128,)), integers(rng, (384,))
+        if fits:
+            tools.check(m, {"x": data, "z": large}, {"y": -data, "w": large})
+            continue
+        try:
+            tools.compile(m)
+        except AssertionError as error:
+            assert "E0402" in str(error), error
+        else:
+            raise AssertionError("fits in less than is live at once")
+
+
 # ---- pieces ----
 def piece_of_sum(m, x, y, gradient, layout, first, elements, *index):
     """Elements of y at the range = those of x less (the sum of all of y until now) times those of the gradient."""
