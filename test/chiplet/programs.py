@@ -447,11 +447,12 @@ def large_buffers_before_small_ones(tools, rng):
         m.load(a, x)
         m.nest("map", [b, a], ["128"], [dense(1)] * 2, fn='"neg"')
         m.load(c, z)
+        m.nest("map", [b, b, c], ["128"], [dense(1)] * 3, fn='"add"')
         m.store(w, c)
         m.store(y, b)
         data, large = integers(rng, (128,)), integers(rng, (384,))
         if fits:
-            tools.check(m, {"x": data, "z": large}, {"y": -data, "w": large})
+            tools.check(m, {"x": data, "z": large}, {"y": large[:128] - data, "w": large})
             continue
         try:
             tools.compile(m)
