@@ -40,6 +40,7 @@ def draw(n):
                             random.randint(1, sizes["batch"])) for _ in range(4)]
 
 
+SCHEDULES = {"recompute": ("none", "auto", "all"), "overlap": ("ring", "none"), "schedule": ("fused", "fused", "layerwise"), "token-blocks": (1, 2, 4), "update-chunk": (65536, 7)}
 # Found by longer runs: a sum that was split over the axis it is partial over.
 FOUND = [("tinyllama-1.1b", {"batch": 5, "seq": 7, "vocab": 7, "layers": 2, "hidden": 16, "heads": 4, "kv-heads": 2, "ffn": 3, "seed": 24}, [("optimus", "2x4", 3)])]
 
@@ -53,8 +54,9 @@ for family, sizes, runs in FOUND + [draw(n) for n in range(int(sys.argv[4]))]:
     assert done.returncode == 0, done.stderr
     want = losses(WORK / "host.so")[0]
     for strategy, mesh, micro_batch in runs:
-        how = [f"--strategy={strategy}", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--orientation={random.choice(('columns', 'rows'))}",
-               f"--recompute={random.choice(('none', 'auto', 'all'))}"]
+        how = [f"--strategy={strategy}", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--orientation={random.choice(('columns', 'rows'))}"]
+        how += [f"--{name}={random.choice(values)}" for name, values in SCHEDULES.items()]
+        how += [f"--attention-blocks={random.choice(('auto', 2 - sizes['seq'] % 2))}"]
         done = compile_model(*how, "-o", WORK / "p.hct")
         got, text = losses(WORK / "p.hct") if done.returncode == 0 else ([], done.stderr)
         if len(got) != 3 or len(want) != 3 or any(abs(a - b) > 1e-4 * max(abs(b), 1e-3) for a, b in zip(got, want)):
