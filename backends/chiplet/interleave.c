@@ -32,7 +32,7 @@ static size_t *buffers_clone(chiplet_program *program, const chiplet_op *loop, s
   return clone;
 }
 
-/* `first` >= 0: the micro-batch, outside of any loop; else it is counter * scale + offset. */
+/* `constant` >= 0: the micro-batch, outside of any loop; else it is counter * scale + offset. */
 typedef struct numbering { int64_t constant, scale, offset; } numbering;
 
 static chiplet_op op_copy(chiplet_program *program, const chiplet_op *op, const size_t *clone, numbering n) {
