@@ -34,11 +34,12 @@ typedef enum chiplet_kind {
 } chiplet_kind;
 
 typedef struct chiplet_walk { int factor; int64_t start, step; } chiplet_walk; /* factor -1: the operand does not vary */
-typedef struct chiplet_operand {
+typedef struct chiplet_fix { int factor; int64_t index; } chiplet_fix;
+typedef struct chiplet_operand { /* copies of an operation have buffers of their own, and share the rest */
   size_t buffer;
-  chiplet_walk walks[HCT_MAX_FACTORS]; /* by loop */
+  const chiplet_walk *walks; /* by loop */
+  const chiplet_fix *fixes;
   int fix_count;
-  struct { int factor; int64_t index; } fixes[HCT_MAX_FACTORS];
 } chiplet_operand;
 
 typedef struct chiplet_op {
@@ -57,7 +58,7 @@ typedef struct chiplet_op {
   int64_t constant_index;
   int64_t index_scale, index_offset; /* of a loop's counter: the index is counter * scale + offset */
   int loop_count, row_loops;
-  hct_factor loops[HCT_MAX_FACTORS];
+  const hct_factor *loops;
   int factor;                 /* steps, copy_part */
   bool over_time;             /* copy_part: the part of a micro-batch, not of a die */
   hct_ring ring;              /* steps, copy_part */
