@@ -213,18 +213,64 @@ static bool allocate_sram(chiplet_program *program, placement *out_placement) {
   return true;
 }
 
+/* ---- DRAM ---- */
+typedef struct life { size_t first, last; } life; /* operations of the program between which a tensor holds something */
+
+static void lives_add(life *lives, const chiplet_op *op, size_t first, size_t last) {
+  if (op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE) {
+    life *of = &lives[op->tensor];
+    if (first < of->first) of->first = first;
+    if (last > of->last) of->last = last;
+  }
+  for (size_t i = 0; i < op->body_count; i++) lives_add(lives, &op->body[i], first, last);
+}
+
+/* Loops are one moment: what one of them reads and what it writes lie apart. */
+static life *tensors_live(const chiplet_program *program) {
+  life *lives = HCT_NEW_ARRAY(program->arena, life, program->tensors.count + 1);
+  for (size_t t = 0; t < program->tensors.count; t++) lives[t] = (life){SIZE_MAX, 0};
+  for (size_t i = 0; i < program->op_count; i++) lives_add(lives, &program->ops[i], program->ops[i].order, program->ops[i].body_count ? program->ops[i].body_end : program->ops[i].order);
+  return lives;
+}
+
+/* An activation that lies where `before` did, which nothing reads any more: micro-batch for micro-batch at the same bytes. */
+static bool can_replace(const hct_tensor *before, const life *before_life, const hct_tensor *tensor, const life *own) {
+  return before->role == HCT_ROLE_SPILL && before_life->last < own->first && before->dtype == tensor->dtype && before->tile_bytes == tensor->tile_bytes && before->micro_batch_stride == tensor->micro_batch_stride &&
+         hct_layout_equal(&before->layout, &tensor->layout);
+}
+
+typedef struct places { size_t *items; size_t count, capacity; } places; /* the latest tensor of each */
+
+static void place_tensor(chiplet_program *program, const life *lives, places *spills, size_t index) {
+  hct_tensor *tensor = &program->tensors.items[index];
+  program->same_tensor[index] = index;
+  for (size_t k = 0; tensor->role == HCT_ROLE_SPILL && k < spills->count; k++) {
+    size_t before = spills->items[k];
+    if (!can_replace(&program->tensors.items[before], &lives[before], tensor, &lives[index])) continue;
+    tensor->dram_offset = program->tensors.items[before].dram_offset;
+    program->same_tensor[index] = program->same_tensor[before];
+    spills->items[k] = index;
+    return;
+  }
+  if (tensor->role == HCT_ROLE_SPILL) HCT_PUSH(program->arena, spills, index);
+  tensor->dram_offset = program->dram_bytes;
+  program->dram_bytes += aligned(tensor->tile_bytes);
+}
+
 hct_status chiplet_allocate_dram(chiplet_program *program) {
   const hct_package *package = &program->pass->package;
   int64_t parts = (program->batch + program->micro_batch - 1) / program->micro_batch;
+  const life *lives = tensors_live(program);
+  places spills = {0};
+  program->same_tensor = HCT_NEW_ARRAY(program->arena, size_t, program->tensors.count + 1);
   for (size_t i = 0; i < program->tensors.count; i++) {
     hct_tensor *tensor = &program->tensors.items[i];
     bool timed = hct_layout_uses_axis(&tensor->layout, HCT_AXIS_TIME);
     hct_place place = chiplet_place(program, timed ? 0 : -1, 0, 0);
     int64_t bytes = hct_layout_tile_elements(&tensor->layout, &place) * (int64_t)hct_dtype_bytes(tensor->dtype);
-    tensor->dram_offset = program->dram_bytes;
     tensor->micro_batch_stride = timed ? aligned(bytes) : 0;
     tensor->tile_bytes = timed ? parts * tensor->micro_batch_stride : bytes;
-    program->dram_bytes += aligned(tensor->tile_bytes);
+    place_tensor(program, lives, &spills, i);
   }
   int64_t dies = program->rows * program->cols, each = (dies + package->dram_channels - 1) / package->dram_channels;
   if (program->dram_bytes > package->dram_channel_capacity_bytes / each) {

@@ -97,7 +97,7 @@ typedef struct chiplet_program {
   int64_t sram_bytes, dram_bytes;
   repeat_list repeats;
   int64_t layer_step; /* periods of an iteration over layers */
-  size_t *same_tensor; /* not NULL: the tensor whose place each takes in the schedule, as layers between were left out */
+  size_t *same_tensor; /* by tensor: the one whose place it takes in the schedule, as both lie at the same bytes, or layers between were left out */
 } chiplet_program;
 
 typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;

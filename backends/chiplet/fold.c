@@ -181,6 +181,12 @@ static chiplet_op op_renamed(folding *f, const chiplet_op *op) {
   return copy;
 }
 
+static void tensors_join(chiplet_program *program, size_t to, size_t from) {
+  size_t into = program->same_tensor[to], gone = program->same_tensor[from];
+  for (size_t t = 0; into != gone && t < program->tensors.count; t++)
+    if (program->same_tensor[t] == gone) program->same_tensor[t] = into;
+}
+
 /* `b`, of the first period after those left out, comes to stand where `a` was. */
 static void seam_pair(folding *f, const chiplet_op *a, const chiplet_op *b, size_t left_out_from) {
   const chiplet_buffer *items = f->from->buffers.items;
@@ -190,7 +196,7 @@ static void seam_pair(folding *f, const chiplet_op *a, const chiplet_op *b, size
     f->buffer[new] = f->buffer[old];
     f->buffer[items[new].storage] = f->buffer[items[old].storage];
   }
-  if (moves_data(a)) f->to->same_tensor[b->tensor] = f->to->same_tensor[a->tensor];
+  if (moves_data(a)) tensors_join(f->to, a->tensor, b->tensor);
   for (size_t i = 0; i < a->body_count; i++) seam_pair(f, &a->body[i], &b->body[i], left_out_from);
 }
 
@@ -220,7 +226,7 @@ bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program 
   if (!made.repeats.count) return false;
   for (size_t b = 0; b < program->buffers.count; b++) f.buffer[b] = b;
   made.same_tensor = HCT_NEW_ARRAY(program->arena, size_t, program->tensors.count + 1);
-  for (size_t t = 0; t < program->tensors.count; t++) made.same_tensor[t] = t;
+  for (size_t t = 0; t < program->tensors.count; t++) made.same_tensor[t] = program->same_tensor[t];
   size_t from = 0;
   for (size_t n = 0; n < made.repeats.count; n++) {
     repeat_fold(&f, n, kept, from);
