@@ -100,6 +100,13 @@ void tile_move(lowering *l, const char *name, MlirValue first, MlirValue second,
 MlirValue tile_loop_open(lowering *l, int64_t trips, hct_builder *out_body);
 void tile_loop_close(lowering *l, hct_builder *body);
 
+/* ---- a stage (dist_to_tile.c) ---- */
+const hct_dist_op *tile_stage_op(const lowering *l, size_t at);
+const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op);
+bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op);
+/* Puts the `count` operations of the stage's loop, given by their places in the stage, in the order in which they are to run (dist_to_tile_order.c). */
+void tile_order(lowering *l, size_t *order, size_t count);
+
 /* ---- operations (dist_to_tile_ops.c) ---- */
 typedef struct tile_attrs { size_t count; hct_named items[16]; } tile_attrs;
 void tile_attr(tile_attrs *attrs, const char *name, MlirAttribute value);
