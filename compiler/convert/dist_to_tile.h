@@ -118,6 +118,8 @@ void tile_fill(lowering *l, MlirValue buffer, double scalar);
 void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, const hct_layout *layout, const char *fn);
 /* Lowers a compute operation. `into`, when not NULL, is an accumulator to add to in place of a fresh result. */
 hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_view *into);
+/* Cycles of the MXU for a contraction of the tiles at `place`, with the operand first that makes it faster. */
+double tile_contract_cycles(const lowering *l, const hct_dist_op *op, const hct_place *place);
 /* Whether tile_lower_compute can add to an accumulator. */
 bool tile_can_accumulate(const hct_dist_op *op);
 

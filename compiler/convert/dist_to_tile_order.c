@@ -2,14 +2,14 @@
  * block of tokens computes, the next one's tiles travel on the rings of one axis and the sums of the one before on those of the other.
  *
  * The backend schedules again, with exact times and without a limit, where all that fits in SRAM. This order is for what does not: an operation
- * whose result has no room waits for others to free some, and a collective that takes room starts no earlier than LEAD times its own time before
- * the MXU runs out of work. Sums into one accumulator keep their order, so that numbers do not depend on this one. */
+ * whose result has no room waits for others to free some, and a collective that takes room starts no earlier than the MXU runs out of work: issued
+ * before, it fills its ring's queue, and what is issued after it waits with it. Sums into one accumulator keep their order, so that numbers do not depend on this one. */
 #include <string.h>
 
 #include "compiler/convert/dist_to_tile.h"
 
 enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8 };
-static const double LEAD = 2, FILL = 0.9; /* FILL: of the room, since what is live does not lie without gaps */
+static const double FILL = 0.9; /* of the room, since what is live does not lie without gaps */
 
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
 typedef struct order_node {
@@ -46,12 +46,7 @@ static double elements(const ordering *o, size_t value) { return (double)hct_lay
 
 static double contract_seconds(const ordering *o, const hct_dist_op *op) {
   const hct_package *p = &o->l->pass->package;
-  const char *spec = hct_op_str(op->op, "spec"), *result = strstr(spec, "->") + 2;
-  const hct_dist_value *first = tile_info(o->l, op->operands[0]);
-  double macs = elements(o, op->results[0]), rate = first->shape.dtype == HCT_F32 ? p->mxu_f32_rate : 1;
-  for (unsigned d = 0; spec[d] != ','; d++)
-    for (int f = first->layout.dim_first[d]; !strchr(result, spec[d]) && f < first->layout.dim_first[d + 1]; f++) macs *= (double)hct_factor_range(&first->layout.factors[f], &o->place).length;
-  return macs / (double)(p->mxu_arrays * p->mxu_rows * p->mxu_cols) / rate / p->clock_hz;
+  return tile_contract_cycles(o->l, op, &o->place) / p->clock_hz;
 }
 
 static double collective_seconds(const ordering *o, const hct_dist_op *op, const char *axis) {
@@ -173,7 +168,7 @@ static double start_of(const order_node *n, const double free[ENGINES], int64_t 
   for (int e = 0; e < ENGINES; e++)
     if ((n->engines >> e & 1) && free[e] > at) at = free[e];
   bool early = growth > 0 && (n->engines & (ENGINE_ROW | ENGINE_COL));
-  return early && at < free[0] - LEAD * n->seconds ? free[0] - LEAD * n->seconds : at;
+  return early && at < free[0] ? free[0] : at;
 }
 
 static schedule schedule_make(ordering *o, int64_t room) {
