@@ -172,12 +172,12 @@ static tile_stages stages_group(hct_arena *arena, size_t stage_count, const size
 }
 
 static size_t stage_op_count(const lowering *l) { return l->ops_in.first[l->stage + 1] - l->ops_in.first[l->stage]; }
-static const hct_dist_op *stage_op(const lowering *l, size_t at) { return &l->program->ops[l->ops_in.items[l->ops_in.first[l->stage] + at]]; }
+const hct_dist_op *tile_stage_op(const lowering *l, size_t at) { return &l->program->ops[l->ops_in.items[l->ops_in.first[l->stage] + at]]; }
 
 static bool is_add(const hct_dist_op *op) { return !strcmp(op->name, "hct_graph.map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
 
 /* The all_reduce over t that is the only reader of an operation's result, alone or through sums in the same loop; NULL: none. */
-static const hct_dist_op *accumulator_of(const lowering *l, const hct_dist_op *op) {
+const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op) {
   for (size_t value = op->result_count == 1 ? op->results[0] : SIZE_MAX; value != SIZE_MAX;) {
     const hct_dist_value *result = tile_info(l, value);
     if (result->uses != 1 || result->only_user == SIZE_MAX) return NULL;
@@ -192,14 +192,14 @@ static const hct_dist_op *accumulator_of(const lowering *l, const hct_dist_op *o
 static bool sums_up(const hct_dist_op *accumulator) { return accumulator && !strcmp(hct_op_str(accumulator->op, "kind"), "sum"); }
 
 /* A product that adds to the accumulator itself, or a sum whose operands do. */
-static bool accumulates_directly(const lowering *l, const hct_dist_op *op) { return (tile_can_accumulate(op) || is_add(op)) && sums_up(accumulator_of(l, op)); }
+bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op) { return (tile_can_accumulate(op) || is_add(op)) && sums_up(tile_accumulator_of(l, op)); }
 
 /* Each operand of a sum that is to be accumulated, but those that were. */
 static void accumulate_operands(lowering *l, const hct_dist_op *op, const tile_view *sum) {
   const hct_layout *layout = &tile_info(l, op->results[0])->layout;
   for (size_t k = 0; k < op->operand_count; k++) {
     const hct_dist_value *info = tile_info(l, op->operands[k]);
-    if (info->op != SIZE_MAX && accumulates_directly(l, &l->program->ops[info->op])) continue;
+    if (info->op != SIZE_MAX && tile_accumulates_directly(l, &l->program->ops[info->op])) continue;
     tile_view value = tile_value(l, op->operands[k]);
     value = tile_view_conform(l, &value, &info->layout, layout, info->shape.dtype);
     tile_add_to(l, sum, &value, layout, "add");
@@ -209,7 +209,7 @@ static void accumulate_operands(lowering *l, const hct_dist_op *op, const tile_v
 /* What the loop reads but does not change from one micro-batch to the next is made before it. */
 static void stage_prepare(lowering *l) {
   for (size_t i = 0; i < stage_op_count(l); i++) {
-    const hct_dist_op *op = stage_op(l, i);
+    const hct_dist_op *op = tile_stage_op(l, i);
     if (op->accumulate) {
       place_at(l, op);
       const hct_dist_value *result = tile_info(l, op->results[0]);
@@ -233,8 +233,8 @@ static void stage_prepare(lowering *l) {
 static hct_status emit_op(lowering *l, const hct_dist_op *op) {
   place_at(l, op);
   if (tile_is_collective(op->name)) return tile_lower_collective(l, op);
-  if (!accumulates_directly(l, op)) return tile_lower_compute(l, op, NULL);
-  tile_view sum = l->views[accumulator_of(l, op)->results[0]];
+  if (!tile_accumulates_directly(l, op)) return tile_lower_compute(l, op, NULL);
+  tile_view sum = l->views[tile_accumulator_of(l, op)->results[0]];
   if (!is_add(op)) return tile_lower_compute(l, op, &sum);
   accumulate_operands(l, op, &sum);
   return HCT_OK;
@@ -242,7 +242,7 @@ static hct_status emit_op(lowering *l, const hct_dist_op *op) {
 
 static void accumulate(lowering *l, const hct_dist_op *op) {
   size_t operand = op->operands[0], maker = tile_info(l, operand)->op;
-  if (maker != SIZE_MAX && accumulates_directly(l, &l->program->ops[maker])) return;
+  if (maker != SIZE_MAX && tile_accumulates_directly(l, &l->program->ops[maker])) return;
   place_at(l, op);
   const hct_dist_value *info = tile_info(l, operand), *result = tile_info(l, op->results[0]);
   tile_view value = tile_value(l, operand);
@@ -323,8 +323,12 @@ static void store_returned(lowering *l, bool timed) {
 }
 
 static hct_status stage_body(lowering *l) {
-  for (size_t i = 0; i < stage_op_count(l); i++) {
-    const hct_dist_op *op = stage_op(l, i);
+  size_t *order = HCT_NEW_ARRAY(l->arena, size_t, stage_op_count(l) + 1), count = 0;
+  for (size_t i = 0; i < stage_op_count(l); i++)
+    if (tile_stage_op(l, i)->accumulate || tile_stage_op(l, i)->when == HCT_IN_LOOP) order[count++] = i;
+  tile_order(l, order, count);
+  for (size_t i = 0; i < count; i++) {
+    const hct_dist_op *op = tile_stage_op(l, order[i]);
     if (op->accumulate) accumulate(l, op);
     if (op->when != HCT_IN_LOOP) continue;
     HCT_TRY(emit_op(l, op));
@@ -337,7 +341,7 @@ static hct_status stage_body(lowering *l) {
 
 static bool stage_has_loop(const lowering *l) {
   for (size_t i = 0; i < stage_op_count(l); i++)
-    if (stage_op(l, i)->when == HCT_IN_LOOP) return true;
+    if (tile_stage_op(l, i)->when == HCT_IN_LOOP) return true;
   for (size_t at = l->returned_in.first[l->stage]; at < l->returned_in.first[l->stage + 1]; at++)
     if (tile_info(l, l->program->returned[l->returned_in.items[at]])->timed) return true;
   return false;
@@ -367,7 +371,7 @@ static hct_status stage_loop(lowering *l) {
 
 static hct_status stage_emit(lowering *l, hct_when when) {
   for (size_t i = 0; i < stage_op_count(l); i++) {
-    const hct_dist_op *op = stage_op(l, i);
+    const hct_dist_op *op = tile_stage_op(l, i);
     if (op->when == when && !op->accumulate && !l->stored[op->results[0]]) HCT_TRY(emit_op(l, op));
   }
   return HCT_OK;
@@ -376,7 +380,7 @@ static hct_status stage_emit(lowering *l, hct_when when) {
 /* What is the same for all micro-batches and later stages read, where it does not stay in SRAM. */
 static void stage_spill(lowering *l) {
   for (size_t i = 0; i < stage_op_count(l); i++) {
-    const hct_dist_op *op = stage_op(l, i);
+    const hct_dist_op *op = tile_stage_op(l, i);
     for (size_t k = 0; k < op->result_count; k++) {
       if (!tile_info(l, op->results[k])->spilled || tile_info(l, op->results[k])->timed) continue;
       place_at(l, op);

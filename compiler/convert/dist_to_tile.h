@@ -102,6 +102,13 @@ void tile_move(lowering *l, const char *name, MlirValue first, MlirValue second,
 MlirValue tile_loop_open(lowering *l, int64_t trips, hct_builder *out_body);
 void tile_loop_close(lowering *l, hct_builder *body);
 
+/* ---- a stage (dist_to_tile.c) ---- */
+const hct_dist_op *tile_stage_op(const lowering *l, size_t at);
+const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op);
+bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op);
+/* Puts the `count` operations of the stage's loop, given by their places in the stage, in the order in which they are to run (dist_to_tile_order.c). */
+void tile_order(lowering *l, size_t *order, size_t count);
+
 /* ---- operations (dist_to_tile_ops.c) ---- */
 typedef struct tile_attrs { size_t count; hct_named items[16]; } tile_attrs;
 void tile_attr(tile_attrs *attrs, const char *name, MlirAttribute value);
@@ -115,6 +122,8 @@ void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, con
 void tile_reduce_first(lowering *l, const tile_view *result, const tile_view *view, const hct_layout *layout, const char *kind);
 /* Lowers a compute operation. `into`, when not NULL, is an accumulator to add to in place of a fresh result. */
 hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_view *into);
+/* Cycles of the MXU for a contraction of the tiles at `place`, with the operand first that makes it faster. */
+double tile_contract_cycles(const lowering *l, const hct_dist_op *op, const hct_place *place);
 /* Whether tile_lower_compute can add to an accumulator. */
 bool tile_can_accumulate(const hct_dist_op *op);
 

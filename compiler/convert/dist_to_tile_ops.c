@@ -309,6 +309,44 @@ static bool sums_at_once(const tile_loops *loops, int first, const tile_operand 
   return true;
 }
 
+typedef struct product_size { double batch; int64_t m, n, k; bool f32; } product_size;
+
+/* What one die multiplies: rows only of the first operand, columns only of the second, sums, and the rest one by one. */
+static product_size contract_size(const lowering *l, const hct_dist_op *op, const hct_place *place) {
+  contract_spec spec = spec_split(hct_op_str(op->op, "spec"));
+  product_size size = {1, 1, 1, 1, tile_info(l, op->operands[0])->shape.dtype == HCT_F32};
+  for (size_t k = 0; k < 2; k++) {
+    const hct_layout *layout = &tile_info(l, op->operands[k])->layout;
+    for (int d = 0; d < spec.length[k]; d++) {
+      bool other = spec_find(spec.operand[1 - k], spec.length[1 - k], spec.operand[k][d]) >= 0, kept = spec_find(spec.result, spec.result_length, spec.operand[k][d]) >= 0;
+      int64_t extent = 1;
+      for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) extent *= hct_factor_range(&layout->factors[f], place).length;
+      if (!kept) size.k *= k == 0 || !other ? extent : 1;
+      else if (other) size.batch *= k == 0 ? (double)extent : 1;
+      else if (k == 0) size.m *= extent;
+      else size.n *= extent;
+    }
+  }
+  return size;
+}
+
+static double product_cycles(const lowering *l, const product_size *s, bool swapped) {
+  return s->batch * hct_mxu_cycles(&l->pass->package, swapped ? s->n : s->m, swapped ? s->m : s->n, s->k, s->f32);
+}
+
+double tile_contract_cycles(const lowering *l, const hct_dist_op *op, const hct_place *place) {
+  product_size size = contract_size(l, op, place);
+  return fmin(product_cycles(l, &size, false), product_cycles(l, &size, true));
+}
+
+/* The MXU's arrays share a tile's columns, so that few columns leave arrays idle: then the product of the transposes, into the same places, is
+ * faster. The largest tiles decide, for all dies. */
+static bool contract_swaps(const lowering *l, const hct_dist_op *op) {
+  hct_place place = {.rows = l->pass->package.rows, .cols = l->pass->package.cols, .micro_batch_size = l->program->micro_batch};
+  product_size size = contract_size(l, op, &place);
+  return product_cycles(l, &size, true) < 0.99 * product_cycles(l, &size, false);
+}
+
 /* Loops: the result's letters in its order, then the summed ones in the first operand's order. */
 static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *into) {
   contract_spec spec = spec_split(hct_op_str(op->op, "spec"));
@@ -343,6 +381,10 @@ static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *
   operands[0].buffer = fresh.buffer;
   tile_attrs attrs = {0};
   tile_attr(&attrs, "accumulate", hct_attr_bool(l->context, into != NULL));
+  if (contract_swaps(l, op)) {
+    tile_operand first = operands[1];
+    operands[1] = operands[2], operands[2] = first;
+  }
   tile_emit_loops(l, "matmul", &loops, 3, operands, &attrs);
   if (round_after) fresh = tile_view_copy(l, &fresh, result, dtype);
   if (!into) tile_value_set(l, op->results[0], &fresh);

@@ -36,4 +36,10 @@ hct_channel_site hct_package_channel_site(const hct_package *package, int64_t ch
 /* Nearest channel by hops, ties by row, then column of its die, then channel number. */
 int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_t col);
 
+/* One M x N x K tile alone on an r x c output-stationary array: ceil(M/r) ceil(N/c) (K + r + c - 2) (SCALE-Sim; it prints one less). */
+int64_t hct_mxu_cycles_alone(int64_t M, int64_t N, int64_t K, int64_t r, int64_t c);
+/* All arrays of a die, which share the tile's columns; fill and drain of one pass overlap the next: K cycles a pass, one r + c - 2.
+ * f32 inputs take 1 / f32_rate as long. */
+double hct_mxu_cycles(const hct_package *package, int64_t M, int64_t N, int64_t K, bool f32);
+
 #endif

@@ -34,16 +34,6 @@ int64_t hct_instr_sram_bytes(const hct_instr *instr) {
 int64_t hct_ps_of_seconds(double seconds) { return (int64_t)llround(seconds * 1e12); }
 int64_t hct_ps_of_cycles(const hct_package *package, double cycles) { return hct_ps_of_seconds(cycles / package->clock_hz); }
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-int64_t hct_mxu_cycles_alone(int64_t M, int64_t N, int64_t K, int64_t r, int64_t c) { return ceil_div(M, r) * ceil_div(N, c) * (K + r + c - 2); }
-
-double hct_mxu_cycles(const hct_package *package, int64_t M, int64_t N, int64_t K, bool f32) {
-  int64_t r = package->mxu_rows, c = package->mxu_cols;
-  int64_t passes = ceil_div(M, r) * ceil_div(ceil_div(N, c), package->mxu_arrays);
-  return (double)(passes * K) / (f32 ? package->mxu_f32_rate : 1.0) + (double)(r + c - 2);
-}
-
 static double compute_cycles(const hct_package *package, const hct_instr *instr) {
   if (instr->opcode == HCT_OP_SYNC) return 0;
   if (instr->opcode == HCT_OP_MM) return hct_mxu_cycles(package, instr->shape[0], instr->shape[1], instr->shape[2], instr->views[1].dtype == HCT_F32);

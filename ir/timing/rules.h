@@ -12,11 +12,6 @@ int64_t hct_view_bytes(const hct_instr *instr, unsigned view); /* distinct eleme
 
 int64_t hct_ps_of_cycles(const hct_package *package, double cycles);
 int64_t hct_ps_of_seconds(double seconds);
-/* One M x N x K tile alone on an r x c output-stationary array: ceil(M/r) ceil(N/c) (K + r + c - 2) (SCALE-Sim; it prints one less). */
-int64_t hct_mxu_cycles_alone(int64_t M, int64_t N, int64_t K, int64_t r, int64_t c);
-/* All arrays of a die, which share the tile's columns; fill and drain of one pass overlap the next: K cycles a pass, one r + c - 2.
- * f32 inputs take 1 / f32_rate as long. */
-double hct_mxu_cycles(const hct_package *package, int64_t M, int64_t N, int64_t K, bool f32);
 /* Compute, or for copies of the VPU their SRAM traffic; never less than one cycle. */
 int64_t hct_instr_ps(const hct_package *package, const hct_instr *instr);
 
