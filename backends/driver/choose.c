@@ -6,7 +6,7 @@
 #include "compiler/strategy/strategy.h"
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch, *recompute, *groups;
+  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units;
   bool fits, joined;
   int64_t at_once, sram_bytes;
   hct_estimate estimate;
@@ -38,7 +38,7 @@ static hct_objective objective_of(const hct_pass_context *pass) { return hct_obj
 static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, const char *orientation, candidate_list *list) {
   bool any = is_auto(pass, "micro-batch", "auto");
   for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
-    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .groups = hct_pass_option(pass, "groups", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
+    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
     HCT_PUSH(pass->arena, list, one);
     one.recompute = "all"; /* `auto` computes again what saves time */
     if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
@@ -70,6 +70,7 @@ static void options_set(hct_map *options, hct_arena *arena, const candidate *c) 
   hct_map_put(options, "micro-batch", hct_arena_strdup(arena, c->micro_batch));
   hct_map_put(options, "recompute", hct_arena_strdup(arena, c->recompute));
   hct_map_put(options, "groups", hct_arena_strdup(arena, c->groups));
+  hct_map_put(options, "units", hct_arena_strdup(arena, c->units));
 }
 
 /* Compiles a copy of the module up to its streams, silently. */
@@ -93,7 +94,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
 }
 
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
-  const char *groups = !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
+  const char *groups = !c->fits || !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
   return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", strcmp(c->recompute, "all") ? "" : ", activations computed again", groups);
 }
 
@@ -176,6 +177,25 @@ static void compare_groups(hct_pass_context *pass, MlirModule module, candidate 
   if (strcmp(best->groups, "auto")) hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, since the groups of least estimated cost do not fit in SRAM, or leave too little of it to other things", best->groups);
 }
 
+static candidate *candidates_try(hct_pass_context *pass, MlirModule module, const candidate_list *list) {
+  candidate *best = NULL;
+  for (size_t i = 0; i < list->count; i++) {
+    hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list->count, candidate_name(pass, &list->items[i]));
+    candidate_try_all(pass, module, &list->items[i]);
+    if (list->items[i].fits && (!best || better(pass, &list->items[i], best))) best = &list->items[i];
+  }
+  return best;
+}
+
+/* Where residual blocks do not fit, layers may. */
+static candidate *candidates_try_layers(hct_pass_context *pass, MlirModule module, candidate_list *list) {
+  for (size_t i = 0; i < list->count; i++) list->items[i].units = "layers", list->items[i].groups = hct_pass_option(pass, "groups", "auto");
+  candidate *best = candidates_try(pass, module, list);
+  if (best) hct_remark(pass->diags, (hct_loc){0}, "--units=auto: fusion groups are made of layers, since residual blocks, with their weights and gradients, do not fit in SRAM");
+  for (size_t i = 0; i < list->count && !best; i++) list->items[i].units = "blocks";
+  return best;
+}
+
 static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
   bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
@@ -188,12 +208,8 @@ static void choose(hct_pass_context *pass, MlirModule module) {
     at += length;
     at += strspn(at, ", ");
   }
-  candidate *best = NULL;
-  for (size_t i = 0; i < list.count; i++) {
-    hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list.count, candidate_name(pass, &list.items[i]));
-    candidate_try_all(pass, module, &list.items[i]);
-    if (list.items[i].fits && (!best || better(pass, &list.items[i], best))) best = &list.items[i];
-  }
+  candidate *best = candidates_try(pass, module, &list);
+  if (!best && is_auto(pass, "units", "auto") && any_groups(pass, module)) best = candidates_try_layers(pass, module, &list);
   if (best && any_groups(pass, module)) compare_groups(pass, module, best);
   if (best && any_recompute(pass)) compare_stored(pass, module, best);
   /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
@@ -209,7 +225,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
 }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
-  static const char first[] = "hct-replicate-heads"; /* that depends on a choice */
+  static const char first[] = "hct-assign-layers"; /* that depends on a choice */
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
   if (level < HCT_LEVEL_GRAPH || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));

@@ -90,13 +90,9 @@ static hct_status stages_decide(fuse *f) {
 
 static void say(const fuse *f) {
   hct_text starts = {0};
-  size_t stages = 0;
-  for (size_t u = 0; u < f->units.count; u++) {
-    if (u && f->stages[u] == f->stages[u - 1]) continue;
-    hct_text_printf(&starts, "%s%zu", stages ? "," : "", u);
-    stages++;
-  }
-  hct_remark(f->pass->diags, (hct_loc){0}, "--groups=%s: forward and backward of %zu fusion groups are %zu stages, which begin at units %s", hct_pass_option(f->pass, "groups", "auto"), f->units.count / 2, stages, starts.data);
+  for (size_t u = 0; u < f->units.count; u++)
+    if (!u || f->stages[u] != f->stages[u - 1]) hct_text_printf(&starts, "%s%zu", u ? "," : "", u);
+  hct_remark(f->pass->diags, (hct_loc){0}, "--groups=%s: the %zu units of %zu fusion groups, forward and backward, run as stages that begin at %s", hct_pass_option(f->pass, "groups", "auto"), f->units.count, f->units.count / 2, starts.data);
   hct_text_fini(&starts);
 }
 

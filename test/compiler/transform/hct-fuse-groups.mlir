@@ -3,7 +3,7 @@
 // RUN: %hecaton-opt --hct-fuse-groups --split-input-file %s 2>&1 >/dev/null | FileCheck --check-prefix=SAID --implicit-check-not=remark %s
 
 // Stages as they are given, by their first units.
-// SAID: remark: --groups=0,1,3: forward and backward of 2 fusion groups are 3 stages, which begin at units 0,1,3
+// SAID: remark: --groups=0,1,3: the 4 units of 2 fusion groups, forward and backward, run as stages that begin at 0,1,3
 // CHECK: module attributes {{.*}}hct.stages = array<i64: 0, 1, 1, 2>
 // CHECK: func.func @given
 // CHECK-COUNT-5: "hct_graph.contract"
@@ -21,7 +21,7 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {groups = "0,1,3"}
 }
 // -----
 // Everything fits: forward and backward of both are one stage, and nothing is written or read but arguments and results.
-// SAID: remark: --groups=auto: forward and backward of 2 fusion groups are 1 stages, which begin at units 0
+// SAID: remark: --groups=auto: the 4 units of 2 fusion groups, forward and backward, run as stages that begin at 0
 // CHECK: module attributes {{.*}}hct.stages = array<i64: 0, 0, 0, 0>
 // CHECK: func.func @small
 module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram"}} {
@@ -37,7 +37,7 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram
 }
 // -----
 // Two weights of 4 MiB and their gradients, in 10 of 128 MiB: there is room for group 1 forward and backward, not for group 0 beside it.
-// SAID: remark: --groups=8%: forward and backward of 2 fusion groups are 3 stages, which begin at units 0,1,3
+// SAID: remark: --groups=8%: the 4 units of 2 fusion groups, forward and backward, run as stages that begin at 0,1,3
 // CHECK: module attributes {{.*}}hct.stages = array<i64: 0, 1, 1, 2>
 // CHECK: func.func @share
 module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram", groups = "8%"}} {
