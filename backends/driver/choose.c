@@ -123,15 +123,15 @@ static const char *const shares[] = {"90%", "70%", "50%", "30%"};
 /* Fused groups take SRAM that micro-batches at once, and double buffers, may have more use for. */
 static bool is_tight(const hct_pass_context *pass, const candidate *c) { return c->sram_bytes > (int64_t)pass->package.sram_bytes / 2; }
 
-/* From large to small, until one is no better than what there was: DRAM bytes grow, and room does. */
+/* From what `c` has, everything or nothing fused, share by share to less or more of it, as long as that fits and is no worse. */
 static void candidate_try_shares(const hct_pass_context *pass, MlirModule module, candidate *c) {
+  bool less = !strcmp(c->groups, "auto");
   for (size_t i = 0; i < HCT_COUNT(shares); i++) {
-    candidate less = *c;
-    less.groups = shares[i];
-    candidate_try(pass, module, &less);
-    if (!less.fits) continue;
-    if (!better(pass, &less, c)) return;
-    *c = less;
+    candidate next = *c;
+    next.groups = shares[less ? i : HCT_COUNT(shares) - 1 - i];
+    candidate_try(pass, module, &next);
+    if (!next.fits || better(pass, c, &next)) return;
+    if (better(pass, &next, c)) *c = next;
   }
 }
 
@@ -166,14 +166,14 @@ static void compare_stored(hct_pass_context *pass, MlirModule module, candidate 
 }
 
 static void compare_groups(hct_pass_context *pass, MlirModule module, candidate *best) {
-  candidate other = *best;
-  bool fused = !strcmp(best->groups, "auto");
-  if (fused) {
-    other.groups = "blocks";
-    candidate_try(pass, module, &other);
-    if (other.fits && better(pass, &other, best)) *best = other;
+  const candidate found = *best;
+  if (!strcmp(found.groups, "blocks") || (!strcmp(found.groups, "auto") && is_tight(pass, best))) candidate_try_shares(pass, module, best);
+  if (!strcmp(found.groups, "auto")) {
+    candidate blocks = found;
+    blocks.groups = "blocks";
+    candidate_try(pass, module, &blocks);
+    if (blocks.fits && better(pass, &blocks, best)) *best = blocks;
   }
-  if (is_tight(pass, best) || !fused) candidate_try_shares(pass, module, best);
   if (strcmp(best->groups, "auto")) hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, since the groups of least estimated cost do not fit in SRAM, or leave too little of it to other things", best->groups);
 }
 
