@@ -6,9 +6,9 @@
 #include "compiler/strategy/strategy.h"
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch, *recompute;
+  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units;
   bool fits, joined;
-  int64_t at_once;
+  int64_t at_once, sram_bytes;
   hct_estimate estimate;
 } candidate;
 typedef struct candidate_list { candidate *items; size_t count, capacity; } candidate_list;
@@ -16,8 +16,6 @@ typedef struct candidate_list { candidate *items; size_t count, capacity; } cand
 static bool is_auto(const hct_pass_context *pass, const char *option, const char *fallback) { return !strcmp(hct_pass_option(pass, option, fallback), "auto"); }
 
 static bool any_recompute(const hct_pass_context *pass) { return is_auto(pass, "recompute", "auto") && strcmp(hct_pass_option(pass, "mode", "train"), "infer"); }
-
-static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
 /* Dimension 0 of the first input that has one, as the partitioner takes it. */
 static int64_t batch_of(MlirModule module) {
@@ -32,10 +30,15 @@ static int64_t batch_of(MlirModule module) {
   return 1;
 }
 
+/* With a single sample all activations stay in SRAM. */
+static bool any_groups(const hct_pass_context *pass, MlirModule module) { return is_auto(pass, "groups", "auto") && strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise") && batch_of(module) > 1; }
+
+static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
+
 static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, const char *orientation, candidate_list *list) {
   bool any = is_auto(pass, "micro-batch", "auto");
   for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
-    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
+    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
     HCT_PUSH(pass->arena, list, one);
     one.recompute = "all"; /* `auto` computes again what saves time */
     if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
@@ -66,6 +69,8 @@ static void options_set(hct_map *options, hct_arena *arena, const candidate *c) 
   hct_map_put(options, "orientation", hct_arena_strdup(arena, c->orientation));
   hct_map_put(options, "micro-batch", hct_arena_strdup(arena, c->micro_batch));
   hct_map_put(options, "recompute", hct_arena_strdup(arena, c->recompute));
+  hct_map_put(options, "groups", hct_arena_strdup(arena, c->groups));
+  hct_map_put(options, "units", hct_arena_strdup(arena, c->units));
 }
 
 /* Compiles a copy of the module up to its streams, silently. */
@@ -81,6 +86,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
+  c->sram_bytes = c->fits ? image.sram_bytes_used : 0;
   c->at_once = trial.interleaving.at_once, c->joined = trial.interleaving.joined;
   mlirModuleDestroy(copy);
   hct_arena_destroy(trial.arena);
@@ -88,7 +94,8 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
 }
 
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
-  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", strcmp(c->recompute, "all") ? "" : ", activations computed again");
+  const char *groups = !c->fits || !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", strcmp(c->recompute, "all") ? "" : ", activations computed again", groups);
 }
 
 static bool better(const hct_pass_context *pass, const candidate *a, const candidate *b) { return hct_estimate_better(&a->estimate, &b->estimate, objective_of(pass)); }
@@ -110,6 +117,41 @@ static void candidate_try_both(const hct_pass_context *pass, MlirModule module, 
   if (!c->fits) c->recompute = "auto";
 }
 
+/* Shares of SRAM that fused groups may be estimated to take, where what `auto` takes does not fit, or leaves less for other things than they need. */
+static const char *const shares[] = {"90%", "70%", "50%", "30%"};
+
+/* Fused groups take SRAM that micro-batches at once, and double buffers, may have more use for. */
+static bool is_tight(const hct_pass_context *pass, const candidate *c) { return c->sram_bytes > (int64_t)pass->package.sram_bytes / 2; }
+
+/* From what `c` has, everything or nothing fused, share by share to less or more of it, as long as that fits and is no worse. */
+static void candidate_try_shares(const hct_pass_context *pass, MlirModule module, candidate *c) {
+  bool less = !strcmp(c->groups, "auto");
+  for (size_t i = 0; i < HCT_COUNT(shares); i++) {
+    candidate next = *c;
+    next.groups = shares[less ? i : HCT_COUNT(shares) - 1 - i];
+    candidate_try(pass, module, &next);
+    if (!next.fits || better(pass, c, &next)) return;
+    if (better(pass, &next, c)) *c = next;
+  }
+}
+
+/* Where groups do not fit even alone, they do not together. */
+static void candidate_try_all(const hct_pass_context *pass, MlirModule module, candidate *c) {
+  if (!any_groups(pass, module)) {
+    candidate_try_both(pass, module, c);
+    return;
+  }
+  candidate_try(pass, module, c);
+  if (c->fits && (!is_tight(pass, c) || objective_of(pass) == HCT_OBJECTIVE_DRAM)) return;
+  candidate blocks = *c;
+  blocks.groups = "blocks";
+  candidate_try_both(pass, module, &blocks);
+  if (c->fits && (!blocks.fits || !better(pass, &blocks, c))) return;
+  bool fitted = c->fits;
+  *c = blocks;
+  if (blocks.fits && !fitted) candidate_try_shares(pass, module, c);
+}
+
 static void compare_stored(hct_pass_context *pass, MlirModule module, candidate *best) {
   const char *why = "does not fit in SRAM";
   if (strcmp(best->recompute, "none")) {
@@ -123,10 +165,41 @@ static void compare_stored(hct_pass_context *pass, MlirModule module, candidate 
   hct_remark(pass->diags, (hct_loc){0}, "--recompute=auto: activations are stored, since computing some again %s", why);
 }
 
+static void compare_groups(hct_pass_context *pass, MlirModule module, candidate *best) {
+  const candidate found = *best;
+  if (!strcmp(found.groups, "blocks") || (!strcmp(found.groups, "auto") && is_tight(pass, best))) candidate_try_shares(pass, module, best);
+  if (!strcmp(found.groups, "auto")) {
+    candidate blocks = found;
+    blocks.groups = "blocks";
+    candidate_try(pass, module, &blocks);
+    if (blocks.fits && better(pass, &blocks, best)) *best = blocks;
+  }
+  if (strcmp(best->groups, "auto")) hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, since the groups of least estimated cost do not fit in SRAM, or leave too little of it to other things", best->groups);
+}
+
+static candidate *candidates_try(hct_pass_context *pass, MlirModule module, const candidate_list *list) {
+  candidate *best = NULL;
+  for (size_t i = 0; i < list->count; i++) {
+    hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list->count, candidate_name(pass, &list->items[i]));
+    candidate_try_all(pass, module, &list->items[i]);
+    if (list->items[i].fits && (!best || better(pass, &list->items[i], best))) best = &list->items[i];
+  }
+  return best;
+}
+
+/* Where residual blocks do not fit, layers may. */
+static candidate *candidates_try_layers(hct_pass_context *pass, MlirModule module, candidate_list *list) {
+  for (size_t i = 0; i < list->count; i++) list->items[i].units = "layers", list->items[i].groups = hct_pass_option(pass, "groups", "auto");
+  candidate *best = candidates_try(pass, module, list);
+  if (best) hct_remark(pass->diags, (hct_loc){0}, "--units=auto: fusion groups are made of layers, since residual blocks, with their weights and gradients, do not fit in SRAM");
+  for (size_t i = 0; i < list->count && !best; i++) list->items[i].units = "blocks";
+  return best;
+}
+
 static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
   bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
-  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto")) return;
+  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module)) return;
   candidate_list list = {0};
   const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
   for (const char *at = names; *at;) {
@@ -135,12 +208,9 @@ static void choose(hct_pass_context *pass, MlirModule module) {
     at += length;
     at += strspn(at, ", ");
   }
-  candidate *best = NULL;
-  for (size_t i = 0; i < list.count; i++) {
-    hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list.count, candidate_name(pass, &list.items[i]));
-    candidate_try_both(pass, module, &list.items[i]);
-    if (list.items[i].fits && (!best || better(pass, &list.items[i], best))) best = &list.items[i];
-  }
+  candidate *best = candidates_try(pass, module, &list);
+  if (!best && is_auto(pass, "units", "auto") && any_groups(pass, module)) best = candidates_try_layers(pass, module, &list);
+  if (best && any_groups(pass, module)) compare_groups(pass, module, best);
   if (best && any_recompute(pass)) compare_stored(pass, module, best);
   /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
   const candidate *chosen = best ? best : &list.items[list.count - 1];
@@ -155,7 +225,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
 }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
-  static const char first[] = "hct-replicate-heads"; /* that depends on a choice */
+  static const char first[] = "hct-assign-layers"; /* that depends on a choice */
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
   if (level < HCT_LEVEL_GRAPH || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));

@@ -125,6 +125,23 @@ static int64_t module_i64(hct_diags *diags, MlirModule module, const char *name,
   return 1;
 }
 
+static hct_status read_stages(hct_diags *diags, hct_dist_program *program, MlirModule module) {
+  MlirOperation top = mlirModuleGetOperation(module);
+  program->group_count = 1;
+  for (size_t i = 0; i < program->op_count; i++) {
+    int64_t group = hct_op_i64_or(program->ops[i].op, "hct.group", 0);
+    if (group >= 0 && (size_t)group + 1 > program->group_count) program->group_count = (size_t)group + 1;
+  }
+  size_t units = 2 * program->group_count, given = hct_op_has(top, "hct.stages") ? hct_op_i64s(top, "hct.stages", NULL, 0) : units;
+  if (given != units) return hct_error(diags, HCT_E_PARTITION, (hct_loc){0}, "hct.stages has %zu units, forward and backward of %zu groups are %zu", given, program->group_count, units);
+  int64_t *stages = HCT_NEW_ARRAY(program->arena, int64_t, units);
+  for (size_t u = 0; u < units; u++) stages[u] = (int64_t)u;
+  if (hct_op_has(top, "hct.stages")) hct_op_i64s(top, "hct.stages", stages, units);
+  program->unit_stages = HCT_NEW_ARRAY(program->arena, size_t, units);
+  for (size_t u = 0; u < units; u++) program->unit_stages[u] = (size_t)stages[u];
+  return HCT_OK;
+}
+
 hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule module, hct_dist_program *out_program) {
   hct_dist_program program = {.arena = arena, .function = hct_module_function(module)};
   hct_status status = HCT_OK;
@@ -147,6 +164,7 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
   hct_index_map *indices = hct_index_map_create(arena);
   HCT_TRY(read_arguments(diags, &program, body, indices));
   HCT_TRY(read_operations(diags, &program, operations, count, indices));
+  HCT_TRY(read_stages(diags, &program, module));
   read_return(&program, terminator, indices);
   find_replaced(&program);
   *out_program = program;

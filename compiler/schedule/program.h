@@ -44,14 +44,17 @@ typedef struct hct_dist_program {
   size_t *replaced;     /* by returned value: the argument whose new contents it is (a param, state or copy); SIZE_MAX: none */
   size_t returned_count;
   size_t stage_count;
+  size_t group_count;   /* fusion groups of hct-assign-layers, at least 1 */
+  size_t *unit_stages;  /* 2 * group_count: stage of forward of groups 0, 1, ..., then of backward of ..., 1, 0 (hct.stages; absent: each its own) */
   int64_t batch, micro_batch;
 } hct_dist_program;
 
-/* Reads a verified dist-level module. A value without sharding is refused (HCT_E_PARTITION). */
+/* Reads a verified dist-level module. A value without sharding, and hct.stages of another number of groups, are refused (HCT_E_PARTITION). */
 hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule module, hct_dist_program *out_program);
 
-/* Fusion groups: forward group g of hct-assign-layers is stage g, its backward stage 2 G - 1 - g, moved later where a value
- * accumulated over the whole batch is needed inside a loop (method.md: "the denominator of a mean loss is computed first").
+/* Stages: of forward and backward of each fusion group, as hct-fuse-groups put them together; without it forward of group g is stage g, its backward
+ * stage 2 G - 1 - g. Moved later where a value accumulated over the whole batch is needed inside a loop. Where forward and backward of the last
+ * group are one stage, what is accumulated of inputs alone comes in the first, before it (method.md: "the denominator of a mean loss is computed first").
  * An optimizer step waits for the last stage that reads what it replaces. Also decides which values cross stages through DRAM: those that differ
  * from micro-batch to micro-batch, and with `layerwise` all others too, so that nothing stays in SRAM from stage to stage. Every operation but
  * views and constants gets stage and when. */

@@ -8,24 +8,70 @@ static size_t position_stage(position at) { return at / 3; }
 static hct_when position_when(position at) { return (hct_when)(at % 3); }
 static position position_at(size_t stage, hct_when when) { return stage * 3 + when; }
 
-static size_t stage_wanted(const hct_dist_op *op, size_t groups) {
-  size_t group = (size_t)hct_op_i64_or(op->op, "hct.group", 0);
-  const char *pass = hct_op_str_or(op->op, "hct.pass", "forward");
-  if (!strcmp(pass, "backward")) return 2 * groups - 1 - group;
-  return strcmp(pass, "update") ? group : 0;
+/* ---- what comes first ---- */
+static bool is_of_role(const hct_dist_program *program, size_t argument, const char *role) {
+  MlirAttribute attribute = hct_function_arg_attr(program->function, argument, "hct.role");
+  return !mlirAttributeIsNull(attribute) && !strcmp(hct_attr_text(attribute), role);
 }
 
-static size_t group_count(const hct_dist_program *program) {
-  size_t groups = 1;
+/* By value: made of a parameter, among others. */
+static bool *find_learned(const hct_dist_program *program) {
+  bool *learned = HCT_NEW_ARRAY(program->arena, bool, program->value_count + 1);
+  for (size_t a = 0; a < program->arg_count; a++) learned[a] = is_of_role(program, a, "param") || is_of_role(program, a, "copy");
   for (size_t i = 0; i < program->op_count; i++) {
-    int64_t group = hct_op_i64_or(program->ops[i].op, "hct.group", 0);
-    if (group >= 0 && (size_t)group + 1 > groups) groups = (size_t)group + 1;
+    const hct_dist_op *op = &program->ops[i];
+    bool any = false;
+    for (size_t k = 0; k < op->operand_count; k++) any |= learned[op->operands[k]];
+    for (size_t k = 0; k < op->result_count; k++) learned[op->results[k]] = any;
   }
-  return groups;
+  return learned;
+}
+
+/* By operator: what accumulates over the batch what loops then read, of inputs alone, and all that leads there. A stage cannot do it before its own loop. */
+static bool *find_first(const hct_dist_program *program) {
+  bool *first = HCT_NEW_ARRAY(program->arena, bool, program->op_count + 1), *learned = find_learned(program);
+  bool *whole = HCT_NEW_ARRAY(program->arena, bool, program->value_count + 1), *leads = HCT_NEW_ARRAY(program->arena, bool, program->value_count + 1);
+  for (size_t i = program->op_count; i-- > 0;) {
+    const hct_dist_op *op = &program->ops[i];
+    bool is_whole = false;
+    for (size_t k = 0; k < op->result_count; k++) is_whole |= whole[op->results[k]], first[i] |= leads[op->results[k]];
+    if (op->accumulate) first[i] |= is_whole && !learned[op->operands[0]];
+    for (size_t k = 0; k < op->operand_count; k++) {
+      if (first[i]) leads[op->operands[k]] = true;
+      else if ((op->timed || is_whole) && !program->values[op->operands[k]].timed) whole[op->operands[k]] = true;
+    }
+  }
+  return first;
+}
+
+typedef struct stage_plan {
+  const hct_dist_program *program;
+  const bool *first; /* by operator, or NULL */
+  size_t later;      /* stages before those of units */
+  bool layerwise;
+} stage_plan;
+
+static stage_plan plan_make(const hct_dist_program *program, bool layerwise) {
+  stage_plan plan = {.program = program, .layerwise = layerwise};
+  const size_t *stages = program->unit_stages, last = program->group_count - 1;
+  if (stages[last] != stages[last + 1]) return plan;
+  plan.first = find_first(program);
+  for (size_t i = 0; i < program->op_count && stages[last] == 0; i++)
+    if (plan.first[i]) plan.later = 1;
+  return plan;
+}
+
+static size_t stage_wanted(const stage_plan *plan, const hct_dist_op *op) {
+  const hct_dist_program *program = plan->program;
+  size_t group = (size_t)hct_op_i64_or(op->op, "hct.group", 0);
+  const char *pass = hct_op_str_or(op->op, "hct.pass", "forward");
+  if (!strcmp(pass, "update") || (plan->first && plan->first[op - program->ops])) return 0;
+  return plan->later + program->unit_stages[strcmp(pass, "backward") ? group : 2 * program->group_count - 1 - group];
 }
 
 /* The earliest place where `op` can run, given where its operands are made. */
-static position place(const hct_dist_program *program, const hct_dist_op *op, const position *made, size_t groups, bool layerwise) {
+static position place(const stage_plan *plan, const hct_dist_op *op, const position *made) {
+  const hct_dist_program *program = plan->program;
   bool has_made_operand = false;
   position latest = 0;
   for (size_t k = 0; k < op->operand_count; k++) {
@@ -35,12 +81,12 @@ static position place(const hct_dist_program *program, const hct_dist_op *op, co
   }
   size_t stage = position_stage(latest);
   if (op->accumulate) return position_at(stage, HCT_AFTER_LOOP);
-  size_t wanted = stage_wanted(op, groups);
+  size_t wanted = stage_wanted(plan, op);
   if (op->timed) {
     if (position_when(latest) == HCT_AFTER_LOOP) stage++; /* waits for the whole batch */
     return position_at(wanted > stage ? wanted : stage, HCT_IN_LOOP);
   }
-  if ((has_made_operand && !layerwise) || wanted <= stage) return latest;
+  if ((has_made_operand && !plan->layerwise) || wanted <= stage) return latest;
   return position_at(wanted, HCT_BEFORE_LOOP);
 }
 
@@ -107,11 +153,12 @@ static void updates_wait(hct_dist_program *program, bool layerwise) {
 }
 
 void hct_schedule_stages(hct_dist_program *program, bool layerwise) {
-  size_t groups = group_count(program), highest = 0;
+  stage_plan plan = plan_make(program, layerwise);
+  size_t highest = 0;
   position *made = HCT_NEW_ARRAY(program->arena, position, program->value_count);
   for (size_t i = 0; i < program->op_count; i++) {
     hct_dist_op *op = &program->ops[i];
-    position at = op->view ? made[op->operands[0]] : hct_dist_is_constant(program, op->results[0]) ? 0 : place(program, op, made, groups, layerwise);
+    position at = op->view ? made[op->operands[0]] : hct_dist_is_constant(program, op->results[0]) ? 0 : place(&plan, op, made);
     for (size_t k = 0; k < op->result_count; k++) made[op->results[k]] = at;
     op->stage = position_stage(at);
     op->when = position_when(at);

@@ -7,7 +7,7 @@
  * a parameter: at the first such point after a contraction where the activation has several uses (the residual stream), else at
  * the last one before the next contraction (a plain chain: bias and activation stay with their layer).
  *
- * With --schedule=layerwise each layer is a group of its own, and a layer whose name comes back after others (the common one of attention and
+ * With --schedule=layerwise, and with --units=layers, each layer is a group of its own, and a layer whose name comes back after others (the common one of attention and
  * of a gated FFN) is another: an operation is in the group last begun by its layer, unless what it reads is made later.
  *
  * Layers. An operation with a parameter is named after it, without the last component ("h.0.c_attn.weight" -> "h.0.c_attn").
@@ -287,7 +287,7 @@ hct_status hct_pass_assign_layers(hct_pass_context *context, MlirModule module) 
   number_groups(&g);
   pull_to_users(&g);
   name_layers(&g);
-  if (!strcmp(hct_pass_option(context, "schedule", "fused"), "layerwise")) group_layers(&g);
+  if (!strcmp(hct_pass_option(context, "schedule", "fused"), "layerwise") || !strcmp(hct_pass_option(context, "units", "auto"), "layers")) group_layers(&g);
   for (size_t i = 0; i < g.count; i++) {
     hct_op_set(ops[i], "hct.layer", hct_attr_str(mlir, g.nodes[i].layer));
     hct_op_set(ops[i], "hct.group", hct_attr_i64(mlir, g.nodes[i].group));

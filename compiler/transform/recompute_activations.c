@@ -4,7 +4,7 @@
  *   after   the same, and before the first reader
  *           %b = map1(%h) {fn = "tanh", hct.group = 1, hct.pass = "backward", hct.recomputed}           backward of group 1 reads %h and %b
  *
- * A value that crosses groups in forward lies in DRAM in any case, and is stored. Of the others, `all` makes every one again, from group inputs
+ * A value that crosses groups in forward is stored, and lies in DRAM in any case where these are in different stages (hct-fuse-groups). Of the others, `all` makes every one again, from group inputs
  * on; `none` makes none; `auto` makes those again for which that takes less time than storing and loading, all of a group's values taken together:
  * exactly, under the costs of recompute_activations.h, as compiler/analysis/recompute.h says; and more, those that save least a byte, where
  * DRAM has no room for the others. What is the same for all samples (masks, the
@@ -39,6 +39,9 @@ typedef struct recompute {
   op_state *ops;
   bool *sampled;  /* by value: differs from sample to sample, and comes from forward */
   bool *crossing; /* by value: read outside its group's forward and backward */
+  bool *written;  /* by value: read in another stage of forward, and so in DRAM whatever backward does */
+  int64_t *stages; /* by unit (hct.stages); NULL: each group's forward and backward are stages of their own */
+  size_t units;
   bool cut;       /* the batch is cut into micro-batches: forward's values go through DRAM */
   recompute_costs costs;
   double store_price; /* times what storing takes: more than 1 where DRAM has no room for all that is worth it */
@@ -84,13 +87,33 @@ static void find_sampled(recompute *r) {
   }
 }
 
+/* Of an operator's group, in forward or backward. */
+static int64_t stage_of(const recompute *r, const op_state *op, bool backward) {
+  size_t group = (size_t)op->group;
+  if (!r->stages || group >= r->units / 2) return backward ? INT64_MAX - op->group : op->group;
+  return r->stages[backward ? r->units - 1 - group : group];
+}
+
+/* Forward's values of such a group are there in backward: nothing is stored. */
+static bool turns(const recompute *r, const op_state *op) { return stage_of(r, op, false) == stage_of(r, op, true); }
+
+static void read_stages(recompute *r, MlirModule module) {
+  MlirOperation top = mlirModuleGetOperation(module);
+  if (!hct_op_has(top, "hct.stages")) return;
+  r->units = hct_op_i64s(top, "hct.stages", NULL, 0);
+  r->stages = HCT_NEW_ARRAY(r->arena, int64_t, r->units + 1);
+  hct_op_i64s(top, "hct.stages", r->stages, r->units);
+}
+
 static void find_crossing(recompute *r) {
   r->crossing = HCT_NEW_ARRAY(r->arena, bool, r->flow.value_count);
+  r->written = HCT_NEW_ARRAY(r->arena, bool, r->flow.value_count);
   for (size_t i = 0; i < r->flow.op_count; i++) {
     if (r->ops[i].view) continue;
     for (size_t k = 0; k < r->flow.ops[i].operand_count; k++) {
       size_t value = root_of(r, r->flow.ops[i].operands[k]), maker = r->flow.values[value].op;
       if (maker != SIZE_MAX && (r->ops[i].kind == OP_OTHER || r->ops[i].group != r->ops[maker].group)) r->crossing[value] = true;
+      if (maker != SIZE_MAX && r->ops[i].kind != OP_BACKWARD && stage_of(r, &r->ops[i], false) != stage_of(r, &r->ops[maker], false)) r->written[value] = true;
     }
   }
 }
@@ -116,8 +139,8 @@ static size_t problem_value(recompute *r, group_problem *g, size_t value) {
   size_t at, root = root_of(r, value), maker = r->flow.values[root].op;
   if (maker == SIZE_MAX || !r->sampled[root]) return SIZE_MAX;
   if (hct_index_map_get(g->index, &r->flow.values[root], &at)) return at;
-  double price = r->crossing[root] ? 1 : r->store_price;
-  hct_recompute_value made = {.store_ps = (int64_t)(price * (double)recompute_move_ps(&r->costs, root, r->crossing[root] ? 1 : 2)), .compute_ps = HCT_RECOMPUTE_NEVER};
+  double price = r->written[root] ? 1 : r->store_price;
+  hct_recompute_value made = {.store_ps = (int64_t)(price * (double)recompute_move_ps(&r->costs, root, r->written[root] ? 1 : 2)), .compute_ps = HCT_RECOMPUTE_NEVER};
   hct_index_map_put(g->index, &r->flow.values[root], g->values.count);
   HCT_PUSH(r->arena, &g->values, made);
   HCT_PUSH(r->arena, &g->makers, maker);
@@ -139,7 +162,7 @@ static void problem_add_forward(recompute *r, group_problem *g, size_t index) {
 }
 
 static void choose_group(recompute *r, const size_t *ops, size_t count) {
-  if (!count) return;
+  if (!count || turns(r, &r->ops[ops[0]])) return;
   group_problem g = {.index = hct_index_map_create(r->arena)};
   for (size_t i = 0; i < count; i++)
     if (r->ops[ops[i]].kind == OP_FORWARD && !r->ops[ops[i]].view && r->flow.ops[ops[i]].result_count == 1) problem_add_forward(r, &g, ops[i]);
@@ -185,7 +208,7 @@ static int64_t stored_bytes(const recompute *r) {
     if (r->ops[i].view) continue;
     for (size_t k = 0; k < r->flow.ops[i].operand_count; k++) {
       size_t value = root_of(r, r->flow.ops[i].operands[k]), maker = r->flow.values[value].op;
-      if (maker == SIZE_MAX || !r->sampled[value] || seen[value] || r->ops[maker].again || !(backward || clone || r->crossing[value])) continue;
+      if (maker == SIZE_MAX || !r->sampled[value] || seen[value] || r->ops[maker].again || !(backward || clone || r->written[value])) continue;
       seen[value] = true;
       sum += bytes_of(r, value);
     }
@@ -313,10 +336,8 @@ static void say(recompute *r, recompute_mode mode) {
 }
 
 static hct_status read_options(recompute *r, recompute_mode *out_mode) {
-  const char *name = hct_pass_option(r->pass, "recompute", "auto"), *micro_batch = hct_pass_option(r->pass, "micro-batch", "auto");
-  int64_t size, batch = partition_batch(&r->flow);
-  r->costs = (recompute_costs){.package = &r->pass->package, .flow = &r->flow, .micro_batches = 1};
-  if (hct_parse_i64(micro_batch, &size) && size >= 1 && size < batch) r->costs.micro_batches = (batch + size - 1) / size;
+  const char *name = hct_pass_option(r->pass, "recompute", "auto");
+  r->costs = recompute_costs_of(r->pass, &r->flow);
   for (size_t m = 0; m < HCT_COUNT(mode_names); m++)
     if (!strcmp(mode_names[m], name)) return *out_mode = (recompute_mode)m, HCT_OK;
   return hct_error(r->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--recompute=%s: it must be one of none, auto, all", name);
@@ -329,6 +350,7 @@ hct_status hct_pass_recompute_activations(hct_pass_context *pass, MlirModule mod
   if (!strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) return HCT_OK; /* its values all stay in memory */
   hct_flow_factorize(&r.flow);
   read_operators(&r);
+  read_stages(&r, module);
   find_sampled(&r);
   find_crossing(&r);
   if (mode == RECOMPUTE_ALL) choose_all(&r);

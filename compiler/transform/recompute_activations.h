@@ -4,7 +4,7 @@
 #define HCT_COMPILER_TRANSFORM_RECOMPUTE_ACTIVATIONS_H
 
 #include "compiler/analysis/factors.h"
-#include "ir/package/package.h"
+#include "compiler/pass.h"
 
 typedef struct recompute_costs {
   const hct_package *package;
@@ -12,6 +12,7 @@ typedef struct recompute_costs {
   int64_t micro_batches;
 } recompute_costs;
 
+recompute_costs recompute_costs_of(const hct_pass_context *pass, const hct_flow *flow); /* --micro-batch=auto: the whole batch at once */
 /* `moves` (1: load, 2: store and load) of a value through all channels. */
 int64_t recompute_move_ps(const recompute_costs *costs, size_t value, int moves);
 /* The operator once more: its multiplications on the MXUs, its elements on the VPUs or their bytes through SRAM, and the collectives that it

@@ -12,6 +12,12 @@ static int64_t ps_of(double seconds) {
   return ps < most ? (int64_t)ps : HCT_RECOMPUTE_NEVER >> 20;
 }
 
+recompute_costs recompute_costs_of(const hct_pass_context *pass, const hct_flow *flow) {
+  int64_t size, batch = partition_batch(flow);
+  bool given = hct_parse_i64(hct_pass_option(pass, "micro-batch", "auto"), &size) && size >= 1 && size < batch;
+  return (recompute_costs){.package = &pass->package, .flow = flow, .micro_batches = given ? (batch + size - 1) / size : 1};
+}
+
 static double elements_of(const recompute_costs *c, size_t value) { return (double)hct_shape_elements(&c->flow->values[value].shape); }
 static double bytes_of(const recompute_costs *c, size_t value) { return elements_of(c, value) * (double)hct_dtype_bytes(c->flow->values[value].shape.dtype); }
 static double dies_of(const recompute_costs *c) { return (double)(c->package->rows * c->package->cols); }

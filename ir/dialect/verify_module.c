@@ -47,12 +47,25 @@ void hct_verify_discardable(hct_verifier *v, MlirOperation op) {
 }
 
 /* ---- the module ---- */
+/* By unit of the step, forward and backward of each group: the number of its stage, from 0. */
+static bool check_stages(MlirAttribute stages) {
+  if (mlirAttributeIsNull(stages)) return true;
+  if (!mlirAttributeIsADenseI64Array(stages) || mlirDenseArrayGetNumElements(stages) % 2) return false;
+  for (intptr_t i = 0, before = 0; i < mlirDenseArrayGetNumElements(stages); i++) {
+    int64_t stage = mlirDenseI64ArrayGetElement(stages, i);
+    if (stage != before && (i == 0 || stage != before + 1)) return false;
+    before = (intptr_t)stage;
+  }
+  return true;
+}
+
 static void check_module_attributes(hct_verifier *v, MlirOperation top) {
   static const char *const numbers[] = {"hct.batch", "hct.micro_batch"}, *const texts[] = {"hct.package", "hct.done", "hct.model"};
   for (size_t i = 0; i < HCT_COUNT(numbers); i++)
     if (hct_op_has(top, numbers[i]) && hct_op_i64_or(top, numbers[i], 0) < 1) hct_verify_refuse(v, top, "%s is no positive number", numbers[i]);
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (!is_text(mlirOperationGetAttributeByName(top, hct_ref(texts[i])))) hct_verify_refuse(v, top, "%s is no text", texts[i]);
+  if (!check_stages(mlirOperationGetAttributeByName(top, hct_ref("hct.stages")))) hct_verify_refuse(v, top, "hct.stages is no array of the stages of units, two a group, that counts up from 0");
   MlirAttribute options = mlirOperationGetAttributeByName(top, hct_ref("hct.options"));
   if (mlirAttributeIsNull(options)) return;
   bool fits = mlirAttributeIsADictionary(options);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Models of random small sizes, on random meshes, under random strategies, micro-batches and recomputation: three training steps give the
+"""Models of random small sizes, on random meshes, under random strategies, micro-batches, stages of fusion groups and recomputation: three training steps give the
 losses of the host oracle. Sizes are chosen to fit nothing: fewer classes, heads, samples and tokens than dies, odd ones, one of each.
 
 usage: differential.py BIN_DIRECTORY WORK_DIRECTORY SEED MODELS
@@ -15,6 +15,7 @@ BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 random.seed(int(sys.argv[3]))
 numbers = np.random.default_rng(int(sys.argv[3]))
+stages = random.Random(int(sys.argv[3]))
 failures = 0
 
 
@@ -57,6 +58,8 @@ for family, sizes, runs in FOUND + [draw(n) for n in range(int(sys.argv[4]))]:
         how = [f"--strategy={strategy}", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--orientation={random.choice(('columns', 'rows'))}"]
         how += [f"--{name}={random.choice(values)}" for name, values in SCHEDULES.items()]
         how += [f"--attention-blocks={random.choice(('auto', 2 - sizes['seq'] % 2))}"]
+        cuts = ",".join(["0"] + [str(unit) for unit in range(1, 6) if stages.random() < 0.5])  # two groups a layer, and the head's: at least six units
+        how += [f"--groups={stages.choice(('auto', 'blocks', cuts, cuts))}", f"--units={stages.choice(('auto', 'blocks', 'layers'))}"]
         done = compile_model(*how, "-o", WORK / "p.hct")
         got, text = losses(WORK / "p.hct") if done.returncode == 0 else ([], done.stderr)
         if len(got) != 3 or len(want) != 3 or any(abs(a - b) > 1e-4 * max(abs(b), 1e-3) for a, b in zip(got, want)):

@@ -3,7 +3,7 @@
 
     u = x Win;   h = u Wa, r = relu(h);   z = u + r Wb;   o = z Wc, loss = mean(relu(o))        layers: in, a, b, c; d features of u and z, f of h and r
 
-Fused, a and b are one group. Layerwise they are two, and through DRAM go besides: u once more, read for the sum behind b; r once more, read by b; the gradient
+Fused, a and b are one group, and with --groups=blocks none is put together with another. Layerwise they are two, and through DRAM go besides: u once more, read for the sum behind b; r once more, read by b; the gradient
 of z once more, read by b and again by a, where it is added to that of h; the gradient of r, written by b and read by a. That is 2 d + 3 f elements a sample.
 
 usage: layerwise.py BIN_DIRECTORY WORK_DIRECTORY
@@ -58,7 +58,7 @@ def counted(batch, schedule, mesh, micro_batch, *options):
 
 for batch, mesh, micro_batch in ((8, "1x1", 2), (8, "1x1", 8), (7, "1x1", 3), (8, "2x2", 4), (1, "1x1", 1)):
     parameters, dies = model(WORK / f"{batch}.onnx", batch), {"1x1": 1, "2x2": 4}[mesh]
-    have, fused = counted(batch, "layerwise", mesh, micro_batch), counted(batch, "fused", mesh, micro_batch)
+    have, fused = counted(batch, "layerwise", mesh, micro_batch), counted(batch, "fused", mesh, micro_batch, "--groups=blocks")
     wanted = layerwise(batch, parameters, dies)
     assert have == wanted, f"batch {batch}, {mesh}, micro-batch {micro_batch}: {have} bytes, from the layers' sizes {wanted}"
     more = F32 * batch * (2 * D + 3 * F) + dies * (F32 + SETTINGS)  # and settings and step's number for one more group

@@ -189,7 +189,7 @@ def check_bytes(binaries, shared, work):
         bytes_of, reports, stored = {}, {}, {}
         for dtype in ("f32", "bf16"):
             image = work / f"{dtype}.hct"
-            run(binaries / "hecaton-compile", work / "model.onnx", f"--mesh={mesh}", "--micro-batch=4", f"--strategy={strategy}", f"--dtype={dtype}", "-o", image)
+            run(binaries / "hecaton-compile", work / "model.onnx", "--groups=blocks", f"--mesh={mesh}", "--micro-batch=4", f"--strategy={strategy}", f"--dtype={dtype}", "-o", image)
             run(binaries / "hecaton-sim", image, "--mode=timing", "--report", work / "report.json")
             report = reports[dtype] = json.loads((work / "report.json").read_text())
             stored[dtype] = tensors(binaries, image)

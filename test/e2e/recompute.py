@@ -10,6 +10,8 @@ Stored, each of these is written once and read once. Computed again, the causal 
 products are made again but those whose result only the residual stream takes: the context's and the last one of the feed-forward part.
 On R x R dies what has no features, [T], lies on R dies each, and masks, which come from inputs and constants alone, on all.
 
+All with each group's forward and backward a stage of its own (--groups=blocks): within a stage nothing is stored.
+
 usage: recompute.py BIN_DIRECTORY WORK_DIRECTORY
 """
 import json
@@ -33,7 +35,7 @@ def model(family, **sizes):
 
 
 def report(*options):
-    said = run(BIN / "hecaton-compile", WORK / "m.onnx", "-o", WORK / "m.hct", *options)
+    said = run(BIN / "hecaton-compile", WORK / "m.onnx", "-o", WORK / "m.hct", "--groups=blocks", *options)
     run(BIN / "hecaton-sim", WORK / "m.hct", "--mode=timing", "--report", WORK / "m.json")
     return json.loads((WORK / "m.json").read_text()), said
 

@@ -53,7 +53,7 @@ shares = {}
 for layers, mesh, micro_batch, strategy in ((1, "2x2", 1, "hecaton"), (2, "2x3", 1, "hecaton"), (2, "2x2", 2, "megatron-ring"), (1, "3x2", 1, "megatron-torus"),
                                             (2, "2x2", 1, "megatron-sequence"), (2, "2x2", 1, "optimus"), (1, "1x1", 3, "hecaton")):
     run(BIN / "hecaton-model", "gpt2", f"--layers={layers}", "--hidden=32", "--heads=4", "--vocab=64", "--seq=16", "--batch=40", "-o", WORK / "m.onnx")
-    run(BIN / "hecaton-compile", WORK / "m.onnx", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--strategy={strategy}", "-o", WORK / "m.hct")
+    run(BIN / "hecaton-compile", WORK / "m.onnx", "--groups=blocks", f"--mesh={mesh}", f"--micro-batch={micro_batch}", f"--strategy={strategy}", "-o", WORK / "m.hct")
     name = f"{strategy} {mesh}, {layers} layers, micro-batch {micro_batch}"
     shares[name] = compare(name, WORK / "m.hct")[0]
     if strategy in ("hecaton", "optimus"):

@@ -1,5 +1,6 @@
 // Operators are named after the parameter they use, or the layer that they lead to or follow, and each group has its linear layers.
 // RUN: %hecaton-opt --hct-assign-layers --split-input-file %s | FileCheck %s
+// RUN: sed 's/schedule = "layerwise"/units = "layers"/' %s > %t.mlir && %hecaton-opt --hct-assign-layers --split-input-file %t.mlir | FileCheck %s
 // RUN: %hecaton-opt --hct-assign-layers --hct-assign-layers --split-input-file %s | FileCheck %s
 
 // The residual stream %0 is used twice: the embedding's group ends there. The softmax in front of a linear layer takes that layer's
@@ -57,7 +58,7 @@ module {
   }
 }
 // -----
-// With --schedule=layerwise each layer is a group; what stands between layers under their common name is another each time that it comes back.
+// With --schedule=layerwise, and with --units=layers, each layer is a group; what stands between layers under their common name is another each time that it comes back.
 // CHECK-LABEL: func.func @layerwise
 // CHECK: "hct_graph.contract"{{.*}} {hct.group = 0 : i64, hct.layer = "m.in", hct.pass = "forward"
 // CHECK-NEXT: "hct_graph.contract"{{.*}} {hct.group = 1 : i64, hct.layer = "m.a", hct.pass = "forward"

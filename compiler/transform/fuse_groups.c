@@ -1,0 +1,115 @@
+/* hct-fuse-groups: which units of the step, forward and backward of each fusion group of hct-assign-layers, are one stage (--groups).
+ *
+ *   before  module { ... hct.group = 0 ... hct.group = 1 ... backward of both ... }
+ *   after   module attributes {hct.stages = array<i64: 0, 1, 1, 2>} { the same }       forward of group 1 and its backward are one stage
+ *
+ * A unit has at least the layers between two points of the residual stream. `auto` takes the plan of least cost of those that are estimated to
+ * fit, exactly (compiler/analysis/fusion.h), `N%` likewise of N percent of the SRAM, so that the driver can ask for less where a plan does not fit after all;
+ * `blocks` leaves each unit alone, and a list has the first unit of each stage. With --schedule=layerwise nothing is put together. Where the batch is
+ * not cut in time, activations stay in SRAM in any case. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/analysis/fusion.h"
+#include "compiler/pass.h"
+#include "compiler/transform/partition.h"
+#include "compiler/transform/recompute_activations.h"
+
+typedef struct fuse {
+  hct_pass_context *pass;
+  hct_flow flow;
+  hct_units units;
+  size_t *stages; /* by unit */
+} fuse;
+
+/* False where the batch is not cut in time. */
+static bool find_sampled(const fuse *f, bool *out_sampled) {
+  int64_t batch = partition_batch(&f->flow);
+  int *time = HCT_NEW_ARRAY(f->pass->arena, int, f->flow.value_count + 1);
+  if (partition_find_mixing(&f->flow, batch, time) || batch < 2) return false;
+  for (size_t v = 0; v < f->flow.value_count; v++) out_sampled[v] = time[v] != 0;
+  return true;
+}
+
+static hct_fusion_goal goal_of(const hct_pass_context *pass) {
+  const char *objective = hct_pass_option(pass, "objective", "time");
+  return !strcmp(objective, "dram") ? HCT_FUSION_DRAM : !strcmp(objective, "energy") ? HCT_FUSION_ENERGY : HCT_FUSION_TIME;
+}
+
+static void stages_choose(fuse *f, int64_t percent) {
+  const hct_package *p = &f->pass->package;
+  recompute_costs costs = recompute_costs_of(f->pass, &f->flow);
+  int64_t *compute_ps = HCT_NEW_ARRAY(f->pass->arena, int64_t, f->flow.op_count + 1), batch = partition_batch(&f->flow);
+  for (size_t i = 0; i < f->flow.op_count; i++)
+    if (hct_units_of(&f->units, i) != SIZE_MAX) compute_ps[i] = recompute_operator_ps(&costs, &f->flow.ops[i]);
+  double dies = (double)(p->rows * p->cols);
+  hct_fusion_costs fusion = {
+      .goal = goal_of(f->pass), .dram_bytes_per_s = (double)p->dram_channels * p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency, .dram_j_per_byte = 8 * p->dram_energy_j_per_bit,
+      .static_w = dies * p->static_w_per_die, .sram_bytes = dies * (double)p->sram_bytes * (double)percent / 100,
+      .in_flight = (double)((batch + costs.micro_batches - 1) / costs.micro_batches) / (double)batch, .gathered = sqrt(dies), .piece_elements = dies * strtod(hct_pass_option(f->pass, "update-chunk", "65536"), NULL), .compute_ps = compute_ps,
+  };
+  hct_cut_costs all = hct_fusion_cut_costs(&f->units, &fusion);
+  hct_cuts_choose(&all, f->stages);
+}
+
+/* First units of stages, from 0 on, in order. */
+static bool stages_parse(const fuse *f, const char *text) {
+  size_t stage = 0, from = 0;
+  for (const char *at = text; *at;) {
+    char *end;
+    long unit = strtol(at, &end, 10);
+    if (end == at || unit < 0 || (size_t)unit >= f->units.count || (at == text ? unit != 0 : (size_t)unit <= from)) return false;
+    stage += at != text;
+    from = (size_t)unit;
+    for (size_t u = from; u < f->units.count; u++) f->stages[u] = stage;
+    if (*end && (*end != ',' || !end[1])) return false;
+    at = *end ? end + 1 : end;
+  }
+  return text[0] != 0;
+}
+
+static bool percent_parse(hct_arena *arena, const char *text, int64_t *out_percent) {
+  size_t length = strlen(text);
+  return length > 1 && text[length - 1] == '%' && hct_parse_i64(hct_arena_strndup(arena, text, length - 1), out_percent) && *out_percent >= 1 && *out_percent <= 100;
+}
+
+static hct_status stages_decide(fuse *f) {
+  const char *groups = hct_pass_option(f->pass, "groups", "auto");
+  int64_t percent = 100;
+  if (!strcmp(groups, "auto") || percent_parse(f->pass->arena, groups, &percent)) return stages_choose(f, percent), HCT_OK;
+  if (!strcmp(groups, "blocks")) {
+    for (size_t u = 0; u < f->units.count; u++) f->stages[u] = u;
+    return HCT_OK;
+  }
+  if (stages_parse(f, groups)) return HCT_OK;
+  hct_error(f->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--groups=%s: it must be auto, blocks, a share of SRAM such as 50%%, or the first units of stages, such as 0,%zu", groups, f->units.count / 2);
+  hct_note(f->pass->diags, "there are %zu units: forward of %zu groups, 0 to %zu, then their backward, in reverse, %zu to %zu", f->units.count, f->units.count / 2, f->units.count / 2 - 1, f->units.count / 2, f->units.count - 1);
+  return HCT_REFUSED;
+}
+
+static void say(const fuse *f) {
+  hct_text starts = {0};
+  for (size_t u = 0; u < f->units.count; u++)
+    if (!u || f->stages[u] != f->stages[u - 1]) hct_text_printf(&starts, "%s%zu", u ? "," : "", u);
+  hct_remark(f->pass->diags, (hct_loc){0}, "--groups=%s: the %zu units of %zu fusion groups, forward and backward, run as stages that begin at %s", hct_pass_option(f->pass, "groups", "auto"), f->units.count, f->units.count / 2, starts.data);
+  hct_text_fini(&starts);
+}
+
+hct_status hct_pass_fuse_groups(hct_pass_context *pass, MlirModule module) {
+  fuse f = {.pass = pass, .flow = hct_flow_read(pass->arena, module)};
+  bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host"), *sampled = HCT_NEW_ARRAY(pass->arena, bool, f.flow.value_count + 1);
+  hct_flow_factorize(&f.flow);
+  bool cut = find_sampled(&f, sampled);
+  f.units = hct_units_read(pass->arena, &f.flow, sampled, true);
+  f.stages = HCT_NEW_ARRAY(pass->arena, size_t, f.units.count);
+  HCT_TRY(stages_decide(&f));
+  if (host || !cut || !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise")) return HCT_OK;
+  int64_t *stages = HCT_NEW_ARRAY(pass->arena, int64_t, f.units.count);
+  bool fused = false;
+  for (size_t u = 0; u < f.units.count; u++) stages[u] = (int64_t)f.stages[u], fused |= f.stages[u] != u;
+  if (!fused) return HCT_OK;
+  hct_op_set(mlirModuleGetOperation(module), "hct.stages", hct_attr_i64s(mlirModuleGetContext(module), f.units.count, stages));
+  say(&f);
+  return HCT_OK;
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""The fusion groups that --objective=dram chooses against all ways to cut the step into stages, each compiled and simulated: its DRAM bytes are the
+least that any of them counts, in packages of little SRAM to enough for the whole step.
+
+A chain of linear layers with ReLU, in which layer i is a fusion group: units are forward of 0 ... L-1, then backward of L-1 ... 0.
+
+usage: fusion.py BIN_DIRECTORY WORK_DIRECTORY WIDTH,WIDTH,... BATCH MICRO_BATCH SRAM,SRAM,...
+"""
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
+WIDTHS, BATCH, MICRO_BATCH, SRAM = [int(w) for w in sys.argv[3].split(",")], int(sys.argv[4]), sys.argv[5], [int(s) for s in sys.argv[6].split(",")]
+WORK.mkdir(parents=True, exist_ok=True)
+LAYERS = len(WIDTHS) - 1
+
+
+def model(path):
+    nodes, weights = [], []
+    for i in range(LAYERS):
+        weights.append(numpy_helper.from_array(np.ones((WIDTHS[i], WIDTHS[i + 1]), np.float32), f"layers.{i}.weight"))
+        nodes += [helper.make_node("MatMul", [f"a{i - 1}" if i else "x", f"layers.{i}.weight"], [f"h{i}"]), helper.make_node("Relu", [f"h{i}"], [f"a{i}"])]
+    nodes.append(helper.make_node("ReduceMean", [f"a{LAYERS - 1}"], ["loss"], keepdims=0))
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "chain", [info("x", TensorProto.FLOAT, [BATCH, WIDTHS[0]])], [info("loss", TensorProto.FLOAT, [])], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def counted(groups, sram):
+    """DRAM bytes of a step; None: it does not fit."""
+    package = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()
+    (WORK / "p.xml").write_text(re.sub(r'sram bytes="\d+"', f'sram bytes="{sram}"', package))
+    command = [BIN / "hecaton-compile", WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--mesh=1x1", "--optimizer=sgd", "--recompute=none", f"--micro-batch={MICRO_BATCH}", "--overlap=none", "--objective=dram",
+               f"--groups={groups}", "-o", WORK / "m.hct"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        assert done.returncode == 1 and "E0402" in done.stderr, done.stderr
+        return None, done.stderr
+    subprocess.run([BIN / "hecaton-sim", WORK / "m.hct", "--mode=timing", "--report", WORK / "r.json"], check=True, stdout=subprocess.DEVNULL)
+    traffic = json.loads((WORK / "r.json").read_text())["traffic"]
+    return traffic["dram_read_bytes"] + traffic["dram_write_bytes"], done.stderr
+
+
+def plans():
+    for cuts in itertools.product((False, True), repeat=2 * LAYERS - 1):
+        yield ",".join(["0"] + [str(u) for u, cut in enumerate(cuts, 1) if cut])
+
+
+model(WORK / "m.onnx")
+seen = set()
+for sram in SRAM:
+    all_of = {plan: counted(plan, sram)[0] for plan in plans()}
+    fitting = {plan: have for plan, have in all_of.items() if have is not None}
+    have, said = counted("auto", sram)
+    best = min(fitting, key=fitting.get)
+    print(f"{sram} bytes of SRAM: {len(fitting)} of {len(all_of)} plans fit, best {fitting[best]} by {best}; chosen {have}", re.findall(r"remark: (--groups.*)", said))
+    assert have == fitting[best], f"{sram} bytes of SRAM: {have} DRAM bytes, the best of all plans, {best}, has {fitting[best]}"
+    seen.add(have)
+assert len(seen) > 1, f"these capacities do not tell plans apart: {seen}"
