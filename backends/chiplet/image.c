@@ -132,6 +132,7 @@ static hct_image image_of(chiplet_program *program, hct_arena *arena) {
   image.tensor_count = program->tensors.count;
   image.sources = program->sources.items;
   image.source_count = program->sources.count;
+  chiplet_sram_map(program, &image.sram);
   return image;
 }
 
