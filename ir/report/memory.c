@@ -18,7 +18,7 @@ static channels channels_of(hct_arena *arena, const hct_image *image, const hct_
   return c;
 }
 
-static int64_t role_bytes(const hct_image *image, int role) { return hct_dram_role_bytes(image->tensors, image->tensor_count, (hct_role)role) * die_count(image); }
+static int64_t role_bytes(const hct_image *image, hct_role role) { return hct_dram_role_bytes(image->tensors, image->tensor_count, role) * die_count(image); }
 
 /* ---- JSON ---- */
 json_t *hct_memory_sram_json(const hct_image *image, const hct_package *package) {
@@ -47,7 +47,7 @@ json_t *hct_memory_dram_json(const hct_image *image, const hct_package *package)
   channels c = channels_of(arena, image, package);
   json_t *roles = json_object(), *rows = json_array(), *tensors = json_array();
   for (int role = 1; role < HCT_ROLE_COUNT; role++)
-    if (role_bytes(image, role)) json_object_set_new(roles, hct_role_name((hct_role)role), json_integer((json_int_t)role_bytes(image, role)));
+    if (role_bytes(image, (hct_role)role)) json_object_set_new(roles, hct_role_name((hct_role)role), json_integer((json_int_t)role_bytes(image, (hct_role)role)));
   for (int64_t i = 0; i < c.count; i++)
     json_array_append_new(rows, json_pack("{s:I,s:I,s:I}", "channel", (json_int_t)i, "dies", (json_int_t)c.dies[i], "used_bytes", (json_int_t)(c.dies[i] * image->dram_bytes_used)));
   size_t largest[LISTED], listed = hct_dram_largest(image->tensors, image->tensor_count, LISTED, largest);
@@ -78,12 +78,13 @@ void hct_memory_print(const hct_image *image, const hct_package *package, FILE *
   channels c = channels_of(arena, image, package);
   int64_t most = c.dies[c.fullest];
   fprintf(out, "\nDRAM held      %s", hct_bytes_text((double)(image->dram_bytes_used * die_count(image)), a));
+  static const hct_role shown[] = {HCT_ROLE_PARAM, HCT_ROLE_COPY, HCT_ROLE_STATE, HCT_ROLE_GRADIENT, HCT_ROLE_SPILL};
   const char *before = " (";
-  for (int role = 1; role < HCT_ROLE_COUNT; role++) {
-    if (!role_bytes(image, role)) continue;
-    fprintf(out, "%s%s %s", before, hct_role_name((hct_role)role), hct_bytes_text((double)role_bytes(image, role), a));
+  for (size_t i = 0; i < HCT_COUNT(shown); i++) {
+    if (!role_bytes(image, shown[i])) continue;
+    fprintf(out, "%s%s %s", before, hct_role_name(shown[i]), hct_bytes_text((double)role_bytes(image, shown[i]), a));
     before = ", ";
   }
-  fprintf(out, "%s; the fullest channel %s of %s, %lld dies\n", before[0] == ',' ? ")" : "", hct_bytes_text((double)(most * image->dram_bytes_used), a), hct_bytes_text((double)package->dram_channel_capacity_bytes, b), (long long)most);
+  fprintf(out, "%s; fullest channel %s of %s, %lld dies\n", before[0] == ',' ? ")" : "", hct_bytes_text((double)(most * image->dram_bytes_used), a), hct_bytes_text((double)package->dram_channel_capacity_bytes, b), (long long)most);
   hct_arena_destroy(arena);
 }
