@@ -6,7 +6,7 @@
 #include "compiler/strategy/strategy.h"
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch, *recompute;
+  const char *strategy, *orientation, *micro_batch, *recompute, *token_blocks;
   bool fits, joined;
   int64_t at_once;
   hct_estimate estimate;
@@ -17,25 +17,29 @@ static bool is_auto(const hct_pass_context *pass, const char *option, const char
 
 static bool any_recompute(const hct_pass_context *pass) { return is_auto(pass, "recompute", "auto") && strcmp(hct_pass_option(pass, "mode", "train"), "infer"); }
 
+static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass, "token-blocks", "fit") || !strcmp(hct_pass_option(pass, "token-blocks", "fit"), "fit"); }
+
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
-/* Dimension 0 of the first input that has one, as the partitioner takes it. */
-static int64_t batch_of(MlirModule module) {
+enum { MOST_TOKEN_BLOCKS = 8 };
+
+/* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
+static int64_t input_size(MlirModule module, size_t dim) {
   MlirOperation function = hct_module_function(module);
   MlirBlock body = hct_function_body(function);
   for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
     MlirAttribute role = hct_function_arg_attr(function, (size_t)a, "hct.role");
     hct_shape shape;
     if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "input")) continue;
-    if (hct_value_shape(mlirBlockGetArgument(body, a), &shape) && shape.rank > 0) return shape.dims[0];
+    if (hct_value_shape(mlirBlockGetArgument(body, a), &shape) && shape.rank > dim) return shape.dims[dim];
   }
   return 1;
 }
 
 static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, const char *orientation, candidate_list *list) {
   bool any = is_auto(pass, "micro-batch", "auto");
-  for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
-    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
+  for (int64_t size = input_size(module, 0);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
+    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .token_blocks = any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
     HCT_PUSH(pass->arena, list, one);
     one.recompute = "all"; /* `auto` computes again what saves time */
     if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
@@ -66,6 +70,7 @@ static void options_set(hct_map *options, hct_arena *arena, const candidate *c) 
   hct_map_put(options, "orientation", hct_arena_strdup(arena, c->orientation));
   hct_map_put(options, "micro-batch", hct_arena_strdup(arena, c->micro_batch));
   hct_map_put(options, "recompute", hct_arena_strdup(arena, c->recompute));
+  hct_map_put(options, "token-blocks", hct_arena_strdup(arena, c->token_blocks));
 }
 
 /* Compiles a copy of the module up to its streams, silently. */
@@ -88,7 +93,8 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
 }
 
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
-  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", strcmp(c->recompute, "all") ? "" : ", activations computed again");
+  const char *blocks = any_token_blocks(pass) && strcmp(c->token_blocks, "1") ? hct_arena_printf(pass->arena, ", %s token blocks", c->token_blocks) : "";
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again");
 }
 
 static bool better(const hct_pass_context *pass, const candidate *a, const candidate *b) { return hct_estimate_better(&a->estimate, &b->estimate, objective_of(pass)); }
@@ -123,10 +129,57 @@ static void compare_stored(hct_pass_context *pass, MlirModule module, candidate 
   hct_remark(pass->diags, (hct_loc){0}, "--recompute=auto: activations are stored, since computing some again %s", why);
 }
 
+/* Tries the candidate, which joins the list; whether it fits. *best: the number of the best so far, SIZE_MAX for none. */
+static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, size_t *best) {
+  candidate *c = &list->items[number];
+  hct_progress(pass->diags, "candidate %zu of %zu: %s", number + 1, list->count, candidate_name(pass, c));
+  candidate_try_both(pass, module, c);
+  if (c->fits && (*best == SIZE_MAX || better(pass, c, &list->items[*best]))) *best = number;
+  return c->fits;
+}
+
+static bool blocks_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t like, int64_t blocks, size_t *best) {
+  candidate one = list->items[like];
+  one.token_blocks = hct_arena_printf(pass->arena, "%lld", (long long)blocks);
+  HCT_PUSH(pass->arena, list, one);
+  return list_try(pass, module, list, list->count - 1, best);
+}
+
+/* The first `count` candidates in blocks, the smallest micro-batch of each strategy and orientation first: where that does not fit, larger ones are not tried. */
+static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, int64_t blocks, size_t *best) {
+  bool fits = true, any = false;
+  for (size_t i = count; i-- > 0;) {
+    const candidate *c = &list->items[i], *before = i + 1 < count ? &list->items[i + 1] : NULL;
+    bool group = before && !strcmp(c->strategy, before->strategy) && !strcmp(c->orientation, before->orientation);
+    if (!group) fits = true, any = false;
+    else if (strcmp(c->micro_batch, before->micro_batch) != 0) fits = fits && any, any = false;
+    if (fits && blocks_try(pass, module, list, i, blocks, best)) any = true;
+  }
+}
+
+/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto` also of what is best, as long as that makes it better. */
+static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
+  int64_t sequence = input_size(module, 1), blocks = 2;
+  size_t count = list->count;
+  for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
+  for (bool more = *best != SIZE_MAX && is_auto(pass, "token-blocks", "fit"); more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
+    size_t like = *best;
+    blocks_try(pass, module, list, like, blocks, best);
+    more = *best != like;
+  }
+}
+
+static void result_tell(hct_pass_context *pass, const candidate_list *list, size_t best) {
+  hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, &list->items[best]), step_text(pass, &list->items[best]));
+  for (size_t i = 0; i < list->count; i++)
+    if (i != best && list->items[i].fits) hct_note(pass->diags, "%s: %s", candidate_name(pass, &list->items[i]), step_text(pass, &list->items[i]));
+    else if (!list->items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list->items[i]));
+}
+
 static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
   bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
-  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto")) return;
+  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_token_blocks(pass)) return;
   candidate_list list = {0};
   const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
   for (const char *at = names; *at;) {
@@ -135,23 +188,16 @@ static void choose(hct_pass_context *pass, MlirModule module) {
     at += length;
     at += strspn(at, ", ");
   }
-  candidate *best = NULL;
-  for (size_t i = 0; i < list.count; i++) {
-    hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list.count, candidate_name(pass, &list.items[i]));
-    candidate_try_both(pass, module, &list.items[i]);
-    if (list.items[i].fits && (!best || better(pass, &list.items[i], best))) best = &list.items[i];
-  }
-  if (best && any_recompute(pass)) compare_stored(pass, module, best);
-  /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
-  const candidate *chosen = best ? best : &list.items[list.count - 1];
+  size_t best = SIZE_MAX, count = list.count;
+  for (size_t i = 0; i < count; i++) list_try(pass, module, &list, i, &best);
+  if (any_token_blocks(pass)) blocks_choose(pass, module, &list, &best);
+  bool fits = best != SIZE_MAX;
+  if (fits && any_recompute(pass)) compare_stored(pass, module, &list.items[best]);
+  /* When nothing fits, the last one, of the smallest micro-batch or of the most blocks, is compiled once more, and says why not. */
+  const candidate *chosen = &list.items[fits ? best : list.count - 1];
+  if (fits && list.count > 1) result_tell(pass, &list, best);
   options_set(pass->options, pass->arena, chosen);
-  pass->interleaving.known = best != NULL, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
-  if (best && list.count > 1) {
-    hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, best), step_text(pass, best));
-    for (size_t i = 0; i < list.count; i++)
-      if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s: %s", candidate_name(pass, &list.items[i]), step_text(pass, &list.items[i]));
-      else if (!list.items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list.items[i]));
-  }
+  pass->interleaving.known = fits, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
 }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {

@@ -54,7 +54,7 @@ static totals totals_make(const hct_report_input *in) {
 
 /* ---- JSON ---- */
 static json_t *program_json(const hct_report_input *in) {
-  static const char *const texts[] = {"model", "strategy", "schedule", "overlap", "objective", "recompute", "dtype", "mode"}, *const numbers[] = {"micro_batches_at_once", "tokens_per_step", "parameters", "fallbacks"};
+  static const char *const texts[] = {"model", "strategy", "schedule", "overlap", "objective", "recompute", "dtype", "mode"}, *const numbers[] = {"micro_batches_at_once", "token_blocks", "tokens_per_step", "parameters", "fallbacks"};
   json_t *json = json_object();
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (hct_image_meta(in->image, texts[i])) json_object_set_new(json, texts[i], json_string(hct_image_meta(in->image, texts[i])));
