@@ -18,8 +18,8 @@ PACKAGE = (Path(__file__).resolve().parents[2] / "tools/packages/hecaton-2x2.xml
 WORK.mkdir(parents=True, exist_ok=True)
 numbers = np.random.default_rng(1)
 SIZES = ["--layers=1", "--hidden=16", "--heads=4", "--vocab=32", "--seq=8", "--batch=4", "--seed=3"]
-CASES = (("gpt2", [], "2x2", []), ("tinyllama-1.1b", ["--kv-heads=2", "--ffn=24"], "2x3", []), ("bert-base", [], "3x1", ["--schedule=layerwise"]),
-         ("tinyllama-1.1b", [], "2x2", ["--strategy=auto"]), ("gpt2", [], "1x2", ["--strategy=optimus", "--recompute=all", "--token-blocks=2"]))
+CASES = (("gpt2", [], "2x2", []), ("tinyllama-1.1b", ["--kv-heads=2", "--ffn=24"], "2x3", []), ("bert-base", [], "3x1", ["--schedule=layerwise", "--token-blocks=1"]),
+         ("tinyllama-1.1b", [], "2x2", ["--strategy=auto", "--token-blocks=1"]), ("gpt2", [], "1x2", ["--strategy=optimus", "--recompute=all", "--token-blocks=2"]))
 
 
 def run(*arguments):
@@ -123,7 +123,7 @@ def ladder(family, sizes, mesh, options):
 def full_channels():
     """Of 2 x 2 dies and 8 channels: a channel that holds one region suffices for four dies; one byte less does not."""
     done(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=128", "--heads=4", "--vocab=4096", "--seq=8", "--batch=4", "--no-weights", "-o", WORK / "m.onnx")
-    plan = [WORK / "m.onnx", "--micro-batch=2", "--recompute=none", "-o", WORK / "p.hct"]
+    plan = [WORK / "m.onnx", "--micro-batch=2", "--recompute=none", "--token-blocks=1", "-o", WORK / "p.hct"]
     done(BIN / "hecaton-compile", *plan, package(), f"--report={WORK / 'r.json'}")
     region = json.loads((WORK / "r.json").read_text())["dram"]["region_bytes"]
     done(BIN / "hecaton-compile", *plan, package(dram_channel_capacity_bytes=region))
