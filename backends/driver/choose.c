@@ -36,14 +36,31 @@ static int64_t input_size(MlirModule module, size_t dim) {
   return 1;
 }
 
+static void candidate_add(hct_pass_context *pass, const char *name, const char *orientation, const char *micro_batch, candidate_list *list) {
+  candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = micro_batch,
+                   .token_blocks = any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit")};
+  HCT_PUSH(pass->arena, list, one);
+  one.recompute = "all"; /* `auto` computes again what saves time */
+  if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
+}
+
+static int64_t multiple_below(int64_t size, int64_t of) { return size - size % of; }
+
+/* The whole batch, half of it, ... one sample; before each half, what the sides of the mesh divide. */
 static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, const char *orientation, candidate_list *list) {
-  bool any = is_auto(pass, "micro-batch", "auto");
-  for (int64_t size = input_size(module, 0);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
-    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .token_blocks = any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
-    HCT_PUSH(pass->arena, list, one);
-    one.recompute = "all"; /* `auto` computes again what saves time */
-    if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
-    if (size <= 1 || !any) break;
+  if (!is_auto(pass, "micro-batch", "auto")) {
+    candidate_add(pass, name, orientation, hct_pass_option(pass, "micro-batch", "auto"), list);
+    return;
+  }
+  for (int64_t size = input_size(module, 0), half; size >= 1; size = size > 1 ? half : 0) {
+    half = (size + 1) / 2;
+    int64_t rows = multiple_below(size, pass->package.rows), cols = multiple_below(size, pass->package.cols), last = size + 1;
+    const int64_t sizes[] = {size, rows > cols ? rows : cols, rows > cols ? cols : rows};
+    for (size_t i = 0; i < HCT_COUNT(sizes); i++) {
+      if (sizes[i] >= last || (i && sizes[i] <= half)) continue;
+      last = sizes[i];
+      candidate_add(pass, name, orientation, hct_arena_printf(pass->arena, "%lld", (long long)last), list);
+    }
   }
 }
 
@@ -138,6 +155,29 @@ static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *
   return c->fits;
 }
 
+static bool listed(const candidate_list *list, const candidate *c) {
+  for (size_t i = 0; i < list->count; i++) {
+    const candidate *o = &list->items[i];
+    if (!strcmp(o->strategy, c->strategy) && !strcmp(o->orientation, c->orientation) && !strcmp(o->micro_batch, c->micro_batch)) return true;
+  }
+  return false;
+}
+
+/* Twice and half the best micro-batch, where that is none of the halves: what a side of the mesh divides, its multiples may suit, too. */
+static void multiples_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
+  int64_t size = 0, batch = input_size(module, 0);
+  size_t like = *best;
+  HCT_BUG_ON(!hct_parse_i64(list->items[like].micro_batch, &size), "a micro-batch");
+  const int64_t sizes[] = {2 * size, size / 2};
+  for (size_t i = 0; i < HCT_COUNT(sizes); i++) {
+    candidate one = list->items[like];
+    one.micro_batch = hct_arena_printf(pass->arena, "%lld", (long long)sizes[i]);
+    if (sizes[i] < 1 || sizes[i] > batch || listed(list, &one)) continue;
+    HCT_PUSH(pass->arena, list, one);
+    list_try(pass, module, list, list->count - 1, best);
+  }
+}
+
 static bool blocks_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t like, int64_t blocks, size_t *best) {
   candidate one = list->items[like];
   one.token_blocks = hct_arena_printf(pass->arena, "%lld", (long long)blocks);
@@ -190,6 +230,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
   }
   size_t best = SIZE_MAX, count = list.count;
   for (size_t i = 0; i < count; i++) list_try(pass, module, &list, i, &best);
+  if (best != SIZE_MAX && is_auto(pass, "micro-batch", "auto")) multiples_try(pass, module, &list, &best);
   if (any_token_blocks(pass)) blocks_choose(pass, module, &list, &best);
   bool fits = best != SIZE_MAX;
   if (fits && any_recompute(pass)) compare_stored(pass, module, &list.items[best]);
@@ -201,7 +242,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
 }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
-  static const char first[] = "hct-replicate-heads"; /* that depends on a choice */
+  static const char first[] = "hct-block-attention"; /* that depends on a choice */
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
   if (level < HCT_LEVEL_GRAPH || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));

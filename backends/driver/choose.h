@@ -5,7 +5,8 @@
 
 /* --strategy=auto, --orientation=auto, --micro-batch=auto, --recompute=auto and --token-blocks=auto or fit, for a module on its way to `level`: runs the passes that do not
  * depend on them, compiles the module with each candidate and sets the options, the module's too, to the one whose step is predicted to be
- * best by --objective (hct_estimate_better). Where that is not time, computing all activations again is a candidate too. Activations are stored,
+ * best by --objective (hct_estimate_better): micro-batches of the whole batch, half of it, and so on, in between of what a side of the mesh divides, and twice
+ * and half the best of them. Where that is not time, computing all activations again is a candidate too. Activations are stored,
  * all of them, where computing some again does not fit, or makes the best candidate's step worse. Where no candidate fits, they are tried in token blocks, 2, 4
  * and 8 as far as these divide the sequence, until one does; with auto the best candidate is, too, as long as more blocks make it better. Nothing is left to choose when all are given, below the graph level, or for the host. When no
  * candidate fits, the last one is set, whose compilation then says why. */
