@@ -78,8 +78,9 @@ static int64_t first_fit(chiplet_buffer **live, size_t count, int64_t bytes) {
 }
 
 typedef struct placement {
-  chiplet_buffer **order, **live; /* buffers with bytes of their own, by start; scratch */
-  size_t count, live_count;
+  chiplet_buffer *buffers;
+  chiplet_buffer **all, **order, **live, **pending; /* buffers with bytes of their own, by start; of those alike the first; scratch */
+  size_t all_count, count, live_count;
   int64_t capacity, needed;       /* highest end of a byte taken */
 } placement;
 
@@ -89,20 +90,39 @@ static void put(placement *p, chiplet_buffer *buffer) {
   if (end > p->needed) p->needed = end;
 }
 
-static void live_update(placement *p, const chiplet_buffer *next) {
-  size_t kept = 0;
-  for (size_t k = 0; k < p->live_count; k++)
-    if (p->live[k]->last >= next->first) p->live[kept++] = p->live[k];
-  p->live_count = kept;
+static const chiplet_buffer *next_alike(const placement *p, const chiplet_buffer *buffer) { return buffer->next_alike == SIZE_MAX ? NULL : &p->buffers[buffer->next_alike]; }
+
+static size_t last_of(const placement *p, const chiplet_buffer *buffer) {
+  size_t last = 0;
+  for (; buffer; buffer = next_alike(p, buffer))
+    if (buffer->last > last) last = buffer->last;
+  return last;
+}
+
+/* Whether any of those alike `a` lives beside any of those alike `b`. */
+static bool meet(const placement *p, const chiplet_buffer *a, const chiplet_buffer *b) {
+  for (const chiplet_buffer *x = a; x; x = next_alike(p, x))
+    for (const chiplet_buffer *y = b; y; y = next_alike(p, y))
+      if (x->first <= y->last && y->first <= x->last) return true;
+  return false;
 }
 
 /* As they come to live. False, with what is live then, at the first that does not fit. */
 static bool place_in_time(placement *p) {
-  p->live_count = 0, p->needed = 0;
+  size_t pending_count = 0; /* placed, and living now or later */
+  p->needed = 0;
   for (size_t i = 0; i < p->count; i++) {
-    live_update(p, p->order[i]);
-    put(p, p->order[i]);
-    p->live[p->live_count++] = p->order[i];
+    chiplet_buffer *next = p->order[i];
+    size_t kept = 0;
+    for (size_t k = 0; k < pending_count; k++)
+      if (last_of(p, p->pending[k]) >= next->first) p->pending[kept++] = p->pending[k];
+    pending_count = kept;
+    p->live_count = 0;
+    for (size_t k = 0; k < pending_count; k++)
+      if (meet(p, p->pending[k], next)) p->live[p->live_count++] = p->pending[k];
+    put(p, next);
+    p->live[p->live_count++] = next;
+    p->pending[pending_count++] = next;
     if (p->needed > p->capacity) return false;
   }
   return true;
@@ -112,10 +132,13 @@ static bool place_in_time(placement *p) {
 static int64_t most_live(placement *p) {
   int64_t most = 0;
   p->live_count = 0;
-  for (size_t i = 0; i < p->count; i++) {
+  for (size_t i = 0; i < p->all_count; i++) {
     int64_t sum = 0;
-    live_update(p, p->order[i]);
-    p->live[p->live_count++] = p->order[i];
+    size_t kept = 0;
+    for (size_t k = 0; k < p->live_count; k++)
+      if (p->live[k]->last >= p->all[i]->first) p->live[kept++] = p->live[k];
+    p->live_count = kept;
+    p->live[p->live_count++] = p->all[i];
     for (size_t k = 0; k < p->live_count; k++) sum += taken(p->live[k]);
     if (sum > most) most = sum;
   }
@@ -135,7 +158,7 @@ static bool place_by_size(placement *p) {
   for (size_t i = 0; i < p->count && p->needed <= p->capacity; i++) {
     p->live_count = 0;
     for (size_t k = 0; k < i; k++)
-      if (p->order[k]->first <= p->order[i]->last && p->order[k]->last >= p->order[i]->first) p->live[p->live_count++] = p->order[k];
+      if (meet(p, p->order[k], p->order[i])) p->live[p->live_count++] = p->order[k];
     put(p, p->order[i]);
   }
   return p->needed <= p->capacity;
@@ -143,14 +166,18 @@ static bool place_by_size(placement *p) {
 
 /* False, with what is live at the worst moment, when the scratchpad is too small. */
 static bool allocate_sram(chiplet_program *program, placement *out_placement) {
-  placement p = {.order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count + 1), .live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, program->buffers.count + 1),
-                 .capacity = program->pass->package.sram_bytes};
+  size_t most = program->buffers.count + 1;
+  placement p = {.buffers = program->buffers.items, .all = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most),
+                 .live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .pending = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .capacity = program->pass->package.sram_bytes};
   for (size_t b = 0; b < program->buffers.count; b++) {
     chiplet_buffer *buffer = &program->buffers.items[b];
     hct_place place = chiplet_place(program, buffer->section, 0, 0); /* die (0, 0) holds most */
     buffer->bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(&buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
-    if (buffer->storage == b && buffer->first != SIZE_MAX) p.order[p.count++] = buffer;
+    if (buffer->storage == b && buffer->first != SIZE_MAX) p.all[p.all_count++] = buffer;
   }
+  qsort(p.all, p.all_count, sizeof *p.all, by_start);
+  for (size_t i = 0; i < p.all_count; i++)
+    if (&p.buffers[p.all[i]->alike] == p.all[i]) p.order[p.count++] = p.all[i];
   qsort(p.order, p.count, sizeof *p.order, by_start);
   if (!place_in_time(&p) && (most_live(&p) > p.capacity || !place_by_size(&p))) {
     qsort(p.order, p.count, sizeof *p.order, by_start);
@@ -160,24 +187,70 @@ static bool allocate_sram(chiplet_program *program, placement *out_placement) {
   program->sram_bytes = p.needed;
   for (size_t b = 0; b < program->buffers.count; b++) {
     const chiplet_buffer *storage = &program->buffers.items[program->buffers.items[b].storage];
-    program->buffers.items[b].addr = storage->addr;
+    program->buffers.items[b].addr = program->buffers.items[storage->alike].addr;
     program->buffers.items[b].twin = storage->twin;
   }
   return true;
 }
 
-static hct_status allocate_dram(chiplet_program *program) {
+/* ---- DRAM ---- */
+typedef struct life { size_t first, last; } life; /* operations of the program between which a tensor holds something */
+
+static void lives_add(life *lives, const chiplet_op *op, size_t first, size_t last) {
+  if (op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE) {
+    life *of = &lives[op->tensor];
+    if (first < of->first) of->first = first;
+    if (last > of->last) of->last = last;
+  }
+  for (size_t i = 0; i < op->body_count; i++) lives_add(lives, &op->body[i], first, last);
+}
+
+/* Loops are one moment: what one of them reads and what it writes lie apart. */
+static life *tensors_live(const chiplet_program *program) {
+  life *lives = HCT_NEW_ARRAY(program->arena, life, program->tensors.count + 1);
+  for (size_t t = 0; t < program->tensors.count; t++) lives[t] = (life){SIZE_MAX, 0};
+  for (size_t i = 0; i < program->op_count; i++) lives_add(lives, &program->ops[i], program->ops[i].order, program->ops[i].body_count ? program->ops[i].body_end : program->ops[i].order);
+  return lives;
+}
+
+/* An activation that lies where `before` did, which nothing reads any more: micro-batch for micro-batch at the same bytes. */
+static bool can_replace(const hct_tensor *before, const life *before_life, const hct_tensor *tensor, const life *own) {
+  return before->role == HCT_ROLE_SPILL && before_life->last < own->first && before->dtype == tensor->dtype && before->tile_bytes == tensor->tile_bytes && before->micro_batch_stride == tensor->micro_batch_stride &&
+         hct_layout_equal(&before->layout, &tensor->layout);
+}
+
+typedef struct places { size_t *items; size_t count, capacity; } places; /* the latest tensor of each */
+
+static void place_tensor(chiplet_program *program, const life *lives, places *spills, size_t index) {
+  hct_tensor *tensor = &program->tensors.items[index];
+  program->same_tensor[index] = index;
+  for (size_t k = 0; tensor->role == HCT_ROLE_SPILL && k < spills->count; k++) {
+    size_t before = spills->items[k];
+    if (!can_replace(&program->tensors.items[before], &lives[before], tensor, &lives[index])) continue;
+    tensor->dram_offset = program->tensors.items[before].dram_offset;
+    program->same_tensor[index] = program->same_tensor[before];
+    spills->items[k] = index;
+    return;
+  }
+  if (tensor->role == HCT_ROLE_SPILL) HCT_PUSH(program->arena, spills, index);
+  tensor->dram_offset = program->dram_bytes;
+  program->dram_bytes += aligned(tensor->tile_bytes);
+}
+
+hct_status chiplet_allocate_dram(chiplet_program *program) {
   const hct_package *package = &program->pass->package;
   int64_t parts = (program->batch + program->micro_batch - 1) / program->micro_batch;
+  const life *lives = tensors_live(program);
+  places spills = {0};
+  program->same_tensor = HCT_NEW_ARRAY(program->arena, size_t, program->tensors.count + 1);
   for (size_t i = 0; i < program->tensors.count; i++) {
     hct_tensor *tensor = &program->tensors.items[i];
     bool timed = hct_layout_uses_axis(&tensor->layout, HCT_AXIS_TIME);
     hct_place place = chiplet_place(program, timed ? 0 : -1, 0, 0);
     int64_t bytes = hct_layout_tile_elements(&tensor->layout, &place) * (int64_t)hct_dtype_bytes(tensor->dtype);
-    tensor->dram_offset = program->dram_bytes;
     tensor->micro_batch_stride = timed ? aligned(bytes) : 0;
     tensor->tile_bytes = timed ? parts * tensor->micro_batch_stride : bytes;
-    program->dram_bytes += aligned(tensor->tile_bytes);
+    place_tensor(program, lives, &spills, i);
   }
   hct_arena *scratch = hct_arena_create();
   bool fits = hct_package_channels(scratch, package, program->dram_bytes, HCT_NEW_ARRAY(scratch, int64_t, (size_t)(program->rows * program->cols)));
@@ -191,10 +264,12 @@ hct_status chiplet_allocate(chiplet_program *program) {
   extend_over_loops(program, program->ops, program->op_count);
   if (program->buffers.count) memcpy(single, program->buffers.items, program->buffers.count * sizeof *single);
   twin_dma_buffers(program);
+  chiplet_join_places(program);
   if (!allocate_sram(program, &full)) { /* once more without double buffers */
     memcpy(program->buffers.items, single, program->buffers.count * sizeof *single);
+    chiplet_join_places(program);
     if (!allocate_sram(program, &full)) return chiplet_refuse_sram(program, full.needed);
     hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers: transfers of one micro-batch do not run beside the work of another");
   }
-  return allocate_dram(program);
+  return HCT_OK;
 }

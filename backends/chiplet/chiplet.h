@@ -1,5 +1,6 @@
 /* Chiplet backend: tile level to a program image.
  *   read.c      the tile module as a tree of plain structs
+ *   fold.c      layers that repeat: compiled a few times, written as a loop
  *   interleave.c     several micro-batches of a loop at once, loops joined
  *   list_schedule.c  operations in the order in which engines can start them
  *   allocate.c  SRAM by liveness, DRAM regions
@@ -26,6 +27,7 @@ typedef struct chiplet_buffer { /* in SRAM */
   bool twin;             /* double-buffered: iterations of its loop alternate between addr and addr + chiplet_pitch (its storage says so) */
   size_t first, last;    /* operations between which it is live */
   size_t storage;        /* the buffer whose bytes it is: itself unless an alias */
+  size_t alike, next_alike; /* of those that are to have one address: the first to live, the next; SIZE_MAX: none */
   const char *made_for;  /* location of the operation that allocates it */
 } chiplet_buffer;
 
@@ -35,11 +37,12 @@ typedef enum chiplet_kind {
 } chiplet_kind;
 
 typedef struct chiplet_walk { int factor; int64_t start, step; } chiplet_walk; /* factor -1: the operand does not vary */
-typedef struct chiplet_operand {
+typedef struct chiplet_fix { int factor; int64_t index; } chiplet_fix;
+typedef struct chiplet_operand { /* copies of an operation have buffers of their own, and share the rest */
   size_t buffer;
-  chiplet_walk walks[HCT_MAX_FACTORS]; /* by loop */
+  const chiplet_walk *walks; /* by loop */
+  const chiplet_fix *fixes;
   int fix_count;
-  struct { int factor; int64_t index; } fixes[HCT_MAX_FACTORS];
 } chiplet_operand;
 
 typedef struct chiplet_op {
@@ -58,7 +61,7 @@ typedef struct chiplet_op {
   int64_t constant_index;
   int64_t index_scale, index_offset; /* of a loop's counter: the index is counter * scale + offset */
   int loop_count, row_loops;
-  hct_factor loops[HCT_MAX_FACTORS];
+  const hct_factor *loops;
   int factor;                 /* steps, copy_part */
   bool over_time;             /* copy_part: the part of a micro-batch, not of a die */
   hct_ring ring;              /* steps, copy_part */
@@ -70,7 +73,17 @@ typedef struct chiplet_op {
   int64_t trips;
   struct chiplet_op *body;
   size_t body_count, body_end; /* order of the last operation inside */
+  bool over_layers;     /* the loop is over layers, else over micro-batches, pieces or ring steps */
+  size_t period_of;     /* not 0: a period of the repeat of this number less one begins here */
+  int64_t layer_stride; /* load, store in a loop over layers: bytes from one layer's tensor to the next */
 } chiplet_op;
+
+typedef struct chiplet_repeat { /* fold.c */
+  size_t first, period; /* operations of the program that it was found in */
+  int64_t count, left_out; /* periods */
+  int64_t *next_tensor, *next_source; /* what takes the place of each in the period after; -1: none */
+} chiplet_repeat;
+typedef struct repeat_list { chiplet_repeat *items; size_t count, capacity; } repeat_list;
 
 typedef struct chiplet_program {
   hct_pass_context *pass;
@@ -83,11 +96,20 @@ typedef struct chiplet_program {
   struct { hct_source *items; size_t count, capacity; } sources;
   hct_map *source_index;
   int64_t sram_bytes, dram_bytes;
+  repeat_list repeats;
+  int64_t layer_step; /* periods of an iteration over layers */
+  size_t *same_tensor; /* by tensor: the one whose place it takes in the schedule, as both lie at the same bytes, or layers between were left out */
 } chiplet_program;
 
 typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
 
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
+/* The program with fewer periods of each repeat, for chiplet_roll to make loops of `step` periods of, once it is interleaved and allocated.
+ * False: nothing repeats. */
+bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program *out_program);
+void chiplet_join_places(chiplet_program *program); /* buffers that are to lie at one address: `alike` */
+bool chiplet_roll(chiplet_program *program); /* false: some repeat's iterations have not become alike */
+void chiplet_number(chiplet_program *program); /* positions, and the positions between which buffers live, anew */
 void chiplet_times_measure(chiplet_program *program); /* of every operation, as long as it is not allocated */
 /* The program with `copies` micro-batches an iteration of each loop over them (fewer where it has fewer); joined: with the ends of loops and
  * what is between them in one schedule; none: in the order written. `program` is as before. */
@@ -97,7 +119,8 @@ int64_t chiplet_op_ps(const chiplet_program *program, const chiplet_op *op); /* 
 bool chiplet_is_piece_loop(const chiplet_op *op); /* holds an optimizer step: over pieces of tiles, not micro-batches */
 bool chiplet_is_ring_loop(const chiplet_op *op);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
-hct_status chiplet_allocate(chiplet_program *program);
+hct_status chiplet_allocate(chiplet_program *program); /* SRAM */
+hct_status chiplet_allocate_dram(chiplet_program *program);
 void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map); /* of an allocated program, in its arena */
 hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed); /* `needed`: by the placement, holes between buffers included */
 hct_status chiplet_refuse_dram(const chiplet_program *program);
@@ -148,6 +171,7 @@ typedef struct chiplet_stream {
   chiplet_dependence *depends; /* noted: what is written is another on another row, on another column; NULL: not wanted */
   unsigned depth;          /* sequencer loops open */
   int batch_level;         /* level of the micro-batch loop, -1 outside */
+  int layer_level;         /* likewise of the loop over layers */
   struct { chiplet_item *items; size_t count, capacity; } items;
   chiplet_regions regions; /* since the last fence */
   size_t counts[HCT_ENGINE_COUNT];

@@ -56,11 +56,13 @@ static void emit_dma(chiplet_stream *s, const chiplet_op *op) {
   dram.addr = (hct_addr){.base = tensor->dram_offset};
   if (buffer->piece_elements) chiplet_piece_add(s, op, buffer, size_of(buffer), &dram.addr);
   else if (op->timed) add_index(s, op, &dram.addr, tensor->micro_batch_stride);
+  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), buffer->piece_elements ? piece_access(op, tensor, &dram.addr, elements * size_of(buffer)) : dram_access(op, tensor)};
+  /* nothing of one layer runs beside another: to each other, what is accessed stays where the first layer's is */
+  if (op->layer_stride) hct_addr_add(s->arena, &dram.addr, (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->layer_level, .sign = 1, .stride = op->layer_stride});
   for (int d = 0; d < 3; d++) instr.shape[d] = 1;
   instr.shape[3] = elements;
   instr.views[0] = load ? sram : dram;
   instr.views[1] = load ? dram : sram;
-  chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), buffer->piece_elements ? piece_access(op, tensor, &dram.addr, elements * size_of(buffer)) : dram_access(op, tensor)};
   chiplet_item_push(s, chiplet_item_add(s, load ? HCT_ENGINE_LOAD : HCT_ENGINE_STORE, 2, accesses), instr);
 }
 
@@ -320,11 +322,26 @@ static void emit_loop(chiplet_stream *s, const chiplet_op *op) {
   s->depth--;
 }
 
+/* Drained at the begin of each iteration. */
+static void emit_layers(chiplet_stream *s, const chiplet_op *op) {
+  chiplet_fence(s);
+  uint8_t level = (uint8_t)s->depth++;
+  s->layer_level = level;
+  chiplet_sequencer_add(s, chiplet_loop(s, level, op->trips, 0));
+  chiplet_emit_ops(s, op->body, op->body_count);
+  chiplet_fence(s);
+  chiplet_sequencer_add(s, (hct_instr){.opcode = HCT_OP_END, .engine = HCT_ENGINE_SEQ, .level = level});
+  s->layer_level = -1;
+  s->depth--;
+}
+
 void chiplet_emit_ops(chiplet_stream *s, const chiplet_op *ops, size_t count) {
   for (size_t i = 0; i < count; i++) {
     switch (ops[i].kind) {
       case CHIPLET_LOOP:
-        if (!chiplet_is_ring_loop(&ops[i])) {
+        if (ops[i].over_layers) {
+          emit_layers(s, &ops[i]);
+        } else if (!chiplet_is_ring_loop(&ops[i])) {
           emit_loop(s, &ops[i]);
         } else {
           bool pair = i + 1 < count && chiplet_are_halves(&ops[i], &ops[i + 1]);

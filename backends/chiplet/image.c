@@ -26,7 +26,7 @@ typedef struct streams {
 } streams;
 
 static hct_stream stream_write(streams *s, size_t die, hct_arena *arena) {
-  chiplet_stream writer = {.program = s->program, .arena = arena, .row = (int64_t)die / s->program->cols, .col = (int64_t)die % s->program->cols, .batch_level = -1, .depends = &s->depends};
+  chiplet_stream writer = {.program = s->program, .arena = arena, .row = (int64_t)die / s->program->cols, .col = (int64_t)die % s->program->cols, .batch_level = -1, .layer_level = -1, .depends = &s->depends};
   chiplet_emit(&writer);
   return chiplet_stream_finish(&writer);
 }
@@ -120,6 +120,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
 typedef struct attempt {
   int64_t at_once; /* 0: the order written */
   bool joined, fits;
+  bool uneven; /* does not fit, as layers that repeat have not become alike */
   hct_arena *arena;
   hct_image image;
   hct_estimate estimate;
@@ -146,6 +147,7 @@ static hct_status attempt_make(const chiplet_program *read, hct_diags *diags, at
   base.pass = &pass, base.arena = a->arena;
   chiplet_program program = chiplet_interleave(&base, a->at_once, a->joined);
   hct_status status = chiplet_allocate(&program);
+  if (status == HCT_OK && !chiplet_roll(&program)) status = HCT_REFUSED, a->uneven = true;
   a->fits = status == HCT_OK;
   if (!a->fits) {
     hct_arena_destroy(a->arena);
@@ -173,7 +175,7 @@ static int64_t most_iterations(const chiplet_program *program) {
 
 /* More micro-batches at once, twice as many each time, as long as that fits and makes the step better for --objective; loops joined where that fits. Where
  * not even one does so, the order written may. */
-static hct_status attempts_make(chiplet_program *read, attempt *best) {
+static hct_status attempts_of(chiplet_program *read, attempt *best) {
   enum { MOST_AT_ONCE = 4 };
   bool ring = !strcmp(hct_pass_option(read->pass, "overlap", "ring"), "ring");
   hct_objective objective = hct_objective_parse(hct_pass_option(read->pass, "objective", "time"));
@@ -188,21 +190,37 @@ static hct_status attempts_make(chiplet_program *read, attempt *best) {
   }
   for (int64_t at_once = 1; ring && at_once <= MOST_AT_ONCE; at_once *= 2) {
     attempt a = {.at_once = at_once < iterations ? at_once : iterations, .joined = true};
-    if (attempt_make(read, quiet, &a) != HCT_OK) {
+    if (attempt_make(read, quiet, &a) != HCT_OK && !a.uneven) {
       a.joined = false;
-      if (attempt_make(read, quiet, &a) != HCT_OK) break;
+      attempt_make(read, quiet, &a);
     }
-    if (!attempt_better(best, &a, objective) || at_once >= iterations) break;
+    if (a.uneven && best->fits) hct_arena_destroy(best->arena);
+    if (a.uneven) *best = a;
+    if (!a.fits || !attempt_better(best, &a, objective) || at_once >= iterations) break;
   }
   hct_diags_destroy(quiet);
-  if (!best->fits) *best = (attempt){.at_once = 0};
-  return best->fits ? HCT_OK : attempt_make(read, read->pass->diags, best);
+  if (best->fits) return HCT_OK;
+  if (best->uneven) return HCT_REFUSED;
+  *best = (attempt){.at_once = 0};
+  return attempt_make(read, read->pass->diags, best);
+}
+
+/* Of layers that repeat a few are compiled; more, and in the end all, where those do not settle. */
+static hct_status attempts_make(chiplet_program *read, attempt *best) {
+  for (int64_t step = 1; step <= 2; step++) {
+    chiplet_program folded;
+    if (!chiplet_fold(read, step, &folded)) break;
+    hct_status status = attempts_of(&folded, best);
+    if (!best->uneven) return status;
+  }
+  return attempts_of(read, best);
 }
 
 hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
   chiplet_program program = {.pass = pass, .arena = arena};
   attempt best;
   HCT_TRY(chiplet_read(&program, module));
+  HCT_TRY(chiplet_allocate_dram(&program));
   HCT_TRY(attempts_make(&program, &best));
   pass->interleaving.known = pass->streams_only, pass->interleaving.at_once = best.at_once, pass->interleaving.joined = best.joined; /* a trial's, for the program after it */
   hct_arena_adopt(arena, best.arena);

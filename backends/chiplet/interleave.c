@@ -14,6 +14,7 @@ typedef struct interleaving {
   int64_t copies;
   bool joined;
   op_list segment; /* since the last loop */
+  size_t period_of; /* of the segment's first operation */
   op_list out;
 } interleaving;
 
@@ -56,8 +57,11 @@ static void peel(interleaving *v, const chiplet_op *loop, size_t buffers, int64_
 
 static void segment_end(interleaving *v) {
   if (!v->segment.count) return;
+  size_t begin = v->out.count;
   op_list ops = v->joined ? chiplet_list_schedule(v->program, v->segment.items, v->segment.count) : v->segment;
   for (size_t i = 0; i < ops.count; i++) HCT_PUSH(v->program->arena, &v->out, ops.items[i]);
+  v->out.items[begin].period_of = v->period_of;
+  v->period_of = 0;
   v->segment = (op_list){0};
 }
 
@@ -70,13 +74,22 @@ static void loop_add(interleaving *v, const chiplet_op *loop, size_t buffers, in
   made.body = body.items;
   made.body_count = body.count;
   segment_end(v);
+  made.period_of = v->period_of;
+  v->period_of = 0;
   HCT_PUSH(v->program->arena, &v->out, made);
 }
 
 static void loop_interleave(interleaving *v, const chiplet_op *loop, size_t buffers) {
   int64_t wanted = v->copies && !chiplet_is_piece_loop(loop) ? v->copies : 1, copies = wanted < loop->trips ? wanted : loop->trips, whole = loop->trips / copies, rest = loop->trips % copies, peeled = !v->joined ? 0 : whole > 2 ? 1 : whole;
+  bool stays = whole > 2 * peeled && whole > peeled;
+  if (loop->period_of && !stays) {
+    segment_end(v);
+    v->period_of = loop->period_of;
+  }
   peel(v, loop, buffers, 0, peeled * copies);
-  if (whole > 2 * peeled && whole > peeled) {
+  if (stays) {
+    segment_end(v);
+    v->period_of = loop->period_of;
     loop_add(v, loop, buffers, whole - 2 * peeled, copies, peeled * copies);
     peel(v, loop, buffers, (whole - peeled) * copies, peeled * copies);
   }
@@ -85,7 +98,6 @@ static void loop_interleave(interleaving *v, const chiplet_op *loop, size_t buff
   else loop_add(v, loop, buffers, 1, rest, whole * copies);
 }
 
-/* Positions, and the positions between which buffers live, anew. */
 static void number(chiplet_program *program, chiplet_op *ops, size_t count, size_t *order) {
   for (size_t i = 0; i < count; i++) {
     ops[i].order = (*order)++;
@@ -97,6 +109,12 @@ static void number(chiplet_program *program, chiplet_op *ops, size_t count, size
     number(program, ops[i].body, ops[i].body_count, order);
     ops[i].body_end = *order - 1;
   }
+}
+
+void chiplet_number(chiplet_program *program) {
+  size_t order = 0;
+  for (size_t b = 0; b < program->buffers.count; b++) program->buffers.items[b].first = SIZE_MAX, program->buffers.items[b].last = 0;
+  number(program, program->ops, program->op_count, &order);
 }
 
 void chiplet_times_measure(chiplet_program *program) {
@@ -111,7 +129,7 @@ void chiplet_times_measure(chiplet_program *program) {
 chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies, bool joined) {
   chiplet_program made = *program;
   interleaving v = {.program = &made, .copies = copies, .joined = joined};
-  size_t order = 0, buffers = program->buffers.count;
+  size_t buffers = program->buffers.count;
   made.buffers.items = HCT_NEW_ARRAY(made.arena, chiplet_buffer, buffers + 1);
   made.buffers.capacity = buffers + 1;
   if (buffers) memcpy(made.buffers.items, program->buffers.items, buffers * sizeof *made.buffers.items);
@@ -124,9 +142,8 @@ chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copie
     else if (op->trips > 0) loop_interleave(&v, op, buffers);
   }
   segment_end(&v);
-  for (size_t b = 0; b < made.buffers.count; b++) made.buffers.items[b].first = SIZE_MAX, made.buffers.items[b].last = 0;
   made.ops = v.out.items;
   made.op_count = v.out.count;
-  number(&made, made.ops, made.op_count, &order);
+  chiplet_number(&made);
   return made;
 }

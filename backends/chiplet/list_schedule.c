@@ -132,7 +132,7 @@ static void touch_all(scheduling *s, size_t at, const chiplet_op *op) {
   for (size_t k = 0; k < op->operand_count; k++) touch(s, at, touched_at(s, &s->buffers[s->program->buffers.items[op->operands[k].buffer].storage], UNTIMED), !is_read_only(op, k));
   bool store = op->kind == CHIPLET_STORE;
   if (store || op->kind == CHIPLET_LOAD) {
-    touched_list *list = &s->tensors[op->tensor];
+    touched_list *list = &s->tensors[s->program->same_tensor[op->tensor]];
     int64_t part = part_of(s, op);
     touched *own = touched_at(s, list, part);
     if (part != UNTIMED) touch(s, at, own, store);

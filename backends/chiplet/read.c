@@ -138,26 +138,29 @@ static void use_buffer(tile_reader *r, chiplet_op *op, MlirValue value) {
 
 static int64_t array_at(MlirAttribute arrays, size_t operand, size_t index) { return mlirDenseI64ArrayGetElement(mlirArrayAttrGetElement(arrays, (intptr_t)operand), (intptr_t)index); }
 
-static void read_loops(chiplet_op *op, MlirOperation operation) {
+static void read_loops(hct_arena *arena, chiplet_op *op, MlirOperation operation) {
   const char *texts[HCT_MAX_FACTORS];
   op->loop_count = (int)hct_op_strs(operation, "loops", texts, HCT_MAX_FACTORS);
+  hct_factor *loops = HCT_NEW_ARRAY(arena, hct_factor, (size_t)op->loop_count + 1);
+  op->loops = loops;
   for (int i = 0; i < op->loop_count; i++) {
     char text[64];
     hct_layout layout;
     snprintf(text, sizeof text, "[%s]", texts[i]);
     HCT_BUG_ON(!hct_layout_parse(text, &layout), "loop '%s'", texts[i]);
-    op->loops[i] = layout.factors[0];
+    loops[i] = layout.factors[0];
   }
   MlirAttribute maps = mlirOperationGetAttributeByName(operation, hct_ref("maps")), fixes = mlirOperationGetAttributeByName(operation, hct_ref("fixes"));
   for (size_t k = 0; k < op->operand_count; k++) {
     chiplet_operand *operand = &op->operands[k];
+    chiplet_walk *walks = HCT_NEW_ARRAY(arena, chiplet_walk, (size_t)op->loop_count + 1);
+    operand->walks = walks;
     for (int i = 0; i < op->loop_count; i++)
-      operand->walks[i] = (chiplet_walk){(int)array_at(maps, k, 3 * (size_t)i), array_at(maps, k, 3 * (size_t)i + 1), array_at(maps, k, 3 * (size_t)i + 2)};
+      walks[i] = (chiplet_walk){(int)array_at(maps, k, 3 * (size_t)i), array_at(maps, k, 3 * (size_t)i + 1), array_at(maps, k, 3 * (size_t)i + 2)};
     operand->fix_count = (int)(mlirDenseArrayGetNumElements(mlirArrayAttrGetElement(fixes, (intptr_t)k)) / 2);
-    for (int f = 0; f < operand->fix_count; f++) {
-      operand->fixes[f].factor = (int)array_at(fixes, k, 2 * (size_t)f);
-      operand->fixes[f].index = array_at(fixes, k, 2 * (size_t)f + 1);
-    }
+    chiplet_fix *fixed = HCT_NEW_ARRAY(arena, chiplet_fix, (size_t)operand->fix_count + 1);
+    operand->fixes = fixed;
+    for (int f = 0; f < operand->fix_count; f++) fixed[f] = (chiplet_fix){(int)array_at(fixes, k, 2 * (size_t)f), array_at(fixes, k, 2 * (size_t)f + 1)};
   }
 }
 
@@ -214,7 +217,7 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
     default:
       for (intptr_t k = 0; k < mlirOperationGetNumOperands(operation); k++) use_buffer(r, &op, mlirOperationGetOperand(operation, k));
   }
-  if (hct_op_has(operation, "loops")) read_loops(&op, operation);
+  if (hct_op_has(operation, "loops")) read_loops(r->program->arena, &op, operation);
   HCT_PUSH(r->program->arena, list, op);
 }
 

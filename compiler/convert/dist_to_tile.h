@@ -80,6 +80,8 @@ hct_layout tile_layout_merged(const hct_layout *layout, unsigned dim);
 /* A dense copy of `view`, whose value has `layout`. */
 tile_view tile_view_copy(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype);
 tile_view tile_view_dense(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype); /* itself when whole */
+/* The bytes of `whole` read under another layout of as many elements a die. */
+tile_view tile_view_alias(lowering *l, const tile_view *whole, const hct_layout *layout);
 /* `view` with its factors grouped as in `wanted` (same dims; per die as many elements). */
 tile_view tile_view_conform(lowering *l, const tile_view *view, const hct_layout *layout, const hct_layout *wanted, hct_dtype dtype);
 /* The view that a reshape, transpose, slice or broadcast makes. */
@@ -109,6 +111,8 @@ void tile_emit(lowering *l, const char *name, size_t operand_count, const MlirVa
 void tile_emit_loops(lowering *l, const char *name, const tile_loops *loops, size_t operand_count, const tile_operand *operands, tile_attrs *attrs);
 void tile_fill(lowering *l, MlirValue buffer, double scalar);
 void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, const hct_layout *layout, const char *fn);
+/* `result` becomes the "sum" or "max" of `view`, whose layout is `layout`, over its first factor. */
+void tile_reduce_first(lowering *l, const tile_view *result, const tile_view *view, const hct_layout *layout, const char *kind);
 /* Lowers a compute operation. `into`, when not NULL, is an accumulator to add to in place of a fresh result. */
 hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_view *into);
 /* Whether tile_lower_compute can add to an accumulator. */

@@ -141,8 +141,36 @@ static void emit_torus(lowering *l, MlirValue buffer, const char *kind) {
   for (size_t i = 0; i < HCT_COUNT(passes); i++) emit_ring(l, &passes[i], buffer, "all_reduce", "torus", HCT_ABSENT, kind);
 }
 
+/* `layout` with a first dimension of one place a die of the axis: split over it, or whole. */
+static hct_layout layout_of_places(const lowering *l, const hct_layout *layout, const char *axis, bool split) {
+  hct_layout places = {.rank = (uint8_t)(layout->rank + 1), .factor_count = (uint8_t)(layout->factor_count + 1), .dim_first = {0}, .factors = {{.size = axis_size(l, axis)}}};
+  for (unsigned d = 0; d <= layout->rank; d++) places.dim_first[d + 1] = (uint8_t)(layout->dim_first[d] + 1);
+  memcpy(&places.factors[1], layout->factors, layout->factor_count * sizeof *layout->factors);
+  hct_factor *first = &places.factors[0];
+  if (split) first->axes[first->axis_count++] = (uint8_t)axis_of(axis);
+  if (split && is_flat(axis)) first->axes[first->axis_count++] = HCT_AXIS_COL;
+  return places;
+}
+
+/* Fewer elements than dies, such as a loss: they have no parts to scatter. Every die gathers all summands and adds them up in one order. */
+static void all_reduce_few(lowering *l, const hct_dist_op *op, const char *axis) {
+  const hct_dist_value *from = tile_info(l, op->operands[0]), *to = tile_info(l, op->results[0]);
+  hct_layout stored = tile_layout_stored(&to->layout), part_layout = layout_of_places(l, &stored, axis, true), whole_layout = layout_of_places(l, &stored, axis, false);
+  tile_view part = tile_value(l, op->operands[0]);
+  part = tile_view_dense(l, &part, &from->layout, from->shape.dtype);
+  part = tile_view_alias(l, &part, &part_layout);
+  tile_view whole = tile_view_fresh(l, &whole_layout, to->shape.dtype), result = tile_view_fresh(l, &stored, to->shape.dtype);
+  tile_parts_gather(l, &whole, &part, axis, 0, "all_reduce");
+  tile_reduce_first(l, &result, &whole, &whole_layout, hct_op_str(op->op, "kind"));
+  tile_value_set(l, op->results[0], &result);
+}
+
 static void lower_all_reduce(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *to = tile_info(l, op->results[0]);
+  if (hct_layout_elements(&to->layout) < axis_size(l, axis) && to->layout.rank < HCT_MAX_RANK && to->layout.factor_count < HCT_MAX_FACTORS) {
+    all_reduce_few(l, op, axis);
+    return;
+  }
   tile_view whole = operand_owned(l, op->operands[0], &to->layout);
   const char *kind = hct_op_str(op->op, "kind");
   if (is_flat(axis) && !strcmp(hct_op_str_or(op->op, "algorithm", "ring"), "torus")) {

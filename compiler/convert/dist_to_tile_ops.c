@@ -230,6 +230,17 @@ static void lower_reduce(lowering *l, const hct_dist_op *op, const tile_view *in
   if (!into) tile_value_set(l, op->results[0], &fresh);
 }
 
+void tile_reduce_first(lowering *l, const tile_view *result, const tile_view *view, const hct_layout *layout, const char *kind) {
+  tile_operand operands[2] = {{.buffer = result->buffer, .view = result}, operand_plain(view)};
+  operands[0].steps[0] = (tile_step){HCT_ABSENT, 0, 1};
+  for (int f = 1; f < layout->factor_count; f++) operands[0].steps[f] = result->steps[f - 1];
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "kind", hct_attr_str(l->context, kind));
+  tile_attr(&attrs, "accumulate", hct_attr_bool(l->context, false));
+  tile_loops loops = loops_of(layout);
+  tile_emit_loops(l, "reduce", &loops, 2, operands, &attrs);
+}
+
 typedef struct contract_spec { const char *operand[2], *result; int length[2], result_length; } contract_spec;
 
 static contract_spec spec_split(const char *text) {

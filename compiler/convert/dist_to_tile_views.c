@@ -77,7 +77,7 @@ static bool dims_equal(const hct_layout *a, unsigned dim_a, const hct_layout *b,
   return true;
 }
 
-static tile_view view_alias(lowering *l, const tile_view *whole, const hct_layout *layout) {
+tile_view tile_view_alias(lowering *l, const tile_view *whole, const hct_layout *layout) {
   hct_layout stored = tile_layout_stored(layout);
   hct_named attributes[] = {{"layout", layout_attr(l, &stored)}, {"section", hct_attr_i64(l->context, l->section)}};
   MlirValue buffer = hct_build_value(l->at, "hct_tile.alias", 1, &whole->buffer, l->sram, HCT_COUNT(attributes), attributes);
@@ -89,7 +89,7 @@ tile_view tile_view_conform(lowering *l, const tile_view *view, const hct_layout
   for (unsigned d = 0; same && d < layout->rank; d++) same = dims_equal(layout, d, wanted, d);
   if (same) return *view;
   tile_view dense = tile_view_dense(l, view, layout, dtype);
-  return view_alias(l, &dense, wanted);
+  return tile_view_alias(l, &dense, wanted);
 }
 
 /* Element `index` of the step's factor is taken, whatever the loops; index 0 of the buffer is what an unmapped factor gives anyway. */
@@ -123,7 +123,7 @@ static tile_view view_reshape(lowering *l, const tile_view *operand, const hct_l
   tile_view view;
   if (reshape_matches(operand, from, to, &view)) return view;
   tile_view dense = tile_view_dense(l, operand, from, dtype);
-  return view_alias(l, &dense, to);
+  return tile_view_alias(l, &dense, to);
 }
 
 static tile_view view_transpose(const hct_dist_op *op, const tile_view *operand, const hct_layout *from) {

@@ -183,9 +183,10 @@ bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out
   for (int64_t d = 0; d < rank; d++) dims[d] = mlirShapedTypeGetDimSize(type, (intptr_t)d);
   host_tensor t = host_create(im->arena, dtype, (size_t)rank, dims);
   int64_t count = hct_shape_elements(&t.shape);
+  const float *numbers = hct_attr_f32s(attribute);
   for (int64_t n = 0; n < count; n++) {
     intptr_t at = (intptr_t)n;
-    if (dtype == HCT_F32) t.f[n] = (double)mlirDenseElementsAttrGetFloatValue(attribute, at);
+    if (dtype == HCT_F32) t.f[n] = numbers ? (double)numbers[n] : (double)mlirDenseElementsAttrGetFloatSplatValue(attribute);
     else if (dtype == HCT_I64) t.i[n] = mlirDenseElementsAttrGetInt64Value(attribute, at);
     else if (dtype == HCT_I32) t.i[n] = mlirDenseElementsAttrGetInt32Value(attribute, at);
     else t.i[n] = mlirDenseElementsAttrGetBoolValue(attribute, at);

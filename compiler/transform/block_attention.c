@@ -65,12 +65,13 @@ static MlirAttribute constant_part(blocking *b, MlirAttribute data, const hct_sh
   size_t count = (size_t)hct_shape_elements(to);
   hct_arena *scratch = hct_arena_create();
   float *numbers = HCT_NEW_ARRAY(scratch, float, to->dtype == HCT_F32 ? count : 1);
+  const float *from_numbers = hct_attr_f32s(data);
   int *bits = HCT_NEW_ARRAY(scratch, int, to->dtype == HCT_BOOL ? count : 1);
   for (int64_t o = 0; o < outer; o++)
     for (int64_t r = 0; r < rows.size; r++)
       for (int64_t k = 0; k < keys.size; k++, next++) {
         intptr_t at = (intptr_t)((o * row_count + rows.start + r) * key_count + keys.start + k);
-        if (to->dtype == HCT_F32) numbers[next] = mlirDenseElementsAttrGetFloatValue(data, at);
+        if (to->dtype == HCT_F32) numbers[next] = from_numbers[at];
         else bits[next] = mlirDenseElementsAttrGetBoolValue(data, at);
       }
   MlirAttribute part = to->dtype == HCT_F32 ? mlirDenseElementsAttrFloatGet(type, (intptr_t)count, numbers) : mlirDenseElementsAttrBoolGet(type, (intptr_t)count, bits);

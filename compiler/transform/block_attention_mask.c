@@ -32,6 +32,7 @@ static MlirAttribute table_of(const attention *a, MlirValue value, hct_dtype dty
 
 struct mask_source { /* one operator of the chain as a mask */
   MlirAttribute table;
+  const float *numbers; /* of the table, unless it is boolean */
   bool boolean, kept_where; /* a selection, that keeps scores where the table has this value */
   bool may_exclude;
 };
@@ -42,6 +43,7 @@ static mask_source source_of(const attention *a, size_t at) {
   mask_source s = {.table = mlirAttributeGetNull()};
   if (hct_op_is(op, "hct_graph.map2") && !strcmp(hct_op_str(op, "fn"), "add")) {
     s.table = table_of(a, hct_op_operand(op, 1 - along), HCT_F32);
+    s.numbers = mlirAttributeIsNull(s.table) ? NULL : hct_attr_f32s(s.table);
     s.may_exclude = true;
   } else if (hct_op_is(op, "hct_graph.select") && along > 0) {
     double other;
@@ -58,9 +60,10 @@ static bool constant_excludes_none(MlirValue value) {
   hct_shape shape;
   if (mlirAttributeIsNull(data) || !hct_value_shape(value, &shape)) return false;
   if (shape.dtype != HCT_F32) return true;
-  int64_t count = mlirDenseElementsAttrIsSplat(data) ? 1 : hct_shape_elements(&shape);
-  for (int64_t i = 0; i < count; i++)
-    if (excludes((double)mlirDenseElementsAttrGetFloatValue(data, (intptr_t)i))) return false;
+  const float *numbers = hct_attr_f32s(data);
+  if (!numbers) return !excludes((double)mlirDenseElementsAttrGetFloatSplatValue(data));
+  for (int64_t i = 0; i < hct_shape_elements(&shape); i++)
+    if (excludes((double)numbers[i])) return false;
   return true;
 }
 
@@ -105,7 +108,7 @@ static void row_read(attention *a, const mask_source *sources, bool exclude, int
     for (size_t at = 0; at < a->before; at++) {
       const mask_source *s = &sources[at];
       if (mlirAttributeIsNull(s->table)) continue;
-      double number = s->boolean ? 0 : (double)mlirDenseElementsAttrGetFloatValue(s->table, element);
+      double number = s->boolean ? 0 : (double)s->numbers[element];
       bool unchanged = s->boolean ? mlirDenseElementsAttrGetBoolValue(s->table, element) == s->kept_where : number == 0;
       int64_t *same = &m->same[(int64_t)at * a->queries + row];
       if (!unchanged && key < *same) *same = key;

@@ -177,7 +177,8 @@ static void constant_lower(lowering *l, MlirOperation op) {
   MlirAttribute value = mlirOperationGetAttributeByName(op, hct_ref("value"));
   int64_t count = mlirElementsAttrGetNumElements(value);
   uint16_t *halves = HCT_NEW_ARRAY(l->arena, uint16_t, (size_t)count);
-  for (int64_t k = 0; k < count; k++) halves[k] = half_of(l->dtype, mlirDenseElementsAttrGetFloatValue(value, (intptr_t)k));
+  const float *numbers = hct_attr_f32s(value);
+  for (int64_t k = 0; k < count; k++) halves[k] = half_of(l->dtype, numbers[k]);
   retype(l, result, l->dtype);
   hct_op_set(op, "value", mlirDenseElementsAttrRawBufferGet(mlirValueGetType(result), (size_t)count * sizeof *halves, halves));
 }

@@ -6,10 +6,12 @@
  *
  * A value that crosses groups in forward lies in DRAM in any case, and is stored. Of the others, `all` makes every one again, from group inputs
  * on; `none` makes none; `auto` makes those again for which that takes less time than storing and loading, all of a group's values taken together:
- * exactly, under the costs of recompute_activations.h, as compiler/analysis/recompute.h says. What is the same for all samples (masks, the
+ * exactly, under the costs of recompute_activations.h, as compiler/analysis/recompute.h says; and more, those that save least a byte, where
+ * DRAM has no room for the others. What is the same for all samples (masks, the
  * count of labels) stays in SRAM and costs nothing. Clones are the same operators on the same operands, so numbers are the same to the bit. */
 #include "compiler/transform/recompute_activations.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "compiler/analysis/recompute.h"
@@ -39,6 +41,7 @@ typedef struct recompute {
   bool *crossing; /* by value: read outside its group's forward and backward */
   bool cut;       /* the batch is cut into micro-batches: forward's values go through DRAM */
   recompute_costs costs;
+  double store_price; /* times what storing takes: more than 1 where DRAM has no room for all that is worth it */
 } recompute;
 
 /* ---- what there is ---- */
@@ -113,7 +116,8 @@ static size_t problem_value(recompute *r, group_problem *g, size_t value) {
   size_t at, root = root_of(r, value), maker = r->flow.values[root].op;
   if (maker == SIZE_MAX || !r->sampled[root]) return SIZE_MAX;
   if (hct_index_map_get(g->index, &r->flow.values[root], &at)) return at;
-  hct_recompute_value made = {.store_ps = recompute_move_ps(&r->costs, root, r->crossing[root] ? 1 : 2), .compute_ps = HCT_RECOMPUTE_NEVER};
+  double price = r->crossing[root] ? 1 : r->store_price;
+  hct_recompute_value made = {.store_ps = (int64_t)(price * (double)recompute_move_ps(&r->costs, root, r->crossing[root] ? 1 : 2)), .compute_ps = HCT_RECOMPUTE_NEVER};
   hct_index_map_put(g->index, &r->flow.values[root], g->values.count);
   HCT_PUSH(r->arena, &g->values, made);
   HCT_PUSH(r->arena, &g->makers, maker);
@@ -152,16 +156,92 @@ static void choose_group(recompute *r, const size_t *ops, size_t count) {
     if (again[v]) r->ops[g.makers.items[v]].again = true;
 }
 
-/* Operators by group, in order. */
-static void choose_auto(recompute *r) {
+static int64_t group_count(const recompute *r) {
   int64_t groups = 0;
   for (size_t i = 0; i < r->flow.op_count; i++)
     if (r->ops[i].group >= groups) groups = r->ops[i].group + 1;
+  return groups;
+}
+
+/* Operators by group, in order. */
+static void choose_groups(recompute *r) {
+  int64_t groups = group_count(r);
   size_t *start = HCT_NEW_ARRAY(r->arena, size_t, (size_t)groups + 2), *ordered = HCT_NEW_ARRAY(r->arena, size_t, r->flow.op_count + 1);
   for (size_t i = 0; i < r->flow.op_count; i++) start[r->ops[i].group + 2]++;
   for (int64_t g = 0; g < groups; g++) start[g + 2] += start[g + 1];
   for (size_t i = 0; i < r->flow.op_count; i++) ordered[start[r->ops[i].group + 1]++] = i;
+  for (size_t i = 0; i < r->flow.op_count; i++) r->ops[i].again = false;
   for (int64_t g = 0; g < groups; g++) choose_group(r, ordered + start[g], start[g + 1] - start[g]);
+}
+
+static int64_t bytes_of(const recompute *r, size_t value) { return hct_shape_elements(&r->flow.values[value].shape) * (int64_t)hct_dtype_bytes(r->flow.values[value].shape.dtype); }
+
+/* Of forward's values, what lies in DRAM for other groups and for backward. */
+static int64_t stored_bytes(const recompute *r) {
+  bool *seen = HCT_NEW_ARRAY(r->arena, bool, r->flow.value_count + 1);
+  int64_t sum = 0;
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    bool backward = r->ops[i].kind == OP_BACKWARD, clone = r->ops[i].again;
+    if (r->ops[i].view) continue;
+    for (size_t k = 0; k < r->flow.ops[i].operand_count; k++) {
+      size_t value = root_of(r, r->flow.ops[i].operands[k]), maker = r->flow.values[value].op;
+      if (maker == SIZE_MAX || !r->sampled[value] || seen[value] || r->ops[maker].again || !(backward || clone || r->crossing[value])) continue;
+      seen[value] = true;
+      sum += bytes_of(r, value);
+    }
+  }
+  return sum;
+}
+
+/* Bytes of DRAM that parameters, their state and inputs leave; some are lost where sizes do not divide. */
+static int64_t dram_room(const recompute *r) {
+  const hct_package *p = &r->pass->package;
+  double room = 0.97 * (double)p->dram_channels * (double)p->dram_channel_capacity_bytes;
+  for (size_t a = 0; a < r->flow.arg_count; a++) room -= (double)bytes_of(r, a);
+  return room > 0 ? (int64_t)room : 0;
+}
+
+static void take_choice(recompute *r, const bool *first, const bool *rest, int64_t groups) {
+  for (size_t i = 0; i < r->flow.op_count; i++) r->ops[i].again = r->ops[i].group < groups ? first[i] : rest[i];
+}
+
+static bool *choice_at(recompute *r, double price) {
+  bool *again = HCT_NEW_ARRAY(r->arena, bool, r->flow.op_count + 1);
+  r->store_price = price;
+  choose_groups(r);
+  for (size_t i = 0; i < r->flow.op_count; i++) again[i] = r->ops[i].again;
+  return again;
+}
+
+/* Where all that is worth storing does not fit, storing is made dearer until it does: then what saves the most time a byte is kept. Groups that
+ * are alike give up the same at the same price: as many of them as fit keep what the price before let them. */
+static void choose_auto(recompute *r) {
+  static const double finest = 1.1, dearest = 4096;
+  int64_t room = dram_room(r), low = 0, high = group_count(r);
+  double price = 1, before = 1;
+  bool *fits = choice_at(r, price), *fuller = NULL;
+  while (stored_bytes(r) > room && price < dearest) {
+    before = price, fuller = fits;
+    fits = choice_at(r, price *= 2);
+  }
+  if (!fuller) return;
+  if (stored_bytes(r) > room) {
+    choose_all(r);
+    return;
+  }
+  while (price / before > finest) {
+    double middle = sqrt(price * before);
+    bool *choice = choice_at(r, middle);
+    if (stored_bytes(r) > room) before = middle, fuller = choice;
+    else price = middle, fits = choice;
+  }
+  while (low < high) {
+    int64_t middle = (low + high + 1) / 2;
+    take_choice(r, fuller, fits, middle);
+    if (stored_bytes(r) > room) high = middle - 1;
+    else low = middle;
+  }
+  take_choice(r, fuller, fits, low);
 }
 
 /* ---- the clones ---- */
@@ -210,7 +290,7 @@ typedef struct tally { size_t count; int64_t bytes; } tally;
 
 static void tally_add(const recompute *r, tally *t, size_t value) {
   t->count++;
-  t->bytes += hct_shape_elements(&r->flow.values[value].shape) * (int64_t)hct_dtype_bytes(r->flow.values[value].shape.dtype);
+  t->bytes += bytes_of(r, value);
 }
 
 static void say(recompute *r, recompute_mode mode) {

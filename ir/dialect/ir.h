@@ -65,6 +65,7 @@ bool hct_op_bool_or(MlirOperation op, const char *name, bool fallback);
 size_t hct_op_i64s(MlirOperation op, const char *name, int64_t *out_values, size_t capacity); /* number of values */
 size_t hct_op_strs(MlirOperation op, const char *name, const char **out_values, size_t capacity);
 const char *hct_attr_text(MlirAttribute attribute); /* of a string attribute; NULL for another kind */
+const float *hct_attr_f32s(MlirAttribute dense); /* the elements of a dense f32 constant, row-major; NULL: a splat, or another type */
 bool hct_op_has(MlirOperation op, const char *name);
 void hct_op_set(MlirOperation op, const char *name, MlirAttribute value);
 MlirValue hct_op_result(MlirOperation op, size_t index);

@@ -103,3 +103,8 @@ int64_t hct_shape_elements(const hct_shape *shape) {
 
 bool hct_value_unused(MlirValue value) { return mlirOpOperandIsNull(mlirValueGetFirstUse(value)); }
 void hct_value_replace(MlirValue old_value, MlirValue new_value) { mlirValueReplaceAllUsesOfWith(old_value, new_value); }
+
+const float *hct_attr_f32s(MlirAttribute dense) {
+  bool plain = mlirAttributeIsADenseElements(dense) && !mlirDenseElementsAttrIsSplat(dense) && mlirTypeIsAF32(mlirShapedTypeGetElementType(mlirAttributeGetType(dense)));
+  return plain ? mlirDenseElementsAttrGetRawData(dense) : NULL;
+}

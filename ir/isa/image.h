@@ -41,7 +41,7 @@ typedef struct hct_tensor {
   uint64_t data_offset, data_checksum;
 } hct_tensor;
 
-/* What tensors of `role` take of each die's DRAM region, alignment aside. */
+/* What tensors of `role` take of each die's DRAM region, alignment aside; bytes that several take, one after the other, once. */
 int64_t hct_dram_role_bytes(const hct_tensor *tensors, size_t count, hct_role role);
 /* Numbers of the tensors that take most there, the largest first, equal ones in their order; how many, `limit` at most. */
 size_t hct_dram_largest(const hct_tensor *tensors, size_t count, size_t limit, size_t *out_numbers);

@@ -1,9 +1,25 @@
+#include <stdlib.h>
+
 #include "ir/isa/image.h"
 
+static int by_offset(const void *a, const void *b) {
+  const hct_tensor *x = *(const hct_tensor *const *)a, *y = *(const hct_tensor *const *)b;
+  return x->dram_offset < y->dram_offset ? -1 : x->dram_offset > y->dram_offset;
+}
+
 int64_t hct_dram_role_bytes(const hct_tensor *tensors, size_t count, hct_role role) {
-  int64_t sum = 0;
+  hct_arena *scratch = hct_arena_create();
+  const hct_tensor **order = HCT_NEW_ARRAY(scratch, const hct_tensor *, count + 1);
+  size_t found = 0;
+  int64_t sum = 0, end = 0;
   for (size_t i = 0; i < count; i++)
-    if (tensors[i].role == role) sum += tensors[i].tile_bytes;
+    if (tensors[i].role == role) order[found++] = &tensors[i];
+  if (found) qsort(order, found, sizeof *order, by_offset);
+  for (size_t i = 0; i < found; i++) {
+    int64_t start = order[i]->dram_offset > end ? order[i]->dram_offset : end, last = order[i]->dram_offset + order[i]->tile_bytes;
+    if (last > start) sum += last - start, end = last;
+  }
+  hct_arena_destroy(scratch);
   return sum;
 }
 

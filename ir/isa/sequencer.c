@@ -25,7 +25,8 @@ static void loop_open(hct_sequencer *s, const hct_instr *instr) {
     return;
   }
   s->loops[s->depth].body = s->position;
-  s->loops[s->depth].trips = s->outer_limit && s->depth == 0 && trips > s->outer_limit ? s->outer_limit : trips;
+  int64_t limit = s->limits ? s->limits[s->position - 1] : 0;
+  s->loops[s->depth].trips = limit && trips > limit ? limit : trips;
   s->state.counter[s->depth++] = 0;
 }
 

@@ -11,7 +11,7 @@ typedef struct hct_sequencer {
   unsigned depth;                       /* loops open */
   struct { size_t body; int64_t trips; } loops[HCT_MAX_LOOPS];
   hct_die_state state;
-  int64_t outer_limit;                  /* iterations of an outermost loop at most; 0: as many as it has */
+  const uint8_t *limits;                /* by instruction: how many iterations a LOOP runs at most; 0: as many as it has; NULL: all do */
   unsigned again;                       /* bit L: the last call began another iteration of the loop of level L */
 } hct_sequencer;
 

@@ -15,6 +15,8 @@ typedef struct verifier {
   const hct_image *image;
   const hct_verify_limits *limits;
   hct_die_classes classes; /* one die of each is run */
+  const hct_tensor **tensors; /* by where they lie */
+  size_t tensor_count;
   hct_status status;
 } verifier;
 
@@ -44,10 +46,11 @@ static extent times(int64_t low, int64_t high, int64_t stride) {
   return a < b ? (extent){a, b} : (extent){b, a};
 }
 
-/* All values an address can take, whatever the die and the loops: exact for one term, an outer bound for several that depend on each other. */
-static extent addr_extent(const verifier *v, const hct_addr *addr, const int64_t trips[HCT_MAX_LOOPS]) {
+/* All values an address can take, whatever the die and the loops: exact for one term, an outer bound for several that depend on each other. Term `without` is left out; -1: none. */
+static extent addr_extent(const verifier *v, const hct_addr *addr, const int64_t trips[HCT_MAX_LOOPS], int without) {
   extent e = {addr->base, addr->base};
   for (int i = 0; i < addr->term_count; i++) {
+    if (i == without) continue;
     const hct_term *t = &addr->terms[i];
     int64_t ring = hct_ring_size((hct_ring)t->ring, v->image->rows, v->image->cols), low = 0, high = ring - 1;
     if (t->kind == HCT_TERM_LOOP) {
@@ -61,12 +64,46 @@ static extent addr_extent(const verifier *v, const hct_addr *addr, const int64_t
   return e;
 }
 
+static int by_offset(const void *a, const void *b) {
+  const hct_tensor *x = *(hct_tensor *const *)a, *y = *(hct_tensor *const *)b;
+  return x->dram_offset < y->dram_offset ? -1 : x->dram_offset > y->dram_offset;
+}
+
+static void tensors_sort(verifier *v) {
+  v->tensors = HCT_NEW_ARRAY(v->arena, const hct_tensor *, v->image->tensor_count + 1);
+  for (size_t i = 0; i < v->image->tensor_count; i++)
+    if (v->image->tensors[i].tile_bytes > 0) v->tensors[v->tensor_count++] = &v->image->tensors[i];
+  qsort(v->tensors, v->tensor_count, sizeof *v->tensors, by_offset);
+}
+
+/* The last tensor that begins at or before the first byte, or, where tensors overlap, any. */
 static bool inside_tensor(const verifier *v, extent e) {
-  for (size_t i = 0; i < v->image->tensor_count; i++) {
-    const hct_tensor *t = &v->image->tensors[i];
-    if (e.low >= t->dram_offset && e.high <= (wide)t->dram_offset + t->tile_bytes) return true;
+  size_t low = 0, high = v->tensor_count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (v->tensors[middle]->dram_offset <= e.low) low = middle + 1;
+    else high = middle;
   }
+  while (low-- > 0)
+    if (e.high <= (wide)v->tensors[low]->dram_offset + v->tensors[low]->tile_bytes) return true;
   return false;
+}
+
+/* Inside one tensor, or, where a loop goes from tensor to tensor, in each of its iterations inside one. `reach`: of the operand around its address. */
+static bool inside_tensors(const verifier *v, const hct_addr *addr, extent reach, const int64_t trips[HCT_MAX_LOOPS]) {
+  extent e = addr_extent(v, addr, trips, -1);
+  if (inside_tensor(v, (extent){e.low + reach.low, e.high + reach.high})) return true;
+  int widest = -1;
+  for (int t = 0; t < addr->term_count; t++)
+    if (addr->terms[t].kind == HCT_TERM_LOOP && !addr->terms[t].size && (widest < 0 || llabs(addr->terms[t].stride) > llabs(addr->terms[widest].stride))) widest = t;
+  if (widest < 0) return false;
+  const hct_term *term = &addr->terms[widest];
+  e = addr_extent(v, addr, trips, widest);
+  for (int64_t i = 0; i < trips[term->level]; i++) {
+    wide at = ((wide)term->offset + term->sign * i) * term->stride;
+    if (!inside_tensor(v, (extent){e.low + reach.low + at, e.high + reach.high + at})) return false;
+  }
+  return true;
 }
 
 static void check_views(verifier *v, const char *where, const hct_instr *instr, const int64_t trips[HCT_MAX_LOOPS]) {
@@ -77,16 +114,16 @@ static void check_views(verifier *v, const char *where, const hct_instr *instr, 
     const hct_view *view = &instr->views[k];
     bool table = (instr->opcode == HCT_OP_GATHER && k == 1) || (instr->opcode == HCT_OP_SCATTER && k == 0);
     wide size = (wide)hct_dtype_bytes(view->dtype);
-    extent e = addr_extent(v, &view->addr, trips);
+    extent reach = {0, size}, e = addr_extent(v, &view->addr, trips, -1);
     for (int d = 0; d < info->dims; d++) {
       int64_t last = table && d == 0 ? instr->values[1].base - 1 : instr->shape[d] - 1;
       if (last < 0) last = 0;
       extent part = times(0, last, view->stride[d]);
-      e.low += part.low * size, e.high += part.high * size;
+      reach.low += part.low * size, reach.high += part.high * size;
     }
-    e.high += size;
+    e.low += reach.low, e.high += reach.high;
     bool sram = info->views[k].space == HCT_SPACE_SRAM;
-    if (sram ? e.low < 0 || e.high > v->image->sram_bytes_used : !inside_tensor(v, e))
+    if (sram ? e.low < 0 || e.high > v->image->sram_bytes_used : !inside_tensors(v, &view->addr, reach, trips))
       violation(v, where, instr, "operand '%s' reaches bytes %lld to %lld, outside of %s", info->views[k].name, (long long)e.low, (long long)e.high, sram ? "the scratchpad in use" : "every tensor of the DRAM region");
   }
 }
@@ -101,7 +138,7 @@ static void check_stream(verifier *v, size_t index) {
     char where[64];
     snprintf(where, sizeof where, "stream %zu, instruction %zu", index, i);
     if (instr->opcode == HCT_OP_LOOP) {
-      extent e = addr_extent(v, &instr->values[0], trips);
+      extent e = addr_extent(v, &instr->values[0], trips, -1);
       trips[depth++] = e.high > INT32_MAX ? INT32_MAX : (int64_t)e.high;
       memset(net[depth], 0, sizeof net[depth]);
     } else if (instr->opcode == HCT_OP_END) {
@@ -123,6 +160,7 @@ typedef struct dry_engine { const hct_instr **queue; int64_t head, count; } dry_
 typedef struct dry_die {
   hct_sequencer sequencer;
   const hct_instr *held;
+  bool waiting; /* at the end of an iteration, for all other dies */
   dry_engine engines[HCT_ENGINE_COUNT];
   int32_t semaphores[HCT_SEMAPHORES];
 } dry_die;
@@ -145,9 +183,19 @@ static void dry_retire(const verifier *v, dry_die *die, int engine) {
   e->count--;
 }
 
+/* Whether the last call began another iteration of a loop that is not run to its end. */
+static bool ends_iteration(const hct_sequencer *s) {
+  for (unsigned level = 0; s->limits && s->again >> level; level++)
+    if ((s->again >> level & 1) && s->limits[s->loops[level].body - 1]) return true;
+  return false;
+}
+
 static bool dry_issue(const verifier *v, dry_die *die) {
-  if (!die->held) die->held = hct_sequencer_next(&die->sequencer);
-  if (!die->held) return false;
+  if (!die->held) {
+    die->held = hct_sequencer_next(&die->sequencer);
+    die->waiting = ends_iteration(&die->sequencer);
+  }
+  if (!die->held || die->waiting) return false;
   if (die->held->opcode == HCT_OP_FENCE) {
     for (int e = 0; e < HCT_ENGINE_COUNT; e++)
       if (die->engines[e].count) return false;
@@ -209,24 +257,93 @@ static void report_stuck(verifier *v, const dry_die *dies, size_t count) {
   }
 }
 
-static void check_run(verifier *v) {
-  v->classes = hct_die_classes_find(v->arena, v->image);
+/* Loops that do more than pass messages on: of those with messages two iterations are run, of others one. */
+typedef struct shortened {
+  uint8_t *limits; /* by instruction of the stream */
+  struct { int64_t *items; size_t count, capacity; } trips; /* of those with messages */
+} shortened;
+
+static shortened stream_shorten(hct_arena *arena, const hct_stream *stream) {
+  shortened s = {.limits = HCT_NEW_ARRAY(arena, uint8_t, stream->count + 1)};
+  for (size_t i = 0; i < stream->count; i++) {
+    bool messages = false, work = false;
+    unsigned depth = 0;
+    for (size_t k = i; stream->items[i].opcode == HCT_OP_LOOP && k < stream->count; k++) {
+      const hct_instr *instr = &stream->items[k];
+      depth += instr->opcode == HCT_OP_LOOP;
+      if (instr->opcode == HCT_OP_END && --depth == 0) break;
+      messages |= is_transfer(instr);
+      work |= !is_transfer(instr) && instr->engine != HCT_ENGINE_SEQ;
+    }
+    if (!work || stream->items[i].values[0].term_count) continue;
+    s.limits[i] = messages ? 2 : 1;
+    if (messages) HCT_PUSH(arena, &s.trips, stream->items[i].values[0].base);
+  }
+  return s;
+}
+
+/* NULL where messages would not go by turns: dies run some loop with messages a different number of times. */
+static shortened *streams_shorten(verifier *v) {
+  shortened *all = HCT_NEW_ARRAY(v->arena, shortened, v->image->stream_count + 1);
+  for (size_t s = 0; s < v->image->stream_count; s++) {
+    all[s] = stream_shorten(v->arena, &v->image->streams[s]);
+    if (all[s].trips.count != all[0].trips.count || (all[0].trips.count && memcmp(all[s].trips.items, all[0].trips.items, all[0].trips.count * sizeof(int64_t)))) return NULL;
+  }
+  return all;
+}
+
+/* All dies are at the end of an iteration, and nothing is in flight: go on. */
+static bool dry_release(dry_die *dies, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!dies[i].waiting) return false;
+    for (int e = 0; e < HCT_ENGINE_COUNT; e++)
+      if (dies[i].engines[e].count) return false;
+  }
+  for (size_t i = 0; i < count; i++) dies[i].waiting = false;
+  return true;
+}
+
+static dry_die *dry_run(verifier *v, const shortened *loops) {
   size_t count = v->classes.count;
   dry_die *dies = HCT_NEW_ARRAY(v->arena, dry_die, count);
   for (size_t i = 0; i < count; i++) {
-    hct_sequencer_init(&dies[i].sequencer, v->image, (int64_t)v->classes.items[i].first / v->image->cols, (int64_t)v->classes.items[i].first % v->image->cols);
+    size_t first = v->classes.items[i].first;
+    hct_sequencer_init(&dies[i].sequencer, v->image, (int64_t)first / v->image->cols, (int64_t)first % v->image->cols);
+    if (loops) dies[i].sequencer.limits = loops[v->image->die_stream[first]].limits;
     for (int e = 0; e < HCT_ENGINE_COUNT; e++) dies[i].engines[e].queue = HCT_NEW_ARRAY(v->arena, const hct_instr *, (size_t)v->limits->queue_depth);
   }
   for (bool moved = true; moved && v->status == HCT_OK;) {
     moved = false;
     for (size_t i = 0; i < count; i++) moved |= dry_advance(v, dies, i);
+    if (!moved) moved = dry_release(dies, count);
   }
-  if (v->status == HCT_OK) report_stuck(v, dies, count);
+  return dies;
+}
+
+static bool dry_stuck(const dry_die *dies, size_t count) {
+  bool stuck = false;
+  for (size_t i = 0; i < count; i++) {
+    stuck |= dies[i].held != NULL;
+    for (int e = 0; e < HCT_ENGINE_COUNT; e++) stuck |= dies[i].engines[e].count != 0;
+  }
+  return stuck;
+}
+
+/* A loop's second iteration begins where its first does: at the same instruction, with semaphores as they were, since its body leaves them so, and,
+ * when all dies have come there with nothing in flight, with nothing else. So all further ones end as the first does, and need not be
+ * run. Where dies cannot be stopped there, all iterations are. */
+static void check_run(verifier *v) {
+  v->classes = hct_die_classes_find(v->arena, v->image);
+  shortened *loops = streams_shorten(v);
+  dry_die *dies = dry_run(v, loops);
+  if (v->status == HCT_OK && loops && dry_stuck(dies, v->classes.count)) dies = dry_run(v, NULL);
+  if (v->status == HCT_OK) report_stuck(v, dies, v->classes.count);
 }
 
 hct_status hct_image_verify(hct_diags *diags, const hct_image *image, const hct_verify_limits *limits) {
   verifier v = {.diags = diags, .arena = hct_arena_create(), .image = image, .limits = limits};
   if (image->sram_bytes_used > limits->sram_bytes) violation(&v, "image", NULL, "it uses %lld bytes of SRAM, the package has %lld", (long long)image->sram_bytes_used, (long long)limits->sram_bytes);
+  tensors_sort(&v);
   for (size_t s = 0; s < image->stream_count; s++) check_stream(&v, s);
   if (v.status == HCT_OK) check_run(&v);
   if (v.status == HCT_OK) v.status = hct_verify_races(diags, image);

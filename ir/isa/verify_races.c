@@ -4,8 +4,8 @@
  * A semaphore must have one engine that waits on it, and besides that engine itself one that signals it: then the k-th token taken by an
  * engine that has put n there itself happens after the (k - n)-th signal of the other.
  *
- * An outermost loop is followed for LOOP_LIMIT iterations: bodies leave every semaphore as they found it, and bytes that alternate do so
- * with period two (checked here), so that later iterations stand to each other as these do.
+ * A loop whose iterations are at the same bytes of SRAM, or at two sets of them in turn, is followed for LOOP_LIMIT iterations: bodies leave
+ * every semaphore as they found it, so that later iterations stand to each other as these do.
  *
  * What has been touched is kept as places: the bytes that an operand walks, exactly, with the latest instruction of each engine that read and
  * that wrote them. Whether two places have a byte in common is looked at only where nothing orders their instructions. A place is dropped
@@ -256,19 +256,24 @@ static void step(race_check *c, const hct_instr *instr) {
   for (int k = 0; k < instr->signal_count; k++) put(c, instr, &instr->signals[k], now);
 }
 
-/* Whether SRAM addresses alternate with period two, or not at all, over the iterations of outermost loops. */
-static bool is_periodic(const hct_image *image) {
-  for (size_t s = 0; s < image->stream_count; s++)
-    for (size_t i = 0; i < image->streams[s].count; i++) {
-      const hct_instr *instr = &image->streams[s].items[i];
-      const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
-      for (int v = 0; v < info->view_count; v++)
-        for (int t = 0; info->views[v].space == HCT_SPACE_SRAM && t < instr->views[v].addr.term_count; t++) {
-          const hct_term *term = &instr->views[v].addr.terms[t];
-          if (term->kind == HCT_TERM_LOOP && term->level == 0 && (term->size < 1 || term->size > 2)) return false;
-        }
-    }
-  return true;
+/* By instruction, LOOP_LIMIT for loops in whose iterations SRAM addresses alternate with period two, or not at all. Loops over ring steps and over parts of an operand are none. */
+static uint8_t *loop_limits(hct_arena *arena, const hct_stream *stream) {
+  uint8_t *limits = HCT_NEW_ARRAY(arena, uint8_t, stream->count + 1);
+  size_t open[HCT_MAX_LOOPS] = {0};
+  unsigned depth = 0;
+  for (size_t i = 0; i < stream->count; i++) {
+    const hct_instr *instr = &stream->items[i];
+    if (instr->opcode == HCT_OP_LOOP && depth < HCT_MAX_LOOPS) open[depth++] = i, limits[i] = LOOP_LIMIT;
+    if (instr->opcode == HCT_OP_END && depth) depth--;
+    const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
+    for (int v = 0; v < info->view_count; v++)
+      for (int t = 0; info->views[v].space == HCT_SPACE_SRAM && t < instr->views[v].addr.term_count; t++) {
+        const hct_term *term = &instr->views[v].addr.terms[t];
+        bool alternates = term->kind == HCT_TERM_LOOP && term->size >= 1 && term->size <= 2;
+        if (term->level < depth && !alternates) limits[open[term->level]] = 0;
+      }
+  }
+  return limits;
 }
 
 /* Whether `die` is the first that runs its stream. */
@@ -278,10 +283,10 @@ static bool first_of_stream(const hct_image *image, size_t die) {
   return true;
 }
 
-static void run(race_check *c, bool periodic) {
+static void run(race_check *c) {
   hct_sequencer sequencer;
   hct_sequencer_init(&sequencer, c->image, c->die.row, c->die.col);
-  if (periodic) sequencer.outer_limit = LOOP_LIMIT;
+  sequencer.limits = loop_limits(c->arena, sequencer.stream);
   waiters_find(c, sequencer.stream);
   for (const hct_instr *instr; c->status == HCT_OK && (instr = hct_sequencer_next(&sequencer));) {
     c->die = sequencer.state;
@@ -290,13 +295,12 @@ static void run(race_check *c, bool periodic) {
 }
 
 hct_status hct_verify_races(hct_diags *diags, const hct_image *image) {
-  bool periodic = is_periodic(image);
   hct_status status = HCT_OK;
   for (size_t die = 0; die < (size_t)(image->rows * image->cols) && status == HCT_OK; die++) {
     if (!first_of_stream(image, die)) continue;
     race_check c = {.diags = diags, .arena = hct_arena_create(), .image = image, .sweep_at = SWEEP_AFTER,
                     .die = {.row = (int64_t)die / image->cols, .col = (int64_t)die % image->cols, .rows = image->rows, .cols = image->cols}};
-    run(&c, periodic);
+    run(&c);
     status = c.status;
     hct_arena_destroy(c.arena);
   }

@@ -34,7 +34,7 @@ def losses(program):
 def draw(n):
     family, heads = random.choice(("gpt2", "tinyllama-1.1b")), random.randint(1, 5)
     kv = heads if family == "gpt2" else random.choice([h for h in range(1, heads + 1) if heads % h == 0])
-    sizes = {"batch": random.choice((1, 2, 3, 5)), "seq": random.choice((1, 2, 3, 7, 8)), "vocab": random.choice((2, 7, 16, 33)), "layers": random.randint(1, 2),
+    sizes = {"batch": random.choice((1, 2, 3, 5)), "seq": random.choice((1, 2, 3, 7, 8)), "vocab": random.choice((2, 7, 16, 33)), "layers": random.choice((1, 2, 2, 7, 12)),
              "hidden": heads * random.choice((2, 4, 6)), "heads": heads, "kv-heads": kv, "ffn": random.choice((3, 8, 17)), "seed": n}
     return family, sizes, [(random.choice(("hecaton", "megatron-ring", "megatron-torus", "megatron-sequence", "optimus")), f"{random.randint(1, 5)}x{random.randint(1, 5)}",
                             random.randint(1, sizes["batch"])) for _ in range(4)]

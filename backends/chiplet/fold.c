@@ -1,0 +1,415 @@
+/* Layers that repeat are compiled a few times, and written as a loop. Streams must not grow with them, nor the work of making them.
+ *
+ * chiplet_fold looks at the program as it was read: a repeat is a run of operations of which every `period` are those before, with other
+ * buffers and with tensors that lie a fixed distance further in DRAM. It keeps the first periods and the last one and leaves out those
+ * between them: a model with fewer layers, which is interleaved, scheduled and placed. chiplet_roll then finds two kept periods that have
+ * become the same instructions at the same addresses of SRAM: what is between two fences and maps a state of the scratchpad to
+ * itself. It may run as often as one likes, and is made a loop over the layers that were left out.
+ *
+ * A period begins with a loop over micro-batches, since there the die is drained; where such a loop is taken apart (interleave.c), the
+ * schedule is cut there. */
+#include <string.h>
+
+#include "backends/chiplet/chiplet.h"
+
+enum { LONGEST_PERIOD = 32 /* loops */, NONE_YET = -1 };
+
+/* ---- what is alike ---- */
+static bool factors_alike(const chiplet_op *a, const chiplet_op *b) {
+  for (int i = 0; i < a->loop_count; i++)
+    if (a->loops[i].size != b->loops[i].size || a->loops[i].axis_count != b->loops[i].axis_count || memcmp(a->loops[i].axes, b->loops[i].axes, a->loops[i].axis_count)) return false;
+  return true;
+}
+
+static bool operands_alike(const chiplet_op *a, const chiplet_op *b) {
+  for (size_t k = 0; k < a->operand_count; k++) {
+    const chiplet_operand *x = &a->operands[k], *y = &b->operands[k];
+    if (x->fix_count != y->fix_count) return false;
+    for (int f = 0; f < x->fix_count; f++)
+      if (x->fixes[f].factor != y->fixes[f].factor || x->fixes[f].index != y->fixes[f].index) return false;
+    for (int i = 0; i < a->loop_count; i++)
+      if (x->walks != y->walks && (x->walks[i].factor != y->walks[i].factor || x->walks[i].start != y->walks[i].start || x->walks[i].step != y->walks[i].step)) return false;
+  }
+  return true;
+}
+
+/* All but buffers, tensors, order, times and sources. */
+static bool ops_alike(const chiplet_op *a, const chiplet_op *b) {
+  bool same = a->kind == b->kind && a->section == b->section && !strcmp(a->fn ? a->fn : "", b->fn ? b->fn : "") && a->accumulate == b->accumulate && a->has_scalar == b->has_scalar && a->in == b->in &&
+              !memcmp(&a->scalar, &b->scalar, sizeof a->scalar) && a->operand_count == b->operand_count && a->timed == b->timed && a->constant_index == b->constant_index &&
+              a->index_scale == b->index_scale && a->index_offset == b->index_offset && a->loop_count == b->loop_count && a->row_loops == b->row_loops && a->factor == b->factor &&
+              a->over_time == b->over_time && a->ring == b->ring && a->lane == b->lane && a->within == b->within && !strcmp(a->table_axes ? a->table_axes : "", b->table_axes ? b->table_axes : "") &&
+              a->classes == b->classes && a->trips == b->trips && a->body_count == b->body_count;
+  return same && factors_alike(a, b) && operands_alike(a, b);
+}
+
+static bool deeply_alike(const chiplet_op *a, const chiplet_op *b) {
+  if (!ops_alike(a, b)) return false;
+  for (size_t i = 0; i < a->body_count; i++)
+    if (!deeply_alike(&a->body[i], &b->body[i])) return false;
+  return true;
+}
+
+static bool buffers_alike(const chiplet_buffer *a, const chiplet_buffer *b) {
+  return a->dtype == b->dtype && a->section == b->section && a->piece_first == b->piece_first && a->piece_elements == b->piece_elements && hct_layout_equal(&a->layout, &b->layout);
+}
+
+static bool tensors_alike(const hct_tensor *a, const hct_tensor *b) {
+  return a->role == b->role && a->dtype == b->dtype && a->tile_bytes == b->tile_bytes && a->micro_batch_stride == b->micro_batch_stride && hct_layout_equal(&a->layout, &b->layout);
+}
+
+static bool moves_data(const chiplet_op *op) { return op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE; }
+static bool is_batch_loop(const chiplet_op *op) { return op->kind == CHIPLET_LOOP && !chiplet_is_ring_loop(op) && !chiplet_is_piece_loop(op); }
+
+/* ---- finding repeats ---- */
+/* One-to-one: what takes the place of each in the period after. */
+typedef struct chain { int64_t *next, *before; } chain;
+
+static chain chain_make(hct_arena *arena, size_t count) {
+  chain c = {HCT_NEW_ARRAY(arena, int64_t, count + 1), HCT_NEW_ARRAY(arena, int64_t, count + 1)};
+  for (size_t i = 0; i < count; i++) c.next[i] = c.before[i] = NONE_YET;
+  return c;
+}
+
+static bool chain_add(chain *c, size_t from, size_t to) {
+  if (c->next[from] == NONE_YET && c->before[to] == NONE_YET) c->next[from] = (int64_t)to, c->before[to] = (int64_t)from;
+  return c->next[from] == (int64_t)to && c->before[to] == (int64_t)from;
+}
+
+typedef struct finder {
+  const chiplet_program *program;
+  hct_arena *arena;
+  chain buffers, tensors;
+  int64_t *next_source;
+} finder;
+
+static bool buffers_pair(finder *f, size_t a, size_t b) {
+  const chiplet_buffer *items = f->program->buffers.items;
+  return buffers_alike(&items[a], &items[b]) && chain_add(&f->buffers, items[a].storage, items[b].storage) && chain_add(&f->buffers, a, b);
+}
+
+static bool ops_pair(finder *f, const chiplet_op *a, const chiplet_op *b) {
+  if (!ops_alike(a, b)) return false;
+  for (size_t k = 0; k < a->operand_count; k++)
+    if (!buffers_pair(f, a->operands[k].buffer, b->operands[k].buffer)) return false;
+  const hct_tensor *tensors = f->program->tensors.items;
+  if (moves_data(a) && !(tensors_alike(&tensors[a->tensor], &tensors[b->tensor]) && chain_add(&f->tensors, a->tensor, b->tensor))) return false;
+  for (size_t i = 0; i < a->body_count; i++)
+    if (!ops_pair(f, &a->body[i], &b->body[i])) return false;
+  f->next_source[a->source] = b->source;
+  return true;
+}
+
+static int64_t distance(const finder *f, size_t tensor) { return f->program->tensors.items[f->tensors.next[tensor]].dram_offset - f->program->tensors.items[tensor].dram_offset; }
+
+/* From one period to the next each tensor lies as much further as from that to the one after. */
+static bool evenly_spaced(const finder *f, const chiplet_op *a, const chiplet_op *b) {
+  if (moves_data(a) && f->tensors.next[b->tensor] != NONE_YET && distance(f, a->tensor) != distance(f, b->tensor)) return false;
+  for (size_t i = 0; i < a->body_count; i++)
+    if (!evenly_spaced(f, &a->body[i], &b->body[i])) return false;
+  return true;
+}
+
+/* The period that position `order` is in; -1 before all, `count` after. */
+static int64_t period_of(const chiplet_program *program, const chiplet_repeat *r, size_t order) {
+  int64_t period = -1;
+  while (period < r->count && r->first + (size_t)(period + 1) * r->period < program->op_count && order >= program->ops[r->first + (size_t)(period + 1) * r->period].order) period++;
+  return period;
+}
+
+/* What changes from period to period is in SRAM in two of them at most: what is left out hands nothing on. */
+static bool short_lived(const finder *f, const chiplet_repeat *r) {
+  for (size_t b = 0; b < f->program->buffers.count; b++) {
+    const chiplet_buffer *buffer = &f->program->buffers.items[b];
+    bool moves = (f->buffers.next[b] != NONE_YET && f->buffers.next[b] != (int64_t)b) || (f->buffers.before[b] != NONE_YET && f->buffers.before[b] != (int64_t)b);
+    if (!moves || buffer->storage != b || buffer->first == SIZE_MAX) continue;
+    if (period_of(f->program, r, buffer->last) - period_of(f->program, r, buffer->first) > 1) return false;
+  }
+  return true;
+}
+
+/* The repeat that begins at op `first`, of periods of so many ops; its count is 0 where there are not `fewest`. */
+static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena, size_t first, size_t period, int64_t fewest) {
+  chiplet_repeat r = {.first = first, .period = period};
+  if (first + (size_t)fewest * period > program->op_count) return r;
+  for (size_t i = first; i < first + (size_t)(fewest - 1) * period; i++)
+    if (!deeply_alike(&program->ops[i], &program->ops[i + period])) return r;
+  finder f = {program, arena, chain_make(arena, program->buffers.count), chain_make(arena, program->tensors.count), HCT_NEW_ARRAY(arena, int64_t, program->sources.count + 1)};
+  size_t matched = 0;
+  while (first + period + matched < program->op_count && ops_pair(&f, &program->ops[first + matched], &program->ops[first + period + matched])) {
+    const chiplet_op *op = &program->ops[first + matched];
+    if (matched >= period && !evenly_spaced(&f, op - period, op)) break;
+    matched++;
+  }
+  r.count = (int64_t)(matched / period) + 1;
+  r.next_tensor = f.tensors.next;
+  r.next_source = f.next_source;
+  if (r.count < fewest || !short_lived(&f, &r)) r.count = 0;
+  return r;
+}
+
+static void repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
+  struct { size_t *items; size_t count, capacity; } loops = {0};
+  for (size_t i = 0; i < program->op_count; i++)
+    if (is_batch_loop(&program->ops[i])) HCT_PUSH(arena, &loops, i);
+  for (size_t j = 0; j < loops.count;) {
+    chiplet_repeat found = {0};
+    for (size_t q = 1; q <= LONGEST_PERIOD && j + q < loops.count && found.count < fewest; q++) found = repeat_at(program, arena, loops.items[j], loops.items[j + q] - loops.items[j], fewest);
+    if (found.count < fewest) {
+      j++;
+      continue;
+    }
+    HCT_PUSH(arena, out_repeats, found);
+    while (j < loops.count && loops.items[j] < found.first + (size_t)found.count * found.period) j++;
+  }
+}
+
+/* ---- leaving periods out ---- */
+typedef struct folding {
+  const chiplet_program *from;
+  chiplet_program *to;
+  size_t *buffer; /* what stands for each */
+  op_list ops;
+} folding;
+
+static chiplet_op op_renamed(folding *f, const chiplet_op *op) {
+  chiplet_op copy = *op;
+  for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = f->buffer[op->operands[k].buffer];
+  if (!op->body_count) return copy;
+  copy.body = HCT_NEW_ARRAY(f->to->arena, chiplet_op, op->body_count);
+  for (size_t i = 0; i < op->body_count; i++) copy.body[i] = op_renamed(f, &op->body[i]);
+  return copy;
+}
+
+static void tensors_join(chiplet_program *program, size_t to, size_t from) {
+  size_t into = program->same_tensor[to], gone = program->same_tensor[from];
+  for (size_t t = 0; into != gone && t < program->tensors.count; t++)
+    if (program->same_tensor[t] == gone) program->same_tensor[t] = into;
+}
+
+/* `b`, of the first period after those left out, comes to stand where `a` was. */
+static void seam_pair(folding *f, const chiplet_op *a, const chiplet_op *b, size_t left_out_from) {
+  const chiplet_buffer *items = f->from->buffers.items;
+  for (size_t k = 0; k < a->operand_count; k++) {
+    size_t old = a->operands[k].buffer, new = b->operands[k].buffer;
+    if (old == new || items[items[old].storage].first >= left_out_from) continue;
+    f->buffer[new] = f->buffer[old];
+    f->buffer[items[new].storage] = f->buffer[items[old].storage];
+  }
+  if (moves_data(a)) tensors_join(f->to, a->tensor, b->tensor);
+  for (size_t i = 0; i < a->body_count; i++) seam_pair(f, &a->body[i], &b->body[i], left_out_from);
+}
+
+static void ops_keep(folding *f, size_t from, size_t end) {
+  for (size_t i = from; i < end; i++) {
+    chiplet_op op = op_renamed(f, &f->from->ops[i]);
+    HCT_PUSH(f->to->arena, &f->ops, op);
+  }
+}
+
+static void repeat_fold(folding *f, size_t number, int64_t kept, size_t from) {
+  chiplet_repeat *r = &f->to->repeats.items[number];
+  r->left_out = (r->count - kept - 1) / f->to->layer_step * f->to->layer_step;
+  size_t cut = r->first + (size_t)kept * r->period, after = cut + (size_t)r->left_out * r->period;
+  size_t base = f->ops.count + (r->first - from);
+  ops_keep(f, from, cut);
+  for (size_t i = 0; i < r->period; i++) seam_pair(f, &f->from->ops[cut + i], &f->from->ops[after + i], f->from->ops[cut].order);
+  for (int64_t k = 0; k < kept; k++) f->ops.items[base + (size_t)k * r->period].period_of = number + 1;
+}
+
+bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program *out_program) {
+  chiplet_program made = *program;
+  int64_t kept = 2 * step + 1;
+  made.layer_step = step;
+  folding f = {.from = program, .to = &made, .buffer = HCT_NEW_ARRAY(program->arena, size_t, program->buffers.count + 1)};
+  repeats_find(program, program->arena, kept + 1 + 2 * step, &made.repeats);
+  if (!made.repeats.count) return false;
+  for (size_t b = 0; b < program->buffers.count; b++) f.buffer[b] = b;
+  made.same_tensor = HCT_NEW_ARRAY(program->arena, size_t, program->tensors.count + 1);
+  for (size_t t = 0; t < program->tensors.count; t++) made.same_tensor[t] = program->same_tensor[t];
+  size_t from = 0;
+  for (size_t n = 0; n < made.repeats.count; n++) {
+    repeat_fold(&f, n, kept, from);
+    const chiplet_repeat *r = &made.repeats.items[n];
+    from = r->first + (size_t)(kept + r->left_out) * r->period;
+    chiplet_op op = op_renamed(&f, &program->ops[from++]); /* the loop that the period after those left out begins with */
+    op.period_of = n + 1;
+    HCT_PUSH(made.arena, &f.ops, op);
+  }
+  ops_keep(&f, from, program->op_count);
+  made.buffers.items = HCT_NEW_ARRAY(made.arena, chiplet_buffer, program->buffers.count + 1);
+  if (program->buffers.count) memcpy(made.buffers.items, program->buffers.items, program->buffers.count * sizeof *made.buffers.items);
+  for (size_t b = 0; b < made.buffers.count; b++) made.buffers.items[b].storage = f.buffer[made.buffers.items[b].storage];
+  made.ops = f.ops.items;
+  made.op_count = f.ops.count;
+  chiplet_number(&made);
+  *out_program = made;
+  return true;
+}
+
+/* ---- the loop over layers ---- */
+/* Where the periods that were kept begin; the last is the one after those left out. */
+typedef struct start_list { size_t *items; size_t count, capacity; } start_list;
+
+static start_list starts_of(const chiplet_program *program, size_t repeat) {
+  start_list starts = {0};
+  for (size_t i = 0; i < program->op_count; i++)
+    if (program->ops[i].period_of == repeat + 1) HCT_PUSH(program->arena, &starts, i);
+  return starts;
+}
+
+/* Operations of the two last iterations before what was left out: of one and of the other from `first` and `second` on. */
+typedef struct iterations { size_t first, second, count; } iterations;
+
+static bool iterations_of(const chiplet_program *program, size_t repeat, iterations *out_iterations) {
+  start_list starts = starts_of(program, repeat);
+  size_t step = (size_t)program->layer_step, last = starts.count - 1;
+  *out_iterations = (iterations){starts.items[last - 2 * step], starts.items[last - step], starts.items[last] - starts.items[last - step]};
+  return out_iterations->second - out_iterations->first == out_iterations->count;
+}
+
+static bool live_together(const chiplet_buffer *items, size_t a, size_t b) {
+  for (size_t x = a; x != SIZE_MAX; x = items[x].next_alike)
+    for (size_t y = b; y != SIZE_MAX; y = items[y].next_alike)
+      if (items[x].first <= items[y].last && items[y].first <= items[x].last) return true;
+  return false;
+}
+
+static void join_places(chiplet_program *program, size_t a, size_t b) {
+  chiplet_buffer *items = program->buffers.items;
+  a = items[items[a].storage].alike, b = items[items[b].storage].alike;
+  if (a == b || live_together(items, a, b) || !buffers_alike(&items[a], &items[b])) return;
+  if (items[a].first > items[b].first) {
+    size_t later = a;
+    a = b, b = later;
+  }
+  size_t end = a;
+  while (items[end].next_alike != SIZE_MAX) end = items[end].next_alike;
+  items[end].next_alike = b;
+  for (size_t m = b; m != SIZE_MAX; m = items[m].next_alike) items[m].alike = a;
+}
+
+static void ops_join_places(chiplet_program *program, const chiplet_op *a, const chiplet_op *b) {
+  for (size_t k = 0; k < a->operand_count; k++) join_places(program, a->operands[k].buffer, b->operands[k].buffer);
+  for (size_t i = 0; i < a->body_count; i++) ops_join_places(program, &a->body[i], &b->body[i]);
+}
+
+void chiplet_join_places(chiplet_program *program) {
+  for (size_t b = 0; b < program->buffers.count; b++) program->buffers.items[b].alike = b, program->buffers.items[b].next_alike = SIZE_MAX;
+  for (size_t n = 0; n < program->repeats.count; n++) {
+    iterations it;
+    if (!iterations_of(program, n, &it)) continue;
+    for (size_t i = 0; i < it.count && deeply_alike(&program->ops[it.first + i], &program->ops[it.second + i]); i++)
+      ops_join_places(program, &program->ops[it.first + i], &program->ops[it.second + i]);
+  }
+}
+
+static bool places_alike(const chiplet_buffer *a, const chiplet_buffer *b) { return a->addr == b->addr && a->twin == b->twin && buffers_alike(a, b); }
+
+static int64_t after_iteration(const chiplet_program *program, const int64_t *next, size_t index) {
+  int64_t at = (int64_t)index;
+  for (int64_t i = 0; i < program->layer_step && at >= 0; i++) at = next[at];
+  return at;
+}
+
+/* `b`, an iteration after `a`, is the same work at the same bytes of SRAM, on the next layer's tensors; or, at the seam, the next that was kept. */
+static bool ops_repeat(const chiplet_program *program, const chiplet_repeat *r, const chiplet_op *a, const chiplet_op *b) {
+  if (!ops_alike(a, b)) return false;
+  for (size_t k = 0; k < a->operand_count; k++)
+    if (!places_alike(&program->buffers.items[a->operands[k].buffer], &program->buffers.items[b->operands[k].buffer])) return false;
+  if (moves_data(a)) {
+    int64_t next = after_iteration(program, r->next_tensor, a->tensor);
+    if (next < 0 || (next != (int64_t)b->tensor && program->same_tensor[next] != program->same_tensor[b->tensor])) return false;
+  }
+  for (size_t i = 0; i < a->body_count; i++)
+    if (!ops_repeat(program, r, &a->body[i], &b->body[i])) return false;
+  return true;
+}
+
+/* "layers.2 .. layers.77": of what the loop runs, the first and the last. */
+static uint32_t source_range(chiplet_program *program, const chiplet_repeat *r, uint32_t source, int64_t trips, int64_t *made) {
+  if (!source) return 0;
+  if (made[source] != NONE_YET) return (uint32_t)made[source];
+  uint32_t last = source;
+  for (int64_t i = 1; i < trips * program->layer_step; i++) last = (uint32_t)r->next_source[last];
+  hct_source range = program->sources.items[source];
+  const hct_source *end = &program->sources.items[last];
+  if (strcmp(range.location, end->location)) range.location = hct_arena_printf(program->arena, "%s .. %s", range.location, end->location);
+  if (strcmp(range.layer, end->layer)) range.layer = hct_arena_printf(program->arena, "%s .. %s", range.layer, end->layer);
+  made[source] = (int64_t)program->sources.count;
+  HCT_PUSH(program->arena, &program->sources, range);
+  return (uint32_t)made[source];
+}
+
+static void op_over_layers(chiplet_program *program, const chiplet_repeat *r, chiplet_op *op, int64_t trips, int64_t *sources) {
+  const chiplet_op *body = op->body;
+  if (op->body_count) op->body = HCT_NEW_ARRAY(program->arena, chiplet_op, op->body_count); /* other programs may share it */
+  if (op->body_count) memcpy(op->body, body, op->body_count * sizeof *body);
+  op->source = source_range(program, r, op->source, trips, sources);
+  if (moves_data(op)) op->layer_stride = program->tensors.items[after_iteration(program, r->next_tensor, op->tensor)].dram_offset - program->tensors.items[op->tensor].dram_offset;
+  for (size_t i = 0; i < op->body_count; i++) op_over_layers(program, r, &op->body[i], trips, sources);
+}
+
+/* Both iterations and all that was left out as one loop. */
+static void roll(chiplet_program *program, const chiplet_repeat *r, const iterations *it) {
+  int64_t *sources = HCT_NEW_ARRAY(program->arena, int64_t, program->sources.count + 1), trips = 2 + r->left_out / program->layer_step;
+  for (size_t s = 0; s <= program->sources.count; s++) sources[s] = NONE_YET;
+  chiplet_op loop = {.kind = CHIPLET_LOOP, .over_layers = true, .trips = trips, .body = HCT_NEW_ARRAY(program->arena, chiplet_op, it->count), .body_count = it->count,
+                     .order = program->ops[it->first].order, .body_end = program->ops[it->second].order - 1};
+  memcpy(loop.body, &program->ops[it->first], it->count * sizeof *loop.body);
+  for (size_t i = 0; i < loop.body_count; i++) op_over_layers(program, r, &loop.body[i], trips, sources);
+  program->ops[it->first] = loop;
+  size_t end = it->second + it->count;
+  memmove(&program->ops[it->first + 1], &program->ops[end], (program->op_count - end) * sizeof *program->ops);
+  program->op_count -= end - it->first - 1;
+}
+
+static void sources_mark(const chiplet_op *ops, size_t count, int64_t *number) {
+  for (size_t i = 0; i < count; i++) {
+    number[ops[i].source] = 0;
+    sources_mark(ops[i].body, ops[i].body_count, number);
+  }
+}
+
+static void sources_renumber(chiplet_op *ops, size_t count, const int64_t *number) {
+  for (size_t i = 0; i < count; i++) {
+    ops[i].source = (uint32_t)number[ops[i].source];
+    sources_renumber(ops[i].body, ops[i].body_count, number);
+  }
+}
+
+/* Layers left out leave sources without instructions: reports need not have them. */
+static void sources_prune(chiplet_program *program) {
+  int64_t *number = HCT_NEW_ARRAY(program->arena, int64_t, program->sources.count + 1);
+  for (size_t s = 0; s < program->sources.count; s++) number[s] = NONE_YET;
+  number[0] = 0;
+  sources_mark(program->ops, program->op_count, number);
+  size_t kept = 0;
+  for (size_t s = 0; s < program->sources.count; s++) {
+    if (number[s] == NONE_YET) continue;
+    program->sources.items[kept] = program->sources.items[s];
+    number[s] = (int64_t)kept++;
+  }
+  program->sources.count = kept;
+  sources_renumber(program->ops, program->op_count, number);
+}
+
+static void sources_own(chiplet_program *program) {
+  hct_source *own = HCT_NEW_ARRAY(program->arena, hct_source, program->sources.count + 1);
+  if (program->sources.count) memcpy(own, program->sources.items, program->sources.count * sizeof *own);
+  program->sources.items = own;
+  program->sources.capacity = program->sources.count + 1;
+}
+
+bool chiplet_roll(chiplet_program *program) {
+  if (program->repeats.count) sources_own(program);
+  for (size_t n = 0; n < program->repeats.count; n++) {
+    iterations it;
+    if (!iterations_of(program, n, &it)) return false;
+    for (size_t i = 0; i < it.count; i++)
+      if (!ops_repeat(program, &program->repeats.items[n], &program->ops[it.first + i], &program->ops[it.second + i])) return false;
+    roll(program, &program->repeats.items[n], &it);
+  }
+  if (program->repeats.count) sources_prune(program);
+  return true;
+}
