@@ -77,26 +77,6 @@ static int64_t first_fit(chiplet_buffer **live, size_t count, int64_t bytes) {
   return at;
 }
 
-static int by_size(const void *a, const void *b) {
-  const chiplet_buffer *x = *(chiplet_buffer *const *)a, *y = *(chiplet_buffer *const *)b;
-  return x->bytes > y->bytes ? -1 : x->bytes < y->bytes;
-}
-
-static hct_status refuse_full(chiplet_program *program, chiplet_buffer **live, size_t count, int64_t needed) {
-  hct_diags *diags = program->pass->diags;
-  hct_error(diags, HCT_E_SRAM_FULL, (hct_loc){0}, "the plan needs %lld bytes of SRAM on a die that has %lld", (long long)needed, (long long)program->pass->package.sram_bytes);
-  qsort(live, count, sizeof *live, by_size);
-  hct_note(diags, "the worst moment: %zu buffers", count);
-  for (size_t i = 0; i < count && i < 12; i++) {
-    hct_text layout = {0};
-    hct_layout_print(&live[i]->layout, &layout);
-    hct_note(diags, "%12lld bytes  %s %s  %s", (long long)live[i]->bytes, hct_dtype_name(live[i]->dtype), layout.data, live[i]->made_for);
-    hct_text_fini(&layout);
-  }
-  hct_hint(diags, "a smaller --micro-batch, a larger --mesh, or a package with more SRAM");
-  return HCT_REFUSED;
-}
-
 typedef struct placement {
   chiplet_buffer *buffers;
   chiplet_buffer **all, **order, **live, **pending; /* buffers with bytes of their own, by start; of those alike the first; scratch */
@@ -272,14 +252,10 @@ hct_status chiplet_allocate_dram(chiplet_program *program) {
     tensor->tile_bytes = timed ? parts * tensor->micro_batch_stride : bytes;
     place_tensor(program, lives, &spills, i);
   }
-  int64_t dies = program->rows * program->cols, each = (dies + package->dram_channels - 1) / package->dram_channels;
-  if (program->dram_bytes > package->dram_channel_capacity_bytes / each) {
-    hct_error(program->pass->diags, HCT_E_DRAM_FULL, (hct_loc){0}, "the plan needs %lld bytes of DRAM a die; a channel of %lld bytes serves up to %lld dies", (long long)program->dram_bytes,
-              (long long)package->dram_channel_capacity_bytes, (long long)each);
-    hct_hint(program->pass->diags, "a larger --mesh, or a package with more DRAM");
-    return HCT_REFUSED;
-  }
-  return HCT_OK;
+  hct_arena *scratch = hct_arena_create();
+  bool fits = hct_package_channels(scratch, package, program->dram_bytes, HCT_NEW_ARRAY(scratch, int64_t, (size_t)(program->rows * program->cols)));
+  hct_arena_destroy(scratch);
+  return fits ? HCT_OK : chiplet_refuse_dram(program);
 }
 
 hct_status chiplet_allocate(chiplet_program *program) {
@@ -292,7 +268,7 @@ hct_status chiplet_allocate(chiplet_program *program) {
   if (!allocate_sram(program, &full)) { /* once more without double buffers */
     memcpy(program->buffers.items, single, program->buffers.count * sizeof *single);
     chiplet_join_places(program);
-    if (!allocate_sram(program, &full)) return refuse_full(program, full.live, full.live_count, full.needed);
+    if (!allocate_sram(program, &full)) return chiplet_refuse_sram(program, full.needed);
     hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers: transfers of one micro-batch do not run beside the work of another");
   }
   return HCT_OK;

@@ -4,6 +4,7 @@
  *   interleave.c     several micro-batches of a loop at once, loops joined
  *   list_schedule.c  operations in the order in which engines can start them
  *   allocate.c  SRAM by liveness, DRAM regions
+ *   memory_map.c     what they are taken by, for reports and refusals
  *   nest.c      one structured operation: extents and strides on one die, as few and as large instructions as they allow
  *   emit.c      the stream of one die
  *   regions.c   what has been touched, by place
@@ -120,6 +121,9 @@ bool chiplet_is_ring_loop(const chiplet_op *op);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program); /* SRAM */
 hct_status chiplet_allocate_dram(chiplet_program *program);
+void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map); /* of an allocated program, in its arena */
+hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed); /* `needed`: by the placement, holes between buffers included */
+hct_status chiplet_refuse_dram(const chiplet_program *program);
 int64_t chiplet_pitch(const chiplet_buffer *buffer); /* bytes that a buffer takes, alignment included */
 hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t row, int64_t col);
 

@@ -110,6 +110,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
   }
   meta_add(arena, &list, "predicted_step_s", hct_arena_printf(arena, "%.12g", step_s));
   meta_add(arena, &list, "micro_batches_at_once", hct_arena_printf(arena, "%lld", (long long)copies));
+  meta_add(arena, &list, "token_blocks", hct_pass_option(pass, "token-blocks", "1"));
   meta_add(arena, &list, "version", HCT_VERSION);
   image->meta = list.items;
   image->meta_count = list.count;
@@ -133,6 +134,7 @@ static hct_image image_of(chiplet_program *program, hct_arena *arena) {
   image.tensor_count = program->tensors.count;
   image.sources = program->sources.items;
   image.source_count = program->sources.count;
+  chiplet_sram_map(program, &image.sram);
   return image;
 }
 

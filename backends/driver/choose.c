@@ -6,7 +6,7 @@
 #include "compiler/strategy/strategy.h"
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units;
+  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks;
   bool fits, joined;
   int64_t at_once, sram_bytes;
   hct_estimate estimate;
@@ -17,32 +17,53 @@ static bool is_auto(const hct_pass_context *pass, const char *option, const char
 
 static bool any_recompute(const hct_pass_context *pass) { return is_auto(pass, "recompute", "auto") && strcmp(hct_pass_option(pass, "mode", "train"), "infer"); }
 
-/* Dimension 0 of the first input that has one, as the partitioner takes it. */
-static int64_t batch_of(MlirModule module) {
+static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass, "token-blocks", "fit") || !strcmp(hct_pass_option(pass, "token-blocks", "fit"), "fit"); }
+
+static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
+
+enum { MOST_TOKEN_BLOCKS = 8 };
+
+/* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
+static int64_t input_size(MlirModule module, size_t dim) {
   MlirOperation function = hct_module_function(module);
   MlirBlock body = hct_function_body(function);
   for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
     MlirAttribute role = hct_function_arg_attr(function, (size_t)a, "hct.role");
     hct_shape shape;
     if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "input")) continue;
-    if (hct_value_shape(mlirBlockGetArgument(body, a), &shape) && shape.rank > 0) return shape.dims[0];
+    if (hct_value_shape(mlirBlockGetArgument(body, a), &shape) && shape.rank > dim) return shape.dims[dim];
   }
   return 1;
 }
 
 /* With a single sample all activations stay in SRAM. */
-static bool any_groups(const hct_pass_context *pass, MlirModule module) { return is_auto(pass, "groups", "auto") && strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise") && batch_of(module) > 1; }
+static bool any_groups(const hct_pass_context *pass, MlirModule module) { return is_auto(pass, "groups", "auto") && strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise") && input_size(module, 0) > 1; }
 
-static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
+static void candidate_add(hct_pass_context *pass, const char *name, const char *orientation, const char *micro_batch, candidate_list *list) {
+  candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = micro_batch, .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"),
+                   .token_blocks = any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit")};
+  HCT_PUSH(pass->arena, list, one);
+  one.recompute = "all"; /* `auto` computes again what saves time */
+  if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
+}
 
+static int64_t multiple_below(int64_t size, int64_t of) { return size - size % of; }
+
+/* The whole batch, half of it, ... one sample; before each half, what the sides of the mesh divide. */
 static void candidates_add(hct_pass_context *pass, MlirModule module, const char *name, const char *orientation, candidate_list *list) {
-  bool any = is_auto(pass, "micro-batch", "auto");
-  for (int64_t size = batch_of(module);; size = (size + 1) / 2) { /* the whole batch, half of it, ... one sample */
-    candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"), .micro_batch = any ? hct_arena_printf(pass->arena, "%lld", (long long)size) : hct_pass_option(pass, "micro-batch", "auto")};
-    HCT_PUSH(pass->arena, list, one);
-    one.recompute = "all"; /* `auto` computes again what saves time */
-    if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
-    if (size <= 1 || !any) break;
+  if (!is_auto(pass, "micro-batch", "auto")) {
+    candidate_add(pass, name, orientation, hct_pass_option(pass, "micro-batch", "auto"), list);
+    return;
+  }
+  for (int64_t size = input_size(module, 0), half; size >= 1; size = size > 1 ? half : 0) {
+    half = (size + 1) / 2;
+    int64_t rows = multiple_below(size, pass->package.rows), cols = multiple_below(size, pass->package.cols), last = size + 1;
+    const int64_t sizes[] = {size, rows > cols ? rows : cols, rows > cols ? cols : rows};
+    for (size_t i = 0; i < HCT_COUNT(sizes); i++) {
+      if (sizes[i] >= last || (i && sizes[i] <= half)) continue;
+      last = sizes[i];
+      candidate_add(pass, name, orientation, hct_arena_printf(pass->arena, "%lld", (long long)last), list);
+    }
   }
 }
 
@@ -71,6 +92,7 @@ static void options_set(hct_map *options, hct_arena *arena, const candidate *c) 
   hct_map_put(options, "recompute", hct_arena_strdup(arena, c->recompute));
   hct_map_put(options, "groups", hct_arena_strdup(arena, c->groups));
   hct_map_put(options, "units", hct_arena_strdup(arena, c->units));
+  hct_map_put(options, "token-blocks", hct_arena_strdup(arena, c->token_blocks));
 }
 
 /* Compiles a copy of the module up to its streams, silently. */
@@ -95,7 +117,8 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
 
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
   const char *groups = !c->fits || !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
-  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", strcmp(c->recompute, "all") ? "" : ", activations computed again", groups);
+  const char *blocks = any_token_blocks(pass) && strcmp(c->token_blocks, "1") ? hct_arena_printf(pass->arena, ", %s token blocks", c->token_blocks) : "";
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again", groups);
 }
 
 static bool better(const hct_pass_context *pass, const candidate *a, const candidate *b) { return hct_estimate_better(&a->estimate, &b->estimate, objective_of(pass)); }
@@ -177,29 +200,92 @@ static void compare_groups(hct_pass_context *pass, MlirModule module, candidate 
   if (strcmp(best->groups, "auto")) hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, since the groups of least estimated cost do not fit in SRAM, or leave too little of it to other things", best->groups);
 }
 
-static candidate *candidates_try(hct_pass_context *pass, MlirModule module, const candidate_list *list) {
-  candidate *best = NULL;
+/* Tries the candidate, which joins the list; whether it fits. *best: the number of the best so far, SIZE_MAX for none. */
+static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, size_t *best) {
+  candidate *c = &list->items[number];
+  hct_progress(pass->diags, "candidate %zu of %zu: %s", number + 1, list->count, candidate_name(pass, c));
+  candidate_try_all(pass, module, c);
+  if (c->fits && (*best == SIZE_MAX || better(pass, c, &list->items[*best]))) *best = number;
+  return c->fits;
+}
+
+static bool listed(const candidate_list *list, const candidate *c) {
   for (size_t i = 0; i < list->count; i++) {
-    hct_progress(pass->diags, "candidate %zu of %zu: %s", i + 1, list->count, candidate_name(pass, &list->items[i]));
-    candidate_try_all(pass, module, &list->items[i]);
-    if (list->items[i].fits && (!best || better(pass, &list->items[i], best))) best = &list->items[i];
+    const candidate *o = &list->items[i];
+    if (!strcmp(o->strategy, c->strategy) && !strcmp(o->orientation, c->orientation) && !strcmp(o->micro_batch, c->micro_batch)) return true;
   }
-  return best;
+  return false;
+}
+
+/* Twice and half the best micro-batch, where that is none of the halves: what a side of the mesh divides, its multiples may suit, too. */
+static void multiples_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
+  int64_t size = 0, batch = input_size(module, 0);
+  size_t like = *best;
+  HCT_BUG_ON(!hct_parse_i64(list->items[like].micro_batch, &size), "a micro-batch");
+  const int64_t sizes[] = {2 * size, size / 2};
+  for (size_t i = 0; i < HCT_COUNT(sizes); i++) {
+    candidate one = list->items[like];
+    one.micro_batch = hct_arena_printf(pass->arena, "%lld", (long long)sizes[i]);
+    if (sizes[i] < 1 || sizes[i] > batch || listed(list, &one)) continue;
+    HCT_PUSH(pass->arena, list, one);
+    list_try(pass, module, list, list->count - 1, best);
+  }
+}
+
+static bool blocks_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t like, int64_t blocks, size_t *best) {
+  candidate one = list->items[like];
+  one.token_blocks = hct_arena_printf(pass->arena, "%lld", (long long)blocks);
+  HCT_PUSH(pass->arena, list, one);
+  return list_try(pass, module, list, list->count - 1, best);
+}
+
+/* The first `count` candidates in blocks, the smallest micro-batch of each strategy and orientation first: where that does not fit, larger ones are not tried. */
+static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, int64_t blocks, size_t *best) {
+  bool fits = true, any = false;
+  for (size_t i = count; i-- > 0;) {
+    const candidate *c = &list->items[i], *before = i + 1 < count ? &list->items[i + 1] : NULL;
+    bool group = before && !strcmp(c->strategy, before->strategy) && !strcmp(c->orientation, before->orientation);
+    if (!group) fits = true, any = false;
+    else if (strcmp(c->micro_batch, before->micro_batch) != 0) fits = fits && any, any = false;
+    if (fits && blocks_try(pass, module, list, i, blocks, best)) any = true;
+  }
+}
+
+/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto` also of what is best, as long as that makes it better. */
+static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
+  int64_t sequence = input_size(module, 1), blocks = 2;
+  size_t count = list->count;
+  for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
+  for (bool more = *best != SIZE_MAX && is_auto(pass, "token-blocks", "fit"); more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
+    size_t like = *best;
+    blocks_try(pass, module, list, like, blocks, best);
+    more = *best != like;
+  }
 }
 
 /* Where residual blocks do not fit, layers may. */
-static candidate *candidates_try_layers(hct_pass_context *pass, MlirModule module, candidate_list *list) {
-  for (size_t i = 0; i < list->count; i++) list->items[i].units = "layers", list->items[i].groups = hct_pass_option(pass, "groups", "auto");
-  candidate *best = candidates_try(pass, module, list);
-  if (best) hct_remark(pass->diags, (hct_loc){0}, "--units=auto: fusion groups are made of layers, since residual blocks, with their weights and gradients, do not fit in SRAM");
-  for (size_t i = 0; i < list->count && !best; i++) list->items[i].units = "blocks";
-  return best;
+static void layers_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, size_t *best) {
+  list->count = count;
+  for (size_t i = 0; i < count; i++) {
+    list->items[i].units = "layers", list->items[i].groups = hct_pass_option(pass, "groups", "auto");
+    list_try(pass, module, list, i, best);
+  }
+  if (any_token_blocks(pass)) blocks_choose(pass, module, list, best);
+  if (*best != SIZE_MAX) hct_remark(pass->diags, (hct_loc){0}, "--units=auto: fusion groups are made of layers, since residual blocks, with their weights and gradients, do not fit in SRAM");
+  for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].units = "blocks";
+}
+
+static void result_tell(hct_pass_context *pass, const candidate_list *list, size_t best) {
+  hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, &list->items[best]), step_text(pass, &list->items[best]));
+  for (size_t i = 0; i < list->count; i++)
+    if (i != best && list->items[i].fits) hct_note(pass->diags, "%s: %s", candidate_name(pass, &list->items[i]), step_text(pass, &list->items[i]));
+    else if (!list->items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list->items[i]));
 }
 
 static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
   bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
-  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module)) return;
+  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module) && !any_token_blocks(pass)) return;
   candidate_list list = {0};
   const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
   for (const char *at = names; *at;) {
@@ -208,24 +294,23 @@ static void choose(hct_pass_context *pass, MlirModule module) {
     at += length;
     at += strspn(at, ", ");
   }
-  candidate *best = candidates_try(pass, module, &list);
-  if (!best && is_auto(pass, "units", "auto") && any_groups(pass, module)) best = candidates_try_layers(pass, module, &list);
-  if (best && any_groups(pass, module)) compare_groups(pass, module, best);
-  if (best && any_recompute(pass)) compare_stored(pass, module, best);
-  /* When nothing fits, the smallest micro-batch is compiled once more, and says why not. */
-  const candidate *chosen = best ? best : &list.items[list.count - 1];
+  size_t best = SIZE_MAX, count = list.count;
+  for (size_t i = 0; i < count; i++) list_try(pass, module, &list, i, &best);
+  if (best != SIZE_MAX && is_auto(pass, "micro-batch", "auto")) multiples_try(pass, module, &list, &best);
+  if (any_token_blocks(pass)) blocks_choose(pass, module, &list, &best);
+  if (best == SIZE_MAX && is_auto(pass, "units", "auto") && any_groups(pass, module)) layers_choose(pass, module, &list, count, &best);
+  bool fits = best != SIZE_MAX;
+  if (fits && any_groups(pass, module)) compare_groups(pass, module, &list.items[best]);
+  if (fits && any_recompute(pass)) compare_stored(pass, module, &list.items[best]);
+  /* When nothing fits, the last one, of the smallest micro-batch or of the most blocks, is compiled once more, and says why not. */
+  const candidate *chosen = &list.items[fits ? best : list.count - 1];
+  if (fits && list.count > 1) result_tell(pass, &list, best);
   options_set(pass->options, pass->arena, chosen);
-  pass->interleaving.known = best != NULL, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
-  if (best && list.count > 1) {
-    hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, best), step_text(pass, best));
-    for (size_t i = 0; i < list.count; i++)
-      if (&list.items[i] != best && list.items[i].fits) hct_note(pass->diags, "%s: %s", candidate_name(pass, &list.items[i]), step_text(pass, &list.items[i]));
-      else if (!list.items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list.items[i]));
-  }
+  pass->interleaving.known = fits, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
 }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
-  static const char first[] = "hct-assign-layers"; /* that depends on a choice */
+  static const char first[] = "hct-block-attention"; /* that depends on a choice */
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
   if (level < HCT_LEVEL_GRAPH || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));

@@ -234,6 +234,7 @@ static bool is_input(const blocking *b, size_t arg) {
 
 static hct_status count_choose(blocking *b) {
   const char *text = hct_pass_option(b->pass, "token-blocks", "1");
+  if (!strcmp(text, "fit") || !strcmp(text, "auto")) text = "1"; /* where nothing is chosen: the host, the pass alone */
   if (!hct_parse_i64(text, &b->count) || b->count < 1 || b->count > HCT_MAX_VARIADIC)
     return hct_error(b->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--token-blocks=%s: it must be a whole number from 1 to %d", text, HCT_MAX_VARIADIC);
   b->sequence = 0;

@@ -21,6 +21,7 @@ typedef enum hct_role {
   HCT_ROLE_SPILL = 9,   /* activations between fusion groups */
   HCT_ROLE_COPY = 10,   /* of the parameter of its name, in the storage type of --dtype: made by the loader, then by each update */
 } hct_role;
+enum { HCT_ROLE_COUNT = HCT_ROLE_COPY + 1 };
 const char *hct_role_name(hct_role role);
 bool hct_role_parse(const char *name, hct_role *out_role);
 
@@ -39,6 +40,11 @@ typedef struct hct_tensor {
   const char *data_file; /* relative to the image's folder; NULL when inline or none */
   uint64_t data_offset, data_checksum;
 } hct_tensor;
+
+/* What tensors of `role` take of each die's DRAM region, alignment aside; bytes that several take, one after the other, once. */
+int64_t hct_dram_role_bytes(const hct_tensor *tensors, size_t count, hct_role role);
+/* Numbers of the tensors that take most there, the largest first, equal ones in their order; how many, `limit` at most. */
+size_t hct_dram_largest(const hct_tensor *tensors, size_t count, size_t limit, size_t *out_numbers);
 
 /* Whether `bytes` of initial contents are those of a tensor of so many elements, and of which type they are. */
 bool hct_data_fits(hct_dtype tensor, int64_t elements, int64_t bytes, hct_dtype *out_data);
@@ -61,6 +67,21 @@ typedef struct hct_meta { /* key = value, compiler options and figures, in order
   const char *key, *value;
 } hct_meta;
 
+/* What lies in SRAM at the worst moment, when most bytes are live at once, the largest buffers first, and how high dies reach. Sizes are
+ * those on die (0, 0), whose tiles are largest. */
+typedef struct hct_sram_buffer {
+  int64_t addr, bytes;   /* both copies of a double buffer, alignment included */
+  hct_dtype dtype;
+  hct_layout layout;
+  const char *made_for;  /* location of the operation that it is made for */
+} hct_sram_buffer;
+typedef struct hct_sram_peak { int64_t bytes, dies, first_die; } hct_sram_peak; /* the end of the highest buffer, of so many dies */
+typedef struct hct_sram_map {
+  int64_t live_bytes, live_buffers;          /* at the worst moment, those included that are not listed */
+  struct { hct_sram_buffer *items; size_t count, capacity; } buffers;
+  struct { hct_sram_peak *items; size_t count, capacity; } peaks; /* in the order of first dies */
+} hct_sram_map;
+
 typedef struct hct_image {
   int64_t rows, cols, batch, micro_batch;
   int64_t sram_bytes_used, dram_bytes_used;  /* a die's scratchpad, and its DRAM region, as allocated */
@@ -73,6 +94,7 @@ typedef struct hct_image {
   size_t source_count;
   hct_meta *meta;
   size_t meta_count;
+  hct_sram_map sram;                         /* no peaks: not known (an image written by hand) */
   const char *package_xml;                   /* the package description used, mesh included */
 } hct_image;
 /* meta keys every compiler-made image has: model, strategy, schedule, overlap, objective, recompute, dtype, mode, optimizer,

@@ -75,6 +75,22 @@ json_t *hct_json_tensors(const hct_image *image, bool inline_data) {
   return array;
 }
 
+static json_t *sram_write(const hct_sram_map *sram) {
+  json_t *peaks = json_array(), *buffers = json_array();
+  for (size_t i = 0; i < sram->peaks.count; i++) {
+    const hct_sram_peak *p = &sram->peaks.items[i];
+    json_array_append_new(peaks, json_pack("[I,I,I]", (json_int_t)p->bytes, (json_int_t)p->dies, (json_int_t)p->first_die));
+  }
+  for (size_t i = 0; i < sram->buffers.count; i++) {
+    const hct_sram_buffer *b = &sram->buffers.items[i];
+    hct_text layout = {0};
+    hct_layout_print(&b->layout, &layout);
+    json_array_append_new(buffers, json_pack("[I,I,s,s,s]", (json_int_t)b->addr, (json_int_t)b->bytes, hct_dtype_name(b->dtype), layout.data, b->made_for));
+    hct_text_fini(&layout);
+  }
+  return json_pack("{s:I,s:I,s:o,s:o}", "live_bytes", (json_int_t)sram->live_bytes, "live_buffers", (json_int_t)sram->live_buffers, "peaks", peaks, "buffers", buffers);
+}
+
 json_t *hct_json_meta(const hct_image *image) {
   json_t *pairs = json_array(), *sources = json_array();
   for (size_t i = 0; i < image->meta_count; i++) json_array_append_new(pairs, json_pack("[s,s]", image->meta[i].key, image->meta[i].value));
@@ -82,7 +98,9 @@ json_t *hct_json_meta(const hct_image *image) {
     const hct_source *s = &image->sources[i];
     json_array_append_new(sources, json_pack("[s,s,s,s,s]", s->location, s->layer, s->pass, s->collective, s->axis));
   }
-  return json_pack("{s:o,s:o}", "meta", pairs, "sources", sources);
+  json_t *json = json_pack("{s:o,s:o}", "meta", pairs, "sources", sources);
+  if (image->sram.peaks.count) json_object_set_new(json, "sram", sram_write(&image->sram));
+  return json;
 }
 
 /* ---- reading ---- */
@@ -176,6 +194,37 @@ hct_status hct_json_tensors_read(hct_json_reader *r, json_t *json, hct_image *im
   return HCT_OK;
 }
 
+static bool integer_at(json_t *array, size_t index, int64_t high, int64_t *out_value) {
+  json_t *value = json_array_get(array, index);
+  if (!json_is_integer(value)) return false;
+  *out_value = json_integer_value(value);
+  return *out_value >= 0 && *out_value <= high;
+}
+
+static bool sram_buffer_read(hct_json_reader *r, json_t *row, hct_sram_buffer *b) {
+  const char *dtype = json_string_value(json_array_get(row, 2)), *layout = json_string_value(json_array_get(row, 3));
+  b->made_for = string_get(r, json_array_get(row, 4));
+  return integer_at(row, 0, HCT_MAX_TENSOR_BYTES, &b->addr) && integer_at(row, 1, HCT_MAX_TENSOR_BYTES, &b->bytes) && dtype && layout && b->made_for && hct_dtype_parse(dtype, &b->dtype) && hct_layout_parse(layout, &b->layout);
+}
+
+static bool sram_read(hct_json_reader *r, json_t *json, hct_sram_map *sram) {
+  const int64_t dies = (int64_t)MAX_SIDE * MAX_SIDE;
+  json_t *peaks = json_object_get(json, "peaks"), *buffers = json_object_get(json, "buffers");
+  if (!integer_get(json, "live_bytes", 0, HCT_MAX_TENSOR_BYTES, &sram->live_bytes) || !integer_get(json, "live_buffers", 0, HCT_MAX_TENSOR_BYTES, &sram->live_buffers)) return false;
+  for (size_t i = 0; i < json_array_size(peaks); i++) {
+    json_t *row = json_array_get(peaks, i);
+    hct_sram_peak peak;
+    if (!integer_at(row, 0, HCT_MAX_TENSOR_BYTES, &peak.bytes) || !integer_at(row, 1, dies, &peak.dies) || !integer_at(row, 2, dies - 1, &peak.first_die)) return false;
+    HCT_PUSH(r->arena, &sram->peaks, peak);
+  }
+  for (size_t i = 0; i < json_array_size(buffers); i++) {
+    hct_sram_buffer buffer;
+    if (!sram_buffer_read(r, json_array_get(buffers, i), &buffer)) return false;
+    HCT_PUSH(r->arena, &sram->buffers, buffer);
+  }
+  return sram->peaks.count > 0;
+}
+
 hct_status hct_json_meta_read(hct_json_reader *r, json_t *json, hct_image *image) {
   json_t *pairs = json_object_get(json, "meta"), *sources = json_object_get(json, "sources");
   if (!json_is_array(pairs) || !json_is_array(sources)) return bad(r, "the table of options and locations is incomplete");
@@ -195,7 +244,8 @@ hct_status hct_json_meta_read(hct_json_reader *r, json_t *json, hct_image *image
     for (size_t f = 0; f < HCT_COUNT(fields); f++)
       if (!(*fields[f] = string_get(r, json_array_get(row, f)))) return bad(r, "a location is not five texts");
   }
-  return HCT_OK;
+  json_t *sram = json_object_get(json, "sram");
+  return !sram || sram_read(r, sram, &image->sram) ? HCT_OK : bad(r, "the map of SRAM is incomplete or out of range");
 }
 
 static int64_t tensor_extent(const hct_image *image, const hct_tensor *t) {

@@ -242,10 +242,12 @@ hct_channel_site hct_package_channel_site(const hct_package *package, int64_t ch
 
 static int64_t distance(int64_t a, int64_t b) { return a < b ? b - a : a - b; }
 
-int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_t col) {
-  int64_t best = 0, best_hops = INT64_MAX;
+/* The nearest channel with room (NULL: all have), and how far it is; -1: there is none. */
+static int64_t nearest(const hct_package *package, int64_t row, int64_t col, const int64_t *room, int64_t *out_hops) {
+  int64_t best = -1, best_hops = INT64_MAX;
   hct_channel_site best_site = {0, 0};
   for (int64_t channel = 0; channel < package->dram_channels; channel++) {
+    if (room && !room[channel]) continue;
     hct_channel_site site = hct_package_channel_site(package, channel);
     int64_t hops = distance(site.row, row) + distance(site.col, col);
     bool earlier = site.row < best_site.row || (site.row == best_site.row && site.col < best_site.col);
@@ -254,5 +256,35 @@ int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_
     best_hops = hops;
     best_site = site;
   }
+  *out_hops = best_hops;
   return best;
+}
+
+int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_t col) {
+  int64_t hops;
+  return nearest(package, row, col, NULL, &hops);
+}
+
+bool hct_package_channels(hct_arena *scratch, const hct_package *package, int64_t region_bytes, int64_t *out_channels) {
+  int64_t dies = package->rows * package->cols, holds = region_bytes > 0 ? package->dram_channel_capacity_bytes / region_bytes : dies;
+  int64_t *room = HCT_NEW_ARRAY(scratch, int64_t, (size_t)package->dram_channels), *hops = HCT_NEW_ARRAY(scratch, int64_t, (size_t)dies);
+  int64_t farthest = 0, unused;
+  bool fits = true;
+  for (int64_t channel = 0; channel < package->dram_channels; channel++) room[channel] = holds;
+  for (int64_t die = 0; die < dies; die++) {
+    out_channels[die] = nearest(package, die / package->cols, die % package->cols, NULL, &hops[die]);
+    if (--room[out_channels[die]] < 0) fits = false;
+    if (hops[die] > farthest) farthest = hops[die];
+  }
+  if (fits) return true;
+  for (int64_t channel = 0; channel < package->dram_channels; channel++) room[channel] = holds;
+  fits = true;
+  for (int64_t distant = 0; distant <= farthest; distant++)
+    for (int64_t die = 0; die < dies; die++) {
+      if (hops[die] != distant) continue;
+      int64_t channel = nearest(package, die / package->cols, die % package->cols, room, &unused);
+      if (channel < 0) fits = false;
+      else out_channels[die] = channel, room[channel]--;
+    }
+  return fits;
 }

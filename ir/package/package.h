@@ -35,6 +35,10 @@ typedef struct hct_channel_site { int64_t row, col; } hct_channel_site;
 hct_channel_site hct_package_channel_site(const hct_package *package, int64_t channel);
 /* Nearest channel by hops, ties by row, then column of its die, then channel number. */
 int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_t col);
+/* Every die's channel, row-major, where each has a region of `region_bytes`: its home, or, where the regions of the dies that are at home there are
+ * more than a channel holds, the nearest with room, dies that are nearest to theirs first. False: the package's DRAM does not hold all regions; dies
+ * without room are at home. `scratch` is for the call. */
+bool hct_package_channels(hct_arena *scratch, const hct_package *package, int64_t region_bytes, int64_t *out_channels);
 
 /* One M x N x K tile alone on an r x c output-stationary array: ceil(M/r) ceil(N/c) (K + r + c - 2) (SCALE-Sim; it prints one less). */
 int64_t hct_mxu_cycles_alone(int64_t M, int64_t N, int64_t K, int64_t r, int64_t c);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "ir/report/memory.h"
 #include "ir/timing/energy.h"
 
 /* ---- figures ---- */
@@ -53,7 +54,7 @@ static totals totals_make(const hct_report_input *in) {
 
 /* ---- JSON ---- */
 static json_t *program_json(const hct_report_input *in) {
-  static const char *const texts[] = {"model", "strategy", "schedule", "overlap", "objective", "recompute", "dtype", "mode"}, *const numbers[] = {"micro_batches_at_once", "tokens_per_step", "parameters", "fallbacks"};
+  static const char *const texts[] = {"model", "strategy", "schedule", "overlap", "objective", "recompute", "dtype", "mode"}, *const numbers[] = {"micro_batches_at_once", "token_blocks", "tokens_per_step", "parameters", "fallbacks"};
   json_t *json = json_object();
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (hct_image_meta(in->image, texts[i])) json_object_set_new(json, texts[i], json_string(hct_image_meta(in->image, texts[i])));
@@ -194,8 +195,8 @@ static json_t *report_json(const hct_report_input *in) {
   json_t *compute = json_pack("{s:I,s:I}", "macs", (json_int_t)t.all.macs, "model_flops", (json_int_t)t.model_flops);
   if (in->timing) json_object_set_new(compute, "mxu_utilization", json_real(t.utilization));
   json_object_set_new(json, "compute", compute);
-  json_object_set_new(json, "sram", json_pack("{s:I,s:I}", "peak_bytes", (json_int_t)in->image->sram_bytes_used, "capacity_bytes", (json_int_t)in->package->sram_bytes));
-  json_object_set_new(json, "dram", json_pack("{s:I,s:I}", "peak_bytes", (json_int_t)(in->image->dram_bytes_used * in->image->rows * in->image->cols), "capacity_bytes", (json_int_t)(in->package->dram_channel_capacity_bytes * in->package->dram_channels)));
+  json_object_set_new(json, "sram", hct_memory_sram_json(in->image, in->package));
+  json_object_set_new(json, "dram", hct_memory_dram_json(in->image, in->package));
   json_object_set_new(json, "per_layer", layers_json(in));
   json_object_set_new(json, "simulator", simulator_json(in, &t));
   return json;
@@ -212,14 +213,6 @@ hct_status hct_report_write(hct_diags *diags, const hct_report_input *input, con
 }
 
 /* ---- text ---- */
-static const char *bytes_text(double bytes, char buffer[32]) {
-  static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  int unit = 0;
-  for (; bytes >= 1024 && unit < 4; unit++) bytes /= 1024;
-  snprintf(buffer, 32, "%.4g %s", bytes, units[unit]);
-  return buffer;
-}
-
 static const char *scaled_text(double value, const char *unit, char buffer[32]) {
   static const char *const prefixes[] = {"", "m", "u", "n", "p"};
   int at = 0;
@@ -241,7 +234,7 @@ void hct_report_print(const hct_report_input *in, FILE *out) {
     fprintf(out, "energy         %s (MAC %.1f %%, vector %.1f %%, SRAM %.1f %%, NoP %.1f %%, DRAM %.1f %%, static %.1f %%)\n", scaled_text(t.energy.total_j, "J", a), 100 * t.energy.mac_j / t.energy.total_j,
             100 * t.energy.vector_j / t.energy.total_j, 100 * t.energy.sram_j / t.energy.total_j, 100 * t.energy.nop_j / t.energy.total_j, 100 * t.energy.dram_j / t.energy.total_j, 100 * t.energy.static_j / t.energy.total_j);
   }
-  fprintf(out, "DRAM           %s read, %s written\n", bytes_text((double)t.all.dram_read_bytes, a), bytes_text((double)t.all.dram_write_bytes, b));
-  fprintf(out, "NoP            %s sent in %llu messages\n", bytes_text((double)t.all.sent_bytes, a), (unsigned long long)t.all.messages);
-  fprintf(out, "SRAM           %s of %s a die\n", bytes_text((double)in->image->sram_bytes_used, a), bytes_text((double)in->package->sram_bytes, b));
+  fprintf(out, "DRAM           %s read, %s written\n", hct_bytes_text((double)t.all.dram_read_bytes, a), hct_bytes_text((double)t.all.dram_write_bytes, b));
+  fprintf(out, "NoP            %s sent in %llu messages\n", hct_bytes_text((double)t.all.sent_bytes, a), (unsigned long long)t.all.messages);
+  hct_memory_print(in->image, in->package, out);
 }

@@ -230,7 +230,7 @@ static void machine_init(machine *m) {
   m->dies = HCT_NEW_ARRAY(m->arena, die, m->die_count);
   m->result.activity_ps = (int64_t(*)[HCT_ACTIVITY_COUNT])hct_arena_array(m->arena, m->die_count, sizeof *m->result.activity_ps);
   m->result.source_ps = HCT_NEW_ARRAY(m->arena, int64_t, m->image->source_count + 1);
-  hct_noc_init(&m->noc, m->arena, m->package);
+  hct_noc_init(&m->noc, m->arena, m->package, m->image->dram_bytes_used);
   for (size_t i = 0; m->options->classes && i < (size_t)(m->image->rows * m->image->cols); i++)
     for (int ring = 0; ring < HCT_RING_COUNT; ring++) m->ring_links[ring] += hct_noc_links(&m->noc, (int64_t)i, (int64_t)ring_neighbour(m, i, (hct_ring)ring, 1));
   for (size_t i = 0; i < m->die_count; i++) {

@@ -11,7 +11,7 @@ int64_t hct_noc_links(const hct_noc *noc, int64_t from, int64_t to) {
   return (rows_apart < 0 ? -rows_apart : rows_apart) + (cols_apart < 0 ? -cols_apart : cols_apart);
 }
 
-void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package) {
+void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, int64_t region_bytes) {
   size_t dies = (size_t)(package->rows * package->cols), channels = (size_t)package->dram_channels;
   *noc = (hct_noc){
       .package = package,
@@ -22,8 +22,8 @@ void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package) {
       .home = HCT_NEW_ARRAY(arena, int64_t, dies),
   };
   int64_t *served = HCT_NEW_ARRAY(arena, int64_t, channels);
+  hct_package_channels(arena, package, region_bytes, noc->home);
   for (int64_t d = 0; d < package->rows * package->cols; d++) {
-    noc->home[d] = hct_package_home_channel(package, d / package->cols, d % package->cols);
     if (++served[noc->home[d]] > noc->sharing) noc->sharing = served[noc->home[d]];
     hct_channel_site site = hct_package_channel_site(package, noc->home[d]);
     noc->home_links += hct_noc_links(noc, d, site.row * package->cols + site.col);

@@ -14,7 +14,8 @@ typedef struct hct_noc {
   uint64_t link_bytes, dram_transit_bytes;
 } hct_noc;
 
-void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package);
+/* `region_bytes` of DRAM a die say which channels serve whom (hct_package_channels). */
+void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, int64_t region_bytes);
 /* A message from die to die: reserves its XY path (columns first) as a whole from `now` on, first come first served. When it has arrived. */
 int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch);
 /* A DRAM access of `die`: its home channel, then (cut through) the mesh where the channel is at another die. When it is done. */

@@ -34,7 +34,7 @@ static void test_link_is_latency_plus_bytes_over_bandwidth(void) {
   hct_package p = package();
   hct_arena *arena = hct_arena_create();
   hct_noc noc;
-  hct_noc_init(&noc, arena, &p);
+  hct_noc_init(&noc, arena, &p, 0);
   CHECK(hct_noc_send(&noc, 0, 1, 64000, 0, 1) == 1000000 + 8000);        /* 64 kB at 64 GB/s, one stop */
   CHECK(hct_noc_send(&noc, 4, 12, 64000, 0, 1) == 1000000 + 8000 + 4000); /* one die passed */
   CHECK(hct_noc_send(&noc, 0, 1, 64000, 0, 1) == 2000000 + 8000);        /* waits for the first */
@@ -47,7 +47,7 @@ static void test_dram_streams_at_peak_times_efficiency(void) {
   hct_package p = package();
   hct_arena *arena = hct_arena_create();
   hct_noc noc;
-  hct_noc_init(&noc, arena, &p);
+  hct_noc_init(&noc, arena, &p, 0);
   int64_t last = 0, bytes = 47104, count = 100; /* 1 us each at 51.2 GB/s x 0.92 */
   for (int64_t i = 0; i < count; i++) last = hct_noc_dram(&noc, 0, bytes, true, 0, 1);
   CHECK(last == count * 1000000 + 60000);
@@ -65,11 +65,31 @@ static void test_channels_attach_clockwise(void) {
   CHECK(hct_package_home_channel(&p, 2, 2) == 6);  /* (2,3) before (3,2) */
 }
 
+/* 1 to 4 dies a channel: where those of a channel do not fit, the nearest with room takes them, and none holds more than it can. */
+static void test_full_channels_pass_dies_on(void) {
+  hct_package p = package();
+  p.rows = p.cols = 8, p.dram_channels = 32;
+  hct_arena *arena = hct_arena_create();
+  int64_t channels[64], served[32] = {0}, most = 0, moved = 0;
+  CHECK(hct_package_channels(arena, &p, p.dram_channel_capacity_bytes / 4, channels));
+  for (int64_t d = 0; d < 64; d++) CHECK(channels[d] == hct_package_home_channel(&p, d / 8, d % 8));
+  CHECK(hct_package_channels(arena, &p, p.dram_channel_capacity_bytes / 2, channels));
+  for (int64_t d = 0; d < 64; d++) {
+    if (++served[channels[d]] > most) most = served[channels[d]];
+    moved += channels[d] != hct_package_home_channel(&p, d / 8, d % 8);
+    if (d / 8 == 0 || d % 8 == 0 || d / 8 == 7 || d % 8 == 7) CHECK(channels[d] == hct_package_home_channel(&p, d / 8, d % 8));
+  }
+  CHECK(most == 2 && moved > 0);
+  CHECK(!hct_package_channels(arena, &p, p.dram_channel_capacity_bytes / 2 + 1, channels));
+  hct_arena_destroy(arena);
+}
+
 int main(void) {
   test_mxu_alone_is_scale_sim_plus_one();
   test_mxu_pipelines_fill_and_drain();
   test_link_is_latency_plus_bytes_over_bandwidth();
   test_dram_streams_at_peak_times_efficiency();
   test_channels_attach_clockwise();
+  test_full_channels_pass_dies_on();
   return 0;
 }
