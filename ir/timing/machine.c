@@ -29,6 +29,21 @@ static event event_pop(machine *m) {
   return top;
 }
 
+/* Each sequencer issues a cycle after what lets it: events come nearly in order. */
+static void issue_push(machine *m, event e) {
+  size_t mask = m->issue_capacity - 1, at = m->issue_head + m->issue_count++;
+  for (; at != m->issue_head && machine_event_before(&e, &m->issues[(at - 1) & mask]); at--) m->issues[at & mask] = m->issues[(at - 1) & mask];
+  m->issues[at & mask] = e;
+}
+
+static event next_event(machine *m) {
+  const event *issue = &m->issues[m->issue_head & (m->issue_capacity - 1)];
+  if (!m->issue_count || (m->heap_count && machine_event_before(&m->heap[0], issue))) return event_pop(m);
+  m->issue_head++;
+  m->issue_count--;
+  return *issue;
+}
+
 /* 1, or with --jitter a factor from 1 to 2 (xorshift64*). */
 static double stretch(machine *m) {
   if (!m->options->jitter) return 1;
@@ -40,12 +55,10 @@ static double stretch(machine *m) {
 
 /* ---- what a die is doing ---- */
 static hct_die_activity activity(const die *d) {
-  if (d->engines[HCT_ENGINE_MXU].running) return HCT_BUSY_MXU;
-  if (d->engines[HCT_ENGINE_VPU].running) return HCT_BUSY_VPU;
-  for (int e = HCT_ENGINE_SEND0; e < HCT_ENGINE_COUNT; e++)
-    if (d->engines[e].count) return HCT_BUSY_NOP;
-  if (d->engines[HCT_ENGINE_LOAD].count || d->engines[HCT_ENGINE_STORE].count) return HCT_BUSY_DRAM;
-  return HCT_IDLE;
+  if (d->running >> HCT_ENGINE_MXU & 1) return HCT_BUSY_MXU;
+  if (d->running >> HCT_ENGINE_VPU & 1) return HCT_BUSY_VPU;
+  if (d->filled >> HCT_ENGINE_SEND0) return HCT_BUSY_NOP;
+  return d->filled & (1u << HCT_ENGINE_LOAD | 1u << HCT_ENGINE_STORE) ? HCT_BUSY_DRAM : HCT_IDLE;
 }
 
 void machine_account(machine *m, size_t index) {
@@ -61,12 +74,11 @@ static size_t ring_neighbour(const machine *m, size_t index, hct_ring ring, int6
   int64_t rows = m->image->rows, cols = m->image->cols, row = (int64_t)index / cols, col = (int64_t)index % cols;
   return (size_t)hct_ring_die(ring, rows, cols, row, col, hct_ring_position(ring, rows, cols, row, col) + steps);
 }
-static size_t ring_next(const machine *m, size_t index, hct_ring ring) { return m->options->classes ? m->options->classes->items[index].next[ring] : ring_neighbour(m, index, ring, 1); }
-static size_t ring_previous(const machine *m, size_t index, hct_ring ring) { return m->options->classes ? m->options->classes->items[index].previous[ring] : ring_neighbour(m, index, ring, -1); }
 static size_t place_of(const machine *m, size_t index) { return m->options->classes ? m->options->classes->items[index].first : index; }
 
 /* ---- starting ---- */
-static hct_issued *engine_head(engine *e) { return &e->queue[e->head]; }
+static const hct_instr *engine_head(const engine *e) { return e->queue[e->head]; }
+static const instr_cost *cost_of(const die *d, const hct_instr *instr) { return &d->costs[instr - d->first]; }
 
 static bool waits_hold(const die *d, const hct_instr *instr) {
   for (int i = 0; i < instr->wait_count; i++)
@@ -74,15 +86,14 @@ static bool waits_hold(const die *d, const hct_instr *instr) {
   return true;
 }
 
-static bool engine_ready(const die *d, const engine *e) { return e->count && !e->running && waits_hold(d, e->queue[e->head].instr); }
+static bool engine_ready(const die *d, int engine_index) { return (d->filled & ~d->running) >> engine_index & 1 && waits_hold(d, engine_head(&d->engines[engine_index])); }
 
 static void begin(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
   machine_account(m, index);
-  engine *e = &d->engines[engine_index];
-  const hct_instr *instr = engine_head(e)->instr;
+  const hct_instr *instr = engine_head(&d->engines[engine_index]);
   for (int i = 0; i < instr->wait_count; i++) d->semaphores[instr->waits[i].semaphore] -= instr->waits[i].count;
-  e->running = true;
+  d->running = (uint16_t)(d->running | 1u << engine_index);
   d->source = instr->source;
 }
 
@@ -94,52 +105,48 @@ static bool is_transfer(const hct_instr *instr) { return instr->opcode == HCT_OP
 
 /* A message leaves when its send and its receive are both at the head of their queues. */
 static void transfer_try(machine *m, size_t sender, hct_ring ring) {
-  size_t receiver = ring_next(m, sender, ring);
-  engine *send = &m->dies[sender].engines[HCT_ENGINE_SEND0 + 2 * ring], *receive = &m->dies[receiver].engines[HCT_ENGINE_RECV0 + 2 * ring];
-  if (!engine_ready(&m->dies[sender], send) || !engine_ready(&m->dies[receiver], receive)) return;
-  if (!is_transfer(engine_head(send)->instr) || !is_transfer(engine_head(receive)->instr)) return;
-  int64_t bytes = hct_view_bytes(engine_head(send)->instr, 0);
+  const die *from = &m->dies[sender];
+  size_t receiver = from->next[ring];
+  const die *to = &m->dies[receiver];
+  int send = HCT_ENGINE_SEND0 + 2 * (int)ring, receive = HCT_ENGINE_RECV0 + 2 * (int)ring;
+  if (!engine_ready(from, send) || !engine_ready(to, receive)) return;
+  const hct_instr *instr = engine_head(&from->engines[send]);
+  if (!is_transfer(instr) || !is_transfer(engine_head(&to->engines[receive]))) return;
+  int64_t bytes = (int64_t)cost_of(from, instr)->counts.moved_bytes;
   uint64_t counted = m->noc.link_bytes;
   int64_t done = hct_noc_send(&m->noc, (int64_t)place_of(m, sender), (int64_t)ring_neighbour(m, place_of(m, sender), ring, 1), bytes, m->now_ps, stretch(m));
   if (m->options->classes) m->noc.link_bytes = counted + (uint64_t)(bytes * m->ring_links[ring] / (m->image->rows * m->image->cols)) * m->options->classes->items[sender].size;
-  begin(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring);
-  begin(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
-  complete_at(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring, done); /* one event for both */
+  begin(m, sender, send);
+  begin(m, receiver, receive);
+  complete_at(m, sender, send, done); /* one event for both */
 }
 
 static void start_try(machine *m, size_t index, int engine_index) {
-  die *d = &m->dies[index];
-  engine *e = &d->engines[engine_index];
-  if (!engine_ready(d, e)) return;
-  const hct_instr *instr = engine_head(e)->instr;
+  const die *d = &m->dies[index];
+  if (!engine_ready(d, engine_index)) return;
+  const hct_instr *instr = engine_head(&d->engines[engine_index]);
   if (is_transfer(instr)) {
     hct_ring ring = (hct_ring)((engine_index - HCT_ENGINE_SEND0) / 2);
-    transfer_try(m, instr->opcode == HCT_OP_SEND ? index : ring_previous(m, index, ring), ring);
+    transfer_try(m, instr->opcode == HCT_OP_SEND ? index : d->previous[ring], ring);
     return;
   }
   int64_t done;
   if (instr->opcode == HCT_OP_LD || instr->opcode == HCT_OP_ST) {
-    int64_t bytes = hct_view_bytes(instr, instr->opcode == HCT_OP_LD ? 1 : 0);
+    int64_t bytes = (int64_t)cost_of(d, instr)->counts.moved_bytes;
     done = m->options->classes ? hct_noc_dram_alike(&m->noc, (int64_t)index, (int64_t)m->options->classes->items[index].size, bytes, m->now_ps) : hct_noc_dram(&m->noc, (int64_t)index, bytes, instr->opcode == HCT_OP_LD, m->now_ps, stretch(m));
   } else {
-    done = m->now_ps + (int64_t)((double)hct_instr_ps(m->package, instr) * stretch(m));
+    done = m->now_ps + (m->options->jitter ? (int64_t)((double)cost_of(d, instr)->ps * stretch(m)) : cost_of(d, instr)->ps);
   }
   begin(m, index, engine_index);
   complete_at(m, index, engine_index, done);
 }
 
 /* ---- the sequencer: one instruction a cycle, while queues have room ---- */
-static bool engines_empty(const die *d) {
-  for (int e = 0; e < HCT_ENGINE_COUNT; e++)
-    if (d->engines[e].count) return false;
-  return true;
-}
-
 static void issue_schedule(machine *m, size_t index) {
   die *d = &m->dies[index];
   if (d->issue_pending || d->halted) return;
   d->issue_pending = true;
-  event_push(m, (event){m->now_ps + m->cycle_ps, (uint32_t)index, HCT_ENGINE_COUNT, EVENT_ISSUE});
+  issue_push(m, (event){m->now_ps + m->cycle_ps, (uint32_t)index, HCT_ENGINE_COUNT, EVENT_ISSUE});
 }
 
 static void issue(machine *m, size_t index) {
@@ -152,20 +159,23 @@ static void issue(machine *m, size_t index) {
       return;
     }
     if (m->options->effects && d->held->opcode != HCT_OP_FENCE) hct_issue(d->held, &d->sequencer.state, &d->held_issued);
-    d->held_issued.instr = d->held;
     if (index == 0 && d->sequencer.again && m->recurrence) recurrence_look(m, d->sequencer.again);
   }
   if (d->held->opcode == HCT_OP_FENCE) {
-    if (!engines_empty(d)) return; /* tried again when something completes */
+    if (d->filled) return; /* tried again when something completes */
     d->held = NULL;
     issue_schedule(m, index);
     return;
   }
   int target = d->held->engine;
   engine *e = &d->engines[target];
-  if (e->count == m->package->queue_depth) return;
+  if (e->count == (uint32_t)m->package->queue_depth) return;
   machine_account(m, index);
-  e->queue[(e->head + e->count++) % m->package->queue_depth] = d->held_issued;
+  uint32_t at = e->head + e->count++;
+  if (at >= (uint32_t)m->package->queue_depth) at -= (uint32_t)m->package->queue_depth;
+  e->queue[at] = d->held;
+  if (e->issued) e->issued[at] = d->held_issued;
+  d->filled = (uint16_t)(d->filled | 1u << target);
   d->held = NULL;
   issue_schedule(m, index);
   if (e->count == 1) start_try(m, index, target);
@@ -176,34 +186,35 @@ static void retire(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
   engine *e = &d->engines[engine_index];
   machine_account(m, index);
-  const hct_instr *instr = engine_head(e)->instr;
-  hct_stats_count(m->stats, index, instr, 1);
+  const hct_instr *instr = engine_head(e);
+  hct_stats_add(m->stats, index, instr, &cost_of(d, instr)->counts, 1);
   for (int i = 0; i < instr->signal_count; i++) d->semaphores[instr->signals[i].semaphore] += instr->signals[i].count;
-  e->head = (e->head + 1) % m->package->queue_depth;
-  e->count--;
-  e->running = false;
-  for (int other = 0; other < HCT_ENGINE_COUNT; other++) start_try(m, index, other);
+  e->head = e->head + 1 == (uint32_t)m->package->queue_depth ? 0 : e->head + 1;
+  d->running = (uint16_t)(d->running & ~(1u << engine_index));
+  if (!--e->count) d->filled = (uint16_t)(d->filled & ~(1u << engine_index));
+  for (int other = 0; (d->filled & ~d->running) >> other; other++)
+    if ((d->filled & ~d->running) >> other & 1) start_try(m, index, other);
   issue_schedule(m, index);
 }
 
 /* Sender and receiver complete at the same moment: the data moves once, before either signals. */
 static void transfer_complete(machine *m, size_t sender, hct_ring ring) {
-  size_t receiver = ring_next(m, sender, ring);
-  engine *send = &m->dies[sender].engines[HCT_ENGINE_SEND0 + 2 * ring], *receive = &m->dies[receiver].engines[HCT_ENGINE_RECV0 + 2 * ring];
+  size_t receiver = m->dies[sender].next[ring];
+  const engine *send = &m->dies[sender].engines[HCT_ENGINE_SEND0 + 2 * ring], *receive = &m->dies[receiver].engines[HCT_ENGINE_RECV0 + 2 * ring];
   const hct_machine_effects *effects = m->options->effects;
-  if (effects && !effects->transfer(effects->user, sender, engine_head(send), receiver, engine_head(receive))) m->stopped = true;
+  if (effects && !effects->transfer(effects->user, sender, &send->issued[send->head], receiver, &receive->issued[receive->head])) m->stopped = true;
   retire(m, sender, HCT_ENGINE_SEND0 + 2 * (int)ring);
   retire(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
 }
 
 static void complete(machine *m, const event *e) {
-  const hct_instr *instr = engine_head(&m->dies[e->die].engines[e->engine])->instr;
-  if (instr->opcode == HCT_OP_SEND) {
+  const engine *of = &m->dies[e->die].engines[e->engine];
+  if (engine_head(of)->opcode == HCT_OP_SEND) {
     transfer_complete(m, e->die, (hct_ring)((e->engine - HCT_ENGINE_SEND0) / 2));
     return;
   }
   const hct_machine_effects *effects = m->options->effects;
-  if (effects && !effects->run(effects->user, e->die, engine_head(&m->dies[e->die].engines[e->engine]))) m->stopped = true;
+  if (effects && !effects->run(effects->user, e->die, &of->issued[of->head])) m->stopped = true;
   retire(m, e->die, e->engine);
 }
 
@@ -215,11 +226,39 @@ static void deadlock(machine *m) {
     for (int e = 0; e < HCT_ENGINE_COUNT && notes < 16; e++) {
       if (!m->dies[i].engines[e].count) continue;
       hct_text line = {0};
-      hct_instr_print(engine_head(&m->dies[i].engines[e])->instr, &line);
+      hct_instr_print(engine_head(&m->dies[i].engines[e]), &line);
       hct_note(m->diags, "die %zu,%zu, %s waits with '%s'", i / (size_t)m->image->cols, i % (size_t)m->image->cols, hct_engine_name((hct_engine)e), line.data);
       hct_text_fini(&line);
       notes++;
     }
+}
+
+static const instr_cost *costs_of(machine *m, const hct_stream *stream) {
+  instr_cost *costs = HCT_NEW_ARRAY(m->arena, instr_cost, stream->count + 1);
+  for (size_t i = 0; i < stream->count; i++) {
+    const hct_instr *instr = &stream->items[i];
+    bool computes = instr->engine == HCT_ENGINE_MXU || instr->engine == HCT_ENGINE_VPU || instr->opcode == HCT_OP_SYNC;
+    costs[i] = (instr_cost){.ps = computes ? hct_instr_ps(m->package, instr) : 0, .counts = hct_instr_count(instr)};
+  }
+  return costs;
+}
+
+static void die_init(machine *m, size_t index, const instr_cost **costs) {
+  die *d = &m->dies[index];
+  size_t place = place_of(m, index), stream = m->image->die_stream[place];
+  if (!costs[stream]) costs[stream] = costs_of(m, &m->image->streams[stream]);
+  hct_sequencer_init(&d->sequencer, m->image, (int64_t)place / m->image->cols, (int64_t)place % m->image->cols);
+  d->first = m->image->streams[stream].items, d->costs = costs[stream];
+  for (int ring = 0; ring < HCT_RING_COUNT; ring++) {
+    const hct_die_class *of = m->options->classes ? &m->options->classes->items[index] : NULL;
+    d->next[ring] = (uint32_t)(of ? of->next[ring] : ring_neighbour(m, index, (hct_ring)ring, 1));
+    d->previous[ring] = (uint32_t)(of ? of->previous[ring] : ring_neighbour(m, index, (hct_ring)ring, -1));
+  }
+  for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
+    d->engines[e].queue = HCT_NEW_ARRAY(m->arena, const hct_instr *, (size_t)m->package->queue_depth);
+    if (m->options->effects) d->engines[e].issued = HCT_NEW_ARRAY(m->arena, hct_issued, (size_t)m->package->queue_depth);
+  }
+  issue_schedule(m, index);
 }
 
 static void machine_init(machine *m) {
@@ -233,11 +272,10 @@ static void machine_init(machine *m) {
   hct_noc_init(&m->noc, m->arena, m->package, m->image->dram_bytes_used);
   for (size_t i = 0; m->options->classes && i < (size_t)(m->image->rows * m->image->cols); i++)
     for (int ring = 0; ring < HCT_RING_COUNT; ring++) m->ring_links[ring] += hct_noc_links(&m->noc, (int64_t)i, (int64_t)ring_neighbour(m, i, (hct_ring)ring, 1));
-  for (size_t i = 0; i < m->die_count; i++) {
-    hct_sequencer_init(&m->dies[i].sequencer, m->image, (int64_t)place_of(m, i) / m->image->cols, (int64_t)place_of(m, i) % m->image->cols);
-    for (int e = 0; e < HCT_ENGINE_COUNT; e++) m->dies[i].engines[e].queue = HCT_NEW_ARRAY(m->arena, hct_issued, (size_t)m->package->queue_depth);
-    issue_schedule(m, i);
-  }
+  for (m->issue_capacity = 1; m->issue_capacity < m->die_count; m->issue_capacity *= 2) {}
+  m->issues = HCT_NEW_ARRAY(m->arena, event, m->issue_capacity);
+  const instr_cost **costs = HCT_NEW_ARRAY(m->arena, const instr_cost *, m->image->stream_count + 1);
+  for (size_t i = 0; i < m->die_count; i++) die_init(m, i, costs);
 }
 
 static int64_t largest(const int64_t *values, size_t count) {
@@ -250,7 +288,7 @@ static int64_t largest(const int64_t *values, size_t count) {
 static void finish(machine *m) {
   for (size_t i = 0; i < m->die_count; i++) {
     machine_account(m, i);
-    if (!m->dies[i].halted || !engines_empty(&m->dies[i])) {
+    if (!m->dies[i].halted || m->dies[i].filled) {
       deadlock(m);
       return;
     }
@@ -269,8 +307,8 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
   machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
   machine_init(&m);
   if (!options->effects && !options->jitter && !options->every_iteration) m.recurrence = recurrence_create(&m);
-  while (m.heap_count && !m.stopped) {
-    event e = event_pop(&m);
+  while ((m.heap_count || m.issue_count) && !m.stopped) {
+    event e = next_event(&m);
     m.now_ps = e.time_ps;
     if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);
     if (e.kind == EVENT_ISSUE) issue(&m, e.die);

@@ -6,16 +6,26 @@
 #include "ir/timing/noc.h"
 
 typedef struct engine {
-  hct_issued *queue; /* ring of package->queue_depth */
-  int64_t head, count;
-  bool running;      /* the head has started: its completion event is on its way */
+  const hct_instr **queue; /* ring of package->queue_depth */
+  hct_issued *issued;      /* the same with addresses, where there are effects; else NULL */
+  uint32_t head, count;
 } engine;
+
+/* What is the same each time that an instruction runs. */
+typedef struct instr_cost {
+  int64_t ps; /* on the MXU or VPU */
+  hct_instr_counts counts;
+} instr_cost;
 
 typedef struct die {
   hct_sequencer sequencer;
   const hct_instr *held;   /* taken from the sequencer, but not issued yet */
   hct_issued held_issued;
   bool halted, issue_pending;
+  uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
+  const hct_instr *first;   /* of its stream, whose instructions have `costs` */
+  const instr_cost *costs;
+  uint32_t next[HCT_RING_COUNT], previous[HCT_RING_COUNT]; /* on rings: dies, or classes of them */
   engine engines[HCT_ENGINE_COUNT];
   int32_t semaphores[HCT_SEMAPHORES];
   int64_t accounted_ps;
@@ -44,8 +54,10 @@ typedef struct machine {
   size_t die_count, link_count;
   int64_t ring_links[HCT_RING_COUNT]; /* with classes: from all dies to the next */
   int64_t now_ps, cycle_ps;
-  event *heap;
+  event *heap;          /* completions */
   size_t heap_count, heap_capacity;
+  event *issues;        /* the sequencers' next instructions, at most one a die, in order: a ring of issue_capacity, a power of two */
+  size_t issue_head, issue_count, issue_capacity;
   uint64_t random;
   bool stopped; /* an effect wants no more */
   hct_status status;

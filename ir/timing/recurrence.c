@@ -108,8 +108,8 @@ static void put_die(machine *m, words *w, const die *d, unsigned level, int64_t 
   put(m, w, (uint64_t)d->source << 2 | (d->halted ? 2u : 0u) | (d->issue_pending ? 1u : 0u));
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
     const engine *queue = &d->engines[e];
-    put(m, w, (uint64_t)queue->count << 1 | (queue->running ? 1u : 0u));
-    for (int64_t i = 0; i < queue->count; i++) put(m, w, (uint64_t)(uintptr_t)queue->queue[(queue->head + i) % m->package->queue_depth].instr);
+    put(m, w, (uint64_t)queue->count << 1 | (d->running >> e & 1));
+    for (uint32_t i = 0; i < queue->count; i++) put(m, w, (uint64_t)(uintptr_t)queue->queue[(queue->head + i) % (uint32_t)m->package->queue_depth]);
   }
   for (uint64_t s = 0; s < HCT_SEMAPHORES; s++)
     if (d->semaphores[s]) put(m, w, s << 32 | (uint32_t)d->semaphores[s]);
@@ -125,13 +125,15 @@ static int by_event(const void *a, const void *b) {
 
 static void put_events(machine *m, words *w) {
   recurrence *r = m->recurrence;
-  if (m->heap_count > r->event_capacity) {
-    r->event_capacity = m->heap_count * 2;
+  size_t count = m->heap_count + m->issue_count;
+  if (count > r->event_capacity) {
+    r->event_capacity = count * 2;
     r->events = HCT_NEW_ARRAY(m->arena, event, r->event_capacity);
   }
   if (m->heap_count) memcpy(r->events, m->heap, m->heap_count * sizeof *m->heap);
-  qsort(r->events, m->heap_count, sizeof *r->events, by_event);
-  for (size_t i = 0; i < m->heap_count; i++) {
+  for (size_t i = 0; i < m->issue_count; i++) r->events[m->heap_count + i] = m->issues[(m->issue_head + i) & (m->issue_capacity - 1)];
+  qsort(r->events, count, sizeof *r->events, by_event);
+  for (size_t i = 0; i < count; i++) {
     put(m, w, (uint64_t)(r->events[i].time_ps - m->now_ps));
     put(m, w, (uint64_t)r->events[i].die << 16 | (uint64_t)r->events[i].engine << 8 | r->events[i].kind);
   }
@@ -191,6 +193,7 @@ static void skip(machine *m, unsigned level, const loop_watch *watch) {
   m->result.skipped_instructions += instructions_counted(m) - before;
   m->now_ps += by;
   for (size_t i = 0; i < m->heap_count; i++) m->heap[i].time_ps += by;
+  for (size_t i = 0; i < m->issue_count; i++) m->issues[(m->issue_head + i) & (m->issue_capacity - 1)].time_ps += by;
   shift(m->noc.link_free_ps, m->link_count, by);
   shift(m->noc.channel_free_ps, (size_t)m->package->dram_channels, by);
   for (size_t d = 0; d < m->die_count; d++) {

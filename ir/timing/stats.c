@@ -14,43 +14,47 @@ void hct_stats_clear(hct_stats *stats) {
   memset(stats->sources, 0, stats->die_count * stats->source_count * sizeof *stats->sources);
 }
 
-void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr, uint64_t times) {
+hct_instr_counts hct_instr_count(const hct_instr *instr) {
+  bool load = instr->opcode == HCT_OP_LD, moves = load || instr->opcode == HCT_OP_ST || instr->opcode == HCT_OP_SEND || instr->opcode == HCT_OP_RECV || instr->opcode == HCT_OP_RECVR;
+  return (hct_instr_counts){.elements = (uint64_t)hct_instr_elements(instr), .sram_bytes = (uint64_t)hct_instr_sram_bytes(instr), .moved_bytes = moves ? (uint64_t)hct_view_bytes(instr, load ? 1 : 0) : 0};
+}
+
+void hct_stats_add(hct_stats *stats, size_t die, const hct_instr *instr, const hct_instr_counts *counts, uint64_t times) {
   hct_die_stats *d = &stats->dies[die];
   hct_source_stats *s = &stats->sources[die * stats->source_count + (instr->source < stats->source_count ? instr->source : 0)];
-  uint64_t elements = times * (uint64_t)hct_instr_elements(instr);
+  uint64_t elements = times * counts->elements, bytes = times * counts->moved_bytes;
   d->instructions += times;
-  d->sram_bytes += times * (uint64_t)hct_instr_sram_bytes(instr);
+  d->sram_bytes += times * counts->sram_bytes;
   switch (instr->opcode) {
     case HCT_OP_MM:
       d->macs += elements;
       s->macs += elements;
       if (instr->views[1].dtype == HCT_F32) d->macs_f32 += elements;
       break;
-    case HCT_OP_LD: {
-      uint64_t bytes = times * (uint64_t)hct_view_bytes(instr, 1);
+    case HCT_OP_LD:
       d->dram_read_bytes += bytes;
       s->dram_bytes += bytes;
       break;
-    }
-    case HCT_OP_ST: {
-      uint64_t bytes = times * (uint64_t)hct_view_bytes(instr, 0);
+    case HCT_OP_ST:
       d->dram_write_bytes += bytes;
       s->dram_bytes += bytes;
       break;
-    }
-    case HCT_OP_SEND: d->sent_bytes += times * (uint64_t)hct_view_bytes(instr, 0); break;
+    case HCT_OP_SEND: d->sent_bytes += bytes; break;
     case HCT_OP_RECV:
-    case HCT_OP_RECVR: {
-      uint64_t bytes = times * (uint64_t)hct_view_bytes(instr, 0);
+    case HCT_OP_RECVR:
       d->received_bytes += bytes;
       s->received_bytes += bytes;
       d->messages += times;
       s->messages += times;
       break;
-    }
     default:
       if (instr->engine == HCT_ENGINE_VPU) d->vector_ops += elements;
   }
+}
+
+void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr, uint64_t times) {
+  hct_instr_counts counts = hct_instr_count(instr);
+  hct_stats_add(stats, die, instr, &counts, times);
 }
 
 hct_die_stats hct_stats_total(const hct_stats *stats) {

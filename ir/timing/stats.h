@@ -25,6 +25,10 @@ typedef struct hct_stats {
 
 void hct_stats_init(hct_stats *stats, hct_arena *arena, const hct_image *image);
 void hct_stats_clear(hct_stats *stats);
+/* What one retirement of an instruction is worth: they are the same each time, and looked up by those that retire many. */
+typedef struct hct_instr_counts { uint64_t elements, sram_bytes, moved_bytes; } hct_instr_counts;
+hct_instr_counts hct_instr_count(const hct_instr *instr);
+void hct_stats_add(hct_stats *stats, size_t die, const hct_instr *instr, const hct_instr_counts *counts, uint64_t times);
 void hct_stats_count(hct_stats *stats, size_t die, const hct_instr *instr, uint64_t times);
 void hct_stats_count_image(hct_stats *stats, const hct_image *image); /* what a run of it counts, without one (count.c) */
 hct_die_stats hct_stats_total(const hct_stats *stats); /* over all dies */

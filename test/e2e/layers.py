@@ -57,7 +57,7 @@ assert len(want) == 3, want
 
 for options in (["--micro-batch=1", "--strategy=hecaton"], ["--micro-batch=1", "--overlap=none"], ["--micro-batch=2", "--recompute=all", "--mesh=2x3"], ["--micro-batch=6", "--strategy=megatron-ring"],
                 ["--micro-batch=1", "--schedule=layerwise", "--strategy=optimus"], ["--micro-batch=4", "--strategy=megatron-torus", "--mesh=2x3"]):
-    options = ["--mesh=2x2", *options]
+    options = ["--mesh=2x2", "--groups=blocks", *options]  # or the whole step would be one group
     name = " ".join(options)
     for layers in (14, 24):
         compile_to(WORK / f"{layers}.hct", layers, *options, "--report", WORK / "predicted.json")

@@ -123,7 +123,7 @@ def ladder(family, sizes, mesh, options):
 def full_channels():
     """Of 2 x 2 dies and 8 channels: a channel that holds one region suffices for four dies; one byte less does not."""
     done(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=128", "--heads=4", "--vocab=4096", "--seq=8", "--batch=4", "--no-weights", "-o", WORK / "m.onnx")
-    plan = [WORK / "m.onnx", "--micro-batch=2", "--recompute=none", "--token-blocks=1", "-o", WORK / "p.hct"]
+    plan = [WORK / "m.onnx", "--micro-batch=2", "--recompute=none", "--token-blocks=1", "--groups=blocks", "-o", WORK / "p.hct"]
     done(BIN / "hecaton-compile", *plan, package(), f"--report={WORK / 'r.json'}")
     region = json.loads((WORK / "r.json").read_text())["dram"]["region_bytes"]
     done(BIN / "hecaton-compile", *plan, package(dram_channel_capacity_bytes=region))
