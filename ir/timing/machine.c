@@ -4,26 +4,24 @@
 #include "ir/timing/rules.h"
 
 /* ---- events ---- */
-bool machine_event_before(const event *a, const event *b) {
-  if (a->time_ps != b->time_ps) return a->time_ps < b->time_ps;
-  if (a->die != b->die) return a->die < b->die;
-  return a->engine < b->engine;
-}
+enum { HEAP_CHILDREN = 4 }; /* of a node: they lie in one line of the cache */
 
 static void event_push(machine *m, event e) {
   if (m->heap_count == m->heap_capacity) m->heap = hct_vec_grow(m->arena, m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap);
   size_t at = m->heap_count++;
-  for (; at && machine_event_before(&e, &m->heap[(at - 1) / 2]); at = (at - 1) / 2) m->heap[at] = m->heap[(at - 1) / 2];
+  for (size_t parent; at && event_before(&e, &m->heap[parent = (at - 1) / HEAP_CHILDREN]); at = parent) m->heap[at] = m->heap[parent];
   m->heap[at] = e;
 }
 
 static event event_pop(machine *m) {
   event top = m->heap[0], last = m->heap[--m->heap_count];
-  size_t at = 0;
-  for (size_t child; (child = 2 * at + 1) < m->heap_count; at = child) {
-    if (child + 1 < m->heap_count && machine_event_before(&m->heap[child + 1], &m->heap[child])) child++;
-    if (!machine_event_before(&m->heap[child], &last)) break;
-    m->heap[at] = m->heap[child];
+  size_t at = 0, count = m->heap_count;
+  for (size_t first; (first = HEAP_CHILDREN * at + 1) < count;) {
+    size_t least = first, end = first + HEAP_CHILDREN < count ? first + HEAP_CHILDREN : count;
+    for (size_t child = first + 1; child < end; child++) least = event_before(&m->heap[child], &m->heap[least]) ? child : least;
+    if (!event_before(&m->heap[least], &last)) break;
+    m->heap[at] = m->heap[least];
+    at = least;
   }
   m->heap[at] = last;
   return top;
@@ -32,13 +30,13 @@ static event event_pop(machine *m) {
 /* Each sequencer issues a cycle after what lets it: events come nearly in order. */
 static void issue_push(machine *m, event e) {
   size_t mask = m->issue_capacity - 1, at = m->issue_head + m->issue_count++;
-  for (; at != m->issue_head && machine_event_before(&e, &m->issues[(at - 1) & mask]); at--) m->issues[at & mask] = m->issues[(at - 1) & mask];
+  for (; at != m->issue_head && event_before(&e, &m->issues[(at - 1) & mask]); at--) m->issues[at & mask] = m->issues[(at - 1) & mask];
   m->issues[at & mask] = e;
 }
 
 static event next_event(machine *m) {
   const event *issue = &m->issues[m->issue_head & (m->issue_capacity - 1)];
-  if (!m->issue_count || (m->heap_count && machine_event_before(&m->heap[0], issue))) return event_pop(m);
+  if (!m->issue_count || (m->heap_count && event_before(&m->heap[0], issue))) return event_pop(m);
   m->issue_head++;
   m->issue_count--;
   return *issue;
@@ -98,7 +96,7 @@ static void begin(machine *m, size_t index, int engine_index) {
 }
 
 static void complete_at(machine *m, size_t index, int engine_index, int64_t time_ps) {
-  event_push(m, (event){time_ps, (uint32_t)index, (uint8_t)engine_index, EVENT_COMPLETE});
+  event_push(m, event_at(time_ps, index, engine_index));
 }
 
 static bool is_transfer(const hct_instr *instr) { return instr->opcode == HCT_OP_SEND || instr->opcode == HCT_OP_RECV || instr->opcode == HCT_OP_RECVR; }
@@ -114,7 +112,7 @@ static void transfer_try(machine *m, size_t sender, hct_ring ring) {
   if (!is_transfer(instr) || !is_transfer(engine_head(&to->engines[receive]))) return;
   int64_t bytes = (int64_t)cost_of(from, instr)->counts.moved_bytes;
   uint64_t counted = m->noc.link_bytes;
-  int64_t done = hct_noc_send(&m->noc, (int64_t)place_of(m, sender), (int64_t)ring_neighbour(m, place_of(m, sender), ring, 1), bytes, m->now_ps, stretch(m));
+  int64_t done = hct_noc_send(&m->noc, (int64_t)place_of(m, sender), (int64_t)(m->options->classes ? ring_neighbour(m, place_of(m, sender), ring, 1) : receiver), bytes, m->now_ps, stretch(m));
   if (m->options->classes) m->noc.link_bytes = counted + (uint64_t)(bytes * m->ring_links[ring] / (m->image->rows * m->image->cols)) * m->options->classes->items[sender].size;
   begin(m, sender, send);
   begin(m, receiver, receive);
@@ -146,7 +144,7 @@ static void issue_schedule(machine *m, size_t index) {
   die *d = &m->dies[index];
   if (d->issue_pending || d->halted) return;
   d->issue_pending = true;
-  issue_push(m, (event){m->now_ps + m->cycle_ps, (uint32_t)index, HCT_ENGINE_COUNT, EVENT_ISSUE});
+  issue_push(m, event_at(m->now_ps + m->cycle_ps, index, HCT_ENGINE_COUNT));
 }
 
 static void issue(machine *m, size_t index) {
@@ -207,15 +205,15 @@ static void transfer_complete(machine *m, size_t sender, hct_ring ring) {
   retire(m, receiver, HCT_ENGINE_RECV0 + 2 * (int)ring);
 }
 
-static void complete(machine *m, const event *e) {
-  const engine *of = &m->dies[e->die].engines[e->engine];
+static void complete(machine *m, size_t index, int engine_index) {
+  const engine *of = &m->dies[index].engines[engine_index];
   if (engine_head(of)->opcode == HCT_OP_SEND) {
-    transfer_complete(m, e->die, (hct_ring)((e->engine - HCT_ENGINE_SEND0) / 2));
+    transfer_complete(m, index, (hct_ring)((engine_index - HCT_ENGINE_SEND0) / 2));
     return;
   }
   const hct_machine_effects *effects = m->options->effects;
-  if (effects && !effects->run(effects->user, e->die, &of->issued[of->head])) m->stopped = true;
-  retire(m, e->die, e->engine);
+  if (effects && !effects->run(effects->user, index, &of->issued[of->head])) m->stopped = true;
+  retire(m, index, engine_index);
 }
 
 /* ---- the run ---- */
@@ -311,8 +309,8 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
     event e = next_event(&m);
     m.now_ps = e.time_ps;
     if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);
-    if (e.kind == EVENT_ISSUE) issue(&m, e.die);
-    else complete(&m, &e);
+    if (event_engine(&e) == HCT_ENGINE_COUNT) issue(&m, event_die(&e));
+    else complete(&m, event_die(&e), event_engine(&e));
   }
   if (m.stopped) m.status = HCT_REFUSED;
   else finish(&m);

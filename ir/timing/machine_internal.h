@@ -17,27 +17,31 @@ typedef struct instr_cost {
   hct_instr_counts counts;
 } instr_cost;
 
-typedef struct die {
-  hct_sequencer sequencer;
-  const hct_instr *held;   /* taken from the sequencer, but not issued yet */
-  hct_issued held_issued;
-  bool halted, issue_pending;
+typedef struct die { /* what every event looks at comes first: it is one line of the cache */
   uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
+  bool halted, issue_pending;
+  uint32_t source;          /* of the instruction started last */
+  int64_t accounted_ps;
+  const hct_instr *held;    /* taken from the sequencer, but not issued yet */
   const hct_instr *first;   /* of its stream, whose instructions have `costs` */
   const instr_cost *costs;
   uint32_t next[HCT_RING_COUNT], previous[HCT_RING_COUNT]; /* on rings: dies, or classes of them */
   engine engines[HCT_ENGINE_COUNT];
   int32_t semaphores[HCT_SEMAPHORES];
-  int64_t accounted_ps;
-  uint32_t source; /* of the instruction started last */
+  hct_sequencer sequencer;
+  hct_issued held_issued;
 } die;
 
-typedef enum event_kind { EVENT_COMPLETE, EVENT_ISSUE } event_kind;
+/* At one moment, events are in order of dies, and of a die in order of engines; engine HCT_ENGINE_COUNT: the sequencer may issue, else what the engine runs is complete. */
+enum { EVENT_ENGINE_BITS = 4 };
 typedef struct event {
   int64_t time_ps;
-  uint32_t die;
-  uint8_t engine, kind;
+  uint32_t place; /* die << EVENT_ENGINE_BITS | engine */
 } event;
+static inline event event_at(int64_t time_ps, size_t index, int engine_index) { return (event){time_ps, (uint32_t)index << EVENT_ENGINE_BITS | (uint32_t)engine_index}; }
+static inline size_t event_die(const event *e) { return e->place >> EVENT_ENGINE_BITS; }
+static inline int event_engine(const event *e) { return (int)(e->place & ((1u << EVENT_ENGINE_BITS) - 1)); }
+static inline bool event_before(const event *a, const event *b) { return a->time_ps < b->time_ps || (a->time_ps == b->time_ps && a->place < b->place); }
 
 typedef struct recurrence recurrence; /* recurrence.c */
 
@@ -66,7 +70,6 @@ typedef struct machine {
 
 /* Books the time since the last change under what the die was doing; called before each change. */
 void machine_account(machine *m, size_t die);
-bool machine_event_before(const event *a, const event *b);
 recurrence *recurrence_create(machine *m);
 /* The first die has begun another iteration of the loops `again`: whole periods of the outermost that has recurred are skipped. */
 void recurrence_look(machine *m, unsigned again);

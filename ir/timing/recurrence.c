@@ -12,7 +12,7 @@
 #include "ir/timing/machine_internal.h"
 
 enum {
-  HISTORY = 6,        /* states kept, so the longest period */
+  HISTORY = 32,        /* states kept, so the longest period */
   LEAST_BODY = 16,    /* shorter bodies (ring steps, nests of one operation) are simulated faster than compared */
   PATIENCE = 48,      /* iterations after which a loop that has not recurred is left alone */
 };
@@ -118,9 +118,7 @@ static void put_die(machine *m, words *w, const die *d, unsigned level, int64_t 
 
 static int by_event(const void *a, const void *b) {
   const event *x = a, *y = b;
-  if (machine_event_before(x, y)) return -1;
-  if (machine_event_before(y, x)) return 1;
-  return (int)x->kind - (int)y->kind;
+  return event_before(x, y) ? -1 : event_before(y, x);
 }
 
 static void put_events(machine *m, words *w) {
@@ -135,7 +133,7 @@ static void put_events(machine *m, words *w) {
   qsort(r->events, count, sizeof *r->events, by_event);
   for (size_t i = 0; i < count; i++) {
     put(m, w, (uint64_t)(r->events[i].time_ps - m->now_ps));
-    put(m, w, (uint64_t)r->events[i].die << 16 | (uint64_t)r->events[i].engine << 8 | r->events[i].kind);
+    put(m, w, r->events[i].place);
   }
 }
 
