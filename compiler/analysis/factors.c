@@ -27,19 +27,20 @@ static const char *arg_text(const hct_flow *flow, size_t arg, const char *name) 
 }
 
 static void masters_find(hct_flow *flow) {
+  hct_map *parameters = hct_map_create(flow->arena);
   flow->master = HCT_NEW_ARRAY(flow->arena, size_t, flow->arg_count + 1);
+  flow->copy = HCT_NEW_ARRAY(flow->arena, size_t, flow->arg_count + 1);
   for (size_t a = 0; a < flow->arg_count; a++) {
-    flow->master[a] = SIZE_MAX;
-    for (size_t m = 0; !strcmp(arg_text(flow, a, "hct.role"), "copy") && m < flow->arg_count; m++)
-      if (!strcmp(arg_text(flow, m, "hct.role"), "param") && !strcmp(arg_text(flow, m, "hct.name"), arg_text(flow, a, "hct.name"))) flow->master[a] = m;
+    flow->master[a] = SIZE_MAX, flow->copy[a] = a;
+    if (!strcmp(arg_text(flow, a, "hct.role"), "param")) hct_map_put(parameters, arg_text(flow, a, "hct.name"), &flow->copy[a]);
+  }
+  for (size_t a = 0; a < flow->arg_count; a++) {
+    size_t *copy = strcmp(arg_text(flow, a, "hct.role"), "copy") ? NULL : hct_map_get(parameters, arg_text(flow, a, "hct.name"));
+    if (copy) flow->master[a] = (size_t)(copy - flow->copy), *copy = a;
   }
 }
 
-size_t hct_flow_copy_of(const hct_flow *flow, size_t parameter) {
-  for (size_t a = 0; a < flow->arg_count; a++)
-    if (flow->master[a] == parameter) return a;
-  return parameter;
-}
+size_t hct_flow_copy_of(const hct_flow *flow, size_t parameter) { return parameter < flow->arg_count ? flow->copy[parameter] : parameter; }
 
 hct_flow hct_flow_read(hct_arena *arena, MlirModule module) {
   hct_flow flow = {.arena = arena, .function = hct_module_function(module)};

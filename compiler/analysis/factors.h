@@ -34,6 +34,7 @@ typedef struct hct_flow {
   size_t op_count, value_count, arg_count, returned_count;
   size_t *returned;
   size_t *master;           /* by argument of role copy: the parameter that it is a copy of; SIZE_MAX of others */
+  size_t *copy;             /* by argument: its copy, for a parameter that has one; else itself */
   int64_t *units;           /* by value * HCT_MAX_RANK + dim: what divides all that slices take of it, where one is not aligned; else 0 */
   size_t *uses, *only_user; /* by value: operand slots, results included; the last user */
 } hct_flow;

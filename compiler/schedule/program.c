@@ -96,27 +96,6 @@ static void read_return(hct_dist_program *program, MlirOperation terminator, hct
   }
 }
 
-static const char *entry_key(const hct_dist_program *program, MlirAttribute role, MlirAttribute name) {
-  HCT_BUG_ON(mlirAttributeIsNull(role) || mlirAttributeIsNull(name), "an argument or result without hct.role or hct.name");
-  return hct_arena_printf(program->arena, "%s %s", hct_attr_text(role), hct_attr_text(name));
-}
-
-static void find_replaced(hct_dist_program *program) {
-  hct_map *arguments = hct_map_create(program->arena);
-  for (size_t a = 0; a < program->arg_count; a++) {
-    const char *key = entry_key(program, hct_function_arg_attr(program->function, a, "hct.role"), hct_function_arg_attr(program->function, a, "hct.name"));
-    if (!hct_map_has(arguments, key)) hct_map_put(arguments, key, &program->values[a]);
-  }
-  program->replaced = HCT_NEW_ARRAY(program->arena, size_t, program->returned_count + 1);
-  for (size_t i = 0; i < program->returned_count; i++) {
-    MlirAttribute role = hct_function_result_attr(program->function, i, "hct.role");
-    const char *key = entry_key(program, role, hct_function_result_attr(program->function, i, "hct.name"));
-    const hct_dist_value *argument = hct_role_replaces(hct_attr_text(role)) ? hct_map_get(arguments, key) : NULL;
-    HCT_BUG_ON(hct_role_replaces(hct_attr_text(role)) && !argument, "result '%s' replaces no argument", key);
-    program->replaced[i] = argument ? (size_t)(argument - program->values) : SIZE_MAX;
-  }
-}
-
 static int64_t module_i64(hct_diags *diags, MlirModule module, const char *name, hct_status *status) {
   MlirOperation op = mlirModuleGetOperation(module);
   if (hct_op_has(op, name)) return hct_op_i64(op, name);
@@ -166,7 +145,7 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
   HCT_TRY(read_operations(diags, &program, operations, count, indices));
   HCT_TRY(read_stages(diags, &program, module));
   read_return(&program, terminator, indices);
-  find_replaced(&program);
+  program.replaced = hct_function_replaced(arena, program.function);
   *out_program = program;
   return HCT_OK;
 }

@@ -531,7 +531,9 @@ static void partition_return(partition *p) {
 }
 
 static void write_arguments(partition *p) {
-  for (size_t a = 0; a < p->flow.arg_count; a++) hct_function_set_arg_attr(p->flow.function, a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout)));
+  hct_entry *entries = HCT_NEW_ARRAY(p->arena, hct_entry, p->flow.arg_count + 1);
+  for (size_t a = 0; a < p->flow.arg_count; a++) entries[a] = (hct_entry){a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout))};
+  hct_function_set_arg_attrs(p->flow.function, p->flow.arg_count, entries);
 }
 
 static int64_t model_flops(const partition *p) {
