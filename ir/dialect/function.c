@@ -124,6 +124,21 @@ void hct_function_update_type(MlirOperation function) {
   hct_arena_destroy(arena);
 }
 
+void hct_function_erase_args(MlirOperation function, const bool *erased) {
+  MlirBlock body = hct_function_body(function);
+  MlirAttribute all = mlirOperationGetAttributeByName(function, hct_ref("arg_attrs"));
+  intptr_t count = mlirBlockGetNumArguments(body), kept = 0;
+  hct_arena *arena = hct_arena_create();
+  MlirAttribute *dictionaries = HCT_NEW_ARRAY(arena, MlirAttribute, (size_t)count + 1);
+  for (intptr_t a = 0; a < count && !mlirAttributeIsNull(all); a++)
+    if (!erased[a]) dictionaries[kept++] = mlirArrayAttrGetElement(all, a);
+  if (!mlirAttributeIsNull(all)) hct_op_set(function, "arg_attrs", mlirArrayAttrGet(mlirOperationGetContext(function), kept, dictionaries));
+  for (intptr_t a = count; a-- > 0;)
+    if (erased[a]) mlirBlockEraseArgument(body, (unsigned)a);
+  hct_function_update_type(function);
+  hct_arena_destroy(arena);
+}
+
 /* ---- dead code ---- */
 typedef struct op_effect {
   const char *name;

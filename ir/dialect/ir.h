@@ -94,6 +94,7 @@ MlirAttribute hct_function_arg_attr(MlirOperation function, size_t index, const 
 void hct_function_set_arg_attrs(MlirOperation function, size_t count, const hct_entry *entries);
 MlirAttribute hct_function_result_attr(MlirOperation function, size_t index, const char *name);
 void hct_function_set_result_attrs(MlirOperation function, size_t count, const hct_entry *entries);
+void hct_function_erase_args(MlirOperation function, const bool *erased); /* by argument; nothing reads them */
 /* Whether a result of this role is the new value of the argument of its name and role: param, state, copy. */
 bool hct_role_replaces(const char *role);
 /* By result: the first argument of its name and role, whose new value it is; SIZE_MAX: its role replaces none, or there is none. All have names and roles. */

@@ -52,6 +52,7 @@ typedef struct hct_loc {
 /* `out` receives the text as it is emitted (standard error in tools); NULL keeps it only in memory (hct_diags_text). */
 hct_diags *hct_diags_create(FILE *out);
 void hct_diags_destroy(hct_diags *diags);
+void hct_diags_repeat(hct_diags *diags, const hct_diags *from); /* the text of another, which was kept in memory */
 size_t hct_diags_error_count(const hct_diags *diags);
 const char *hct_diags_text(const hct_diags *diags);
 /* Every diagnostic, one at a time, beside the text: what --verify-diagnostics listens to. A note or hint has no place of its own:
