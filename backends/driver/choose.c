@@ -291,7 +291,7 @@ static void fallback_add(hct_pass_context *pass, const candidate *c) {
 }
 
 /* Where some layers fit, all of them may not: then the best with as many micro-batches at once as fit, the others from better to worse, and the best
- * with all activations computed again. */
+ * with fewer activations stored. */
 static void fallbacks_add(hct_pass_context *pass, const candidate_list *list, size_t best) {
   bool *taken = HCT_NEW_ARRAY(pass->arena, bool, list->count);
   for (size_t next = best; next != SIZE_MAX;) {
@@ -301,8 +301,11 @@ static void fallbacks_add(hct_pass_context *pass, const candidate_list *list, si
       if (!taken[i] && list->items[i].fits && (next == SIZE_MAX || better(pass, &list->items[i], &list->items[next]))) next = i;
   }
   candidate again = list->items[best];
-  again.recompute = "all";
-  if (any_recompute(pass)) fallback_add(pass, &again);
+  static const char *const less[] = {"auto", "all"}; /* of what is stored */
+  for (size_t i = 0; any_recompute(pass) && i < HCT_COUNT(less); i++) {
+    again.recompute = less[i];
+    if (strcmp(list->items[best].recompute, less[i])) fallback_add(pass, &again);
+  }
 }
 
 /* `layers`: equal ones of the whole model, where `module` has some of them; else 0. */

@@ -48,7 +48,7 @@ hct_status hct_driver_emit(hct_pass_context *pass, MlirModule module, hct_level 
   for (size_t i = 0; level > HCT_LEVEL_TILE && i < pass->fallbacks.count; i++) {
     hct_status status = emit_copy(pass, module, level, path);
     if (status != HCT_REFUSED) return status;
-    hct_progress(pass->diags, "the whole model does not fit with the options that were chosen");
+    hct_remark(pass->diags, (hct_loc){0}, "the whole model does not fit with what is best for some of its layers: the next best is taken");
     pass->options = pass->fallbacks.items[i];
     pass->interleaving.known = false;
     hct_pass_context_save(pass, module);
