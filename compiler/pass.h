@@ -17,6 +17,7 @@ typedef struct hct_pass_context {
   const char *report;         /* NULL, or where the backend writes what it predicts of the program (cli.md, "The report") */
   bool streams_only;          /* a trial: weights are not read, the program is not written */
   struct { bool known, joined; int64_t at_once; } interleaving; /* what the chiplet backend found best for these options: not tried again */
+  struct { hct_map **items; size_t count, capacity; } fallbacks; /* options of choices that are next best, where the program does not fit with `options` */
   hct_package package;        /* from the module's attribute hct.package; mesh included */
 } hct_pass_context;
 

@@ -4,6 +4,7 @@
 
 #include "backends/chiplet/chiplet.h"
 #include "compiler/strategy/strategy.h"
+#include "compiler/transform/shorten_layers.h"
 
 typedef struct candidate {
   const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks;
@@ -21,7 +22,7 @@ static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass
 
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
-enum { MOST_TOKEN_BLOCKS = 8 };
+enum { MOST_TOKEN_BLOCKS = 8, MOST_LAYERS = 16 /* equal ones that are tried as they are; of more, some */, TRIED_LAYERS = 4 };
 
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
 static int64_t input_size(MlirModule module, size_t dim) {
@@ -282,10 +283,35 @@ static void result_tell(hct_pass_context *pass, const candidate_list *list, size
     else if (!list->items[i].fits) hct_note(pass->diags, "%s: does not fit", candidate_name(pass, &list->items[i]));
 }
 
-static void choose(hct_pass_context *pass, MlirModule module) {
+static void fallback_add(hct_pass_context *pass, const candidate *c) {
+  hct_map *options = hct_map_create(pass->arena);
+  for (size_t i = 0; i < hct_map_count(pass->options); i++) hct_map_put(options, hct_map_key_at(pass->options, i), hct_map_value_at(pass->options, i));
+  options_set(options, pass->arena, c);
+  HCT_PUSH(pass->arena, &pass->fallbacks, options);
+}
+
+/* Where some layers fit, all of them may not: then the best with as many micro-batches at once as fit, the others from better to worse, and the best
+ * with fewer activations stored. */
+static void fallbacks_add(hct_pass_context *pass, const candidate_list *list, size_t best) {
+  bool *taken = HCT_NEW_ARRAY(pass->arena, bool, list->count);
+  for (size_t next = best; next != SIZE_MAX;) {
+    fallback_add(pass, &list->items[next]);
+    taken[next] = true, next = SIZE_MAX;
+    for (size_t i = 0; i < list->count; i++)
+      if (!taken[i] && list->items[i].fits && (next == SIZE_MAX || better(pass, &list->items[i], &list->items[next]))) next = i;
+  }
+  candidate again = list->items[best];
+  static const char *const less[] = {"auto", "all"}; /* of what is stored */
+  for (size_t i = 0; any_recompute(pass) && i < HCT_COUNT(less); i++) {
+    again.recompute = less[i];
+    if (strcmp(list->items[best].recompute, less[i])) fallback_add(pass, &again);
+  }
+}
+
+/* `layers`: equal ones of the whole model, where `module` has some of them; else 0. */
+static void choose_among(hct_pass_context *pass, MlirModule module, size_t layers) {
   bool any_strategy = is_auto(pass, "strategy", "hecaton");
   bool any_orientation = any_strategy ? is_auto(pass, "orientation", "auto") : is_auto(pass, "orientation", "columns");
-  if (!any_strategy && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module) && !any_token_blocks(pass)) return;
   candidate_list list = {0};
   const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
   for (const char *at = names; *at;) {
@@ -298,15 +324,33 @@ static void choose(hct_pass_context *pass, MlirModule module) {
   for (size_t i = 0; i < count; i++) list_try(pass, module, &list, i, &best);
   if (best != SIZE_MAX && is_auto(pass, "micro-batch", "auto")) multiples_try(pass, module, &list, &best);
   if (any_token_blocks(pass)) blocks_choose(pass, module, &list, &best);
-  if (best == SIZE_MAX && is_auto(pass, "units", "auto") && any_groups(pass, module)) layers_choose(pass, module, &list, count, &best);
+  if (best == SIZE_MAX && is_auto(pass, "units", "auto") && (layers || any_groups(pass, module))) layers_choose(pass, module, &list, count, &best);
   bool fits = best != SIZE_MAX;
   if (fits && any_groups(pass, module)) compare_groups(pass, module, &list.items[best]);
   if (fits && any_recompute(pass)) compare_stored(pass, module, &list.items[best]);
   /* When nothing fits, the last one, of the smallest micro-batch or of the most blocks, is compiled once more, and says why not. */
   const candidate *chosen = &list.items[fits ? best : list.count - 1];
   if (fits && list.count > 1) result_tell(pass, &list, best);
+  if (fits && layers) fallbacks_add(pass, &list, best);
   options_set(pass->options, pass->arena, chosen);
   pass->interleaving.known = fits, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
+}
+
+/* What is compared is alike in equal layers. How many of them a fusion group of several spans is not: such groups are no candidates. */
+static void choose(hct_pass_context *pass, MlirModule module) {
+  bool any_orientation = is_auto(pass, "orientation", is_auto(pass, "strategy", "hecaton") ? "auto" : "columns");
+  if (!is_auto(pass, "strategy", "hecaton") && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module) && !any_token_blocks(pass)) return;
+  MlirModule some = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
+  size_t layers;
+  if (!hct_layers_shorten(some, MOST_LAYERS, TRIED_LAYERS, &layers)) {
+    mlirModuleDestroy(some);
+    choose_among(pass, module, 0);
+    return;
+  }
+  hct_remark(pass->diags, (hct_loc){0}, "choices are made by %d of %zu equal layers%s", TRIED_LAYERS, layers, any_groups(pass, some) ? ", and with --groups=blocks" : "");
+  if (any_groups(pass, some)) hct_map_put(pass->options, "groups", hct_arena_strdup(pass->arena, "blocks"));
+  choose_among(pass, some, layers);
+  mlirModuleDestroy(some);
 }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {

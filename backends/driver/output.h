@@ -5,7 +5,8 @@
 #include "compiler/pipeline.h"
 
 hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *text); /* "-": standard output */
-/* Runs the rest of the pipeline up to `level`, and writes the dump, the streams' text or the image there. */
+/* Runs the rest of the pipeline up to `level`, and writes the dump, the streams' text or the image there. Programs that are refused are made with
+ * pass->fallbacks, one after another: what the last one is refused for is said. */
 hct_status hct_driver_emit(hct_pass_context *pass, MlirModule module, hct_level level, const char *path);
 
 #endif

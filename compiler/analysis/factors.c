@@ -11,12 +11,17 @@ static void value_add(hct_flow *flow, hct_index_map *index, MlirValue value, siz
   hct_index_map_put(index, hct_value_key(value), flow->value_count++);
 }
 
-static size_t *operands_read(hct_flow *flow, hct_index_map *index, MlirOperation op, size_t count, size_t user) {
+typedef struct operand_slots { hct_index_list values, ops; } operand_slots; /* what each reads, and of which operator it is */
+
+static size_t *operands_read(hct_flow *flow, hct_index_map *index, operand_slots *slots, MlirOperation op, size_t count, size_t user) {
   size_t *operands = HCT_NEW_ARRAY(flow->arena, size_t, count);
   for (size_t k = 0; k < count; k++) {
     HCT_BUG_ON(!hct_index_map_get(index, hct_value_key(hct_op_operand(op, k)), &operands[k]), "a value from elsewhere");
     flow->uses[operands[k]]++;
     flow->only_user[operands[k]] = user;
+    if (user == SIZE_MAX) continue;
+    HCT_PUSH(flow->arena, &slots->values, operands[k]);
+    HCT_PUSH(flow->arena, &slots->ops, user);
   }
   return operands;
 }
@@ -27,18 +32,24 @@ static const char *arg_text(const hct_flow *flow, size_t arg, const char *name) 
 }
 
 static void masters_find(hct_flow *flow) {
+  hct_map *parameters = hct_map_create(flow->arena);
   flow->master = HCT_NEW_ARRAY(flow->arena, size_t, flow->arg_count + 1);
+  flow->copy = HCT_NEW_ARRAY(flow->arena, size_t, flow->arg_count + 1);
   for (size_t a = 0; a < flow->arg_count; a++) {
-    flow->master[a] = SIZE_MAX;
-    for (size_t m = 0; !strcmp(arg_text(flow, a, "hct.role"), "copy") && m < flow->arg_count; m++)
-      if (!strcmp(arg_text(flow, m, "hct.role"), "param") && !strcmp(arg_text(flow, m, "hct.name"), arg_text(flow, a, "hct.name"))) flow->master[a] = m;
+    flow->master[a] = SIZE_MAX, flow->copy[a] = a;
+    if (!strcmp(arg_text(flow, a, "hct.role"), "param")) hct_map_put(parameters, arg_text(flow, a, "hct.name"), &flow->copy[a]);
+  }
+  for (size_t a = 0; a < flow->arg_count; a++) {
+    size_t *copy = strcmp(arg_text(flow, a, "hct.role"), "copy") ? NULL : hct_map_get(parameters, arg_text(flow, a, "hct.name"));
+    if (copy) flow->master[a] = (size_t)(copy - flow->copy), *copy = a;
   }
 }
 
-size_t hct_flow_copy_of(const hct_flow *flow, size_t parameter) {
-  for (size_t a = 0; a < flow->arg_count; a++)
-    if (flow->master[a] == parameter) return a;
-  return parameter;
+size_t hct_flow_copy_of(const hct_flow *flow, size_t parameter) { return parameter < flow->arg_count ? flow->copy[parameter] : parameter; }
+
+const size_t *hct_flow_readers(const hct_flow *flow, size_t value, size_t *out_count) {
+  *out_count = flow->readers.first[value + 1] - flow->readers.first[value];
+  return flow->readers.items + flow->readers.first[value];
 }
 
 hct_flow hct_flow_read(hct_arena *arena, MlirModule module) {
@@ -54,13 +65,14 @@ hct_flow hct_flow_read(hct_arena *arena, MlirModule module) {
   flow.ops = HCT_NEW_ARRAY(arena, hct_flow_op, count + 1);
   flow.op_count = count;
   hct_index_map *index = hct_index_map_create(arena);
+  operand_slots slots = {0};
   for (size_t i = 0; i < flow.arg_count; i++) value_add(&flow, index, mlirBlockGetArgument(body, (intptr_t)i), SIZE_MAX);
   for (size_t i = 0; i < count; i++) {
     hct_flow_op *op = &flow.ops[i];
     const char *name = hct_op_name(operations[i]);
     *op = (hct_flow_op){.op = operations[i], .name = strchr(name, '.') ? strchr(name, '.') + 1 : name, .operand_count = (size_t)mlirOperationGetNumOperands(operations[i]),
                         .result_count = (size_t)mlirOperationGetNumResults(operations[i])};
-    op->operands = operands_read(&flow, index, op->op, op->operand_count, i);
+    op->operands = operands_read(&flow, index, &slots, op->op, op->operand_count, i);
     op->results = HCT_NEW_ARRAY(arena, size_t, op->result_count);
     for (size_t k = 0; k < op->result_count; k++) {
       op->results[k] = flow.value_count;
@@ -68,8 +80,9 @@ hct_flow hct_flow_read(hct_arena *arena, MlirModule module) {
     }
   }
   flow.returned_count = (size_t)mlirOperationGetNumOperands(end);
-  flow.returned = operands_read(&flow, index, end, flow.returned_count, SIZE_MAX);
+  flow.returned = operands_read(&flow, index, &slots, end, flow.returned_count, SIZE_MAX);
   masters_find(&flow);
+  flow.readers = hct_groups_create(arena, flow.value_count, slots.values.count, slots.values.items, slots.ops.items);
   return flow;
 }
 

@@ -34,12 +34,16 @@ typedef struct hct_flow {
   size_t op_count, value_count, arg_count, returned_count;
   size_t *returned;
   size_t *master;           /* by argument of role copy: the parameter that it is a copy of; SIZE_MAX of others */
+  size_t *copy;             /* by argument: its copy, for a parameter that has one; else itself */
   int64_t *units;           /* by value * HCT_MAX_RANK + dim: what divides all that slices take of it, where one is not aligned; else 0 */
+  hct_groups readers;       /* by value: operators that read it, in order, one an operand slot; without the function's return */
   size_t *uses, *only_user; /* by value: operand slots, results included; the last user */
 } hct_flow;
 
 /* What forward and backward read of a parameter: its copy, where it has one, else itself. */
 size_t hct_flow_copy_of(const hct_flow *flow, size_t parameter);
+/* Operators that read `value`, `*out_count` of them: flow->readers. */
+const size_t *hct_flow_readers(const hct_flow *flow, size_t value, size_t *out_count);
 hct_flow hct_flow_read(hct_arena *arena, MlirModule module);
 void hct_flow_factorize(hct_flow *flow);
 

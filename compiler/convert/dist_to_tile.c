@@ -159,18 +159,6 @@ static void place_at(lowering *l, const hct_dist_op *op) {
   l->at->location = mlirOperationGetLocation(op->op);
 }
 
-/* `stages[i]` is the stage of i; SIZE_MAX: of none. */
-static tile_stages stages_group(hct_arena *arena, size_t stage_count, const size_t *stages, size_t count) {
-  tile_stages grouped = {HCT_NEW_ARRAY(arena, size_t, stage_count + 2), HCT_NEW_ARRAY(arena, size_t, count + 1)};
-  size_t *next = grouped.first + 1; /* where a stage's next one goes: in the end the first of the stage after it */
-  for (size_t i = 0; i < count; i++)
-    if (stages[i] != SIZE_MAX) next[stages[i] + 1]++;
-  for (size_t s = 0; s < stage_count; s++) next[s + 1] += next[s];
-  for (size_t i = 0; i < count; i++)
-    if (stages[i] != SIZE_MAX) grouped.items[next[stages[i]]++] = i;
-  return grouped;
-}
-
 static size_t stage_op_count(const lowering *l) { return l->ops_in.first[l->stage + 1] - l->ops_in.first[l->stage]; }
 const hct_dist_op *tile_stage_op(const lowering *l, size_t at) { return &l->program->ops[l->ops_in.items[l->ops_in.first[l->stage] + at]]; }
 
@@ -291,7 +279,7 @@ static void returned_plan(lowering *l) {
     stages[i] = returned_stage(l, l->program->returned[i]);
     if (replaced != SIZE_MAX && tile_info(l, replaced)->last_stage > stages[i]) stages[i] = tile_info(l, replaced)->last_stage;
   }
-  l->returned_in = stages_group(l->arena, l->program->stage_count, stages, l->program->returned_count);
+  l->returned_in = hct_groups_create(l->arena, l->program->stage_count, l->program->returned_count, stages, NULL);
 }
 
 static void ops_plan(lowering *l) {
@@ -300,7 +288,7 @@ static void ops_plan(lowering *l) {
     const hct_dist_op *op = &l->program->ops[i];
     stages[i] = op->view || hct_dist_is_constant(l->program, op->results[0]) ? SIZE_MAX : op->stage;
   }
-  l->ops_in = stages_group(l->arena, l->program->stage_count, stages, l->program->op_count);
+  l->ops_in = hct_groups_create(l->arena, l->program->stage_count, l->program->op_count, stages, NULL);
 }
 
 static MlirValue output_tensor(lowering *l, size_t index) {

@@ -37,7 +37,6 @@ typedef struct tile_operand {
 } tile_operand;
 
 /* Numbers by stage, in order: items[first[s]] to items[first[s + 1] - 1] are those of stage s. */
-typedef struct tile_stages { size_t *first, *items; } tile_stages;
 
 typedef struct tile_constant { int64_t number; MlirValue value; } tile_constant;
 
@@ -57,7 +56,7 @@ typedef struct lowering {
   size_t *scopes;       /* scope in which views[value] was made; 0: none */
   size_t scope_next, scope_stage, scope_body; /* SCOPE_PROGRAM below for values that stay in SRAM until the end */
   MlirValue *tensors;   /* by value: DRAM tensor of an argument, constant or spill; null otherwise */
-  tile_stages ops_in, returned_in; /* operations but views and constants; returned values, where they are stored */
+  hct_groups ops_in, returned_in; /* operations but views and constants; returned values, where they are stored */
   MlirValue *outputs;   /* by returned value: DRAM tensor of a loss, output or gradient; null before its first store */
   bool *stored;         /* by value: returned, and in DRAM already, piece by piece */
   struct { tile_constant *items; size_t count, capacity; } constants; /* of the index type */

@@ -41,12 +41,13 @@ static bool can_replace(const lowering *l, const update *u, size_t value, size_t
 static bool find_copy(const lowering *l, update *u) {
   size_t parameter = u->op->results[0];
   if (tile_info(l, parameter)->uses == 1) return true;
-  for (size_t i = 0; i < l->program->op_count && !u->copy; i++) {
-    const hct_dist_op *op = &l->program->ops[i];
-    if (op->operand_count == 1 && op->operands[0] == parameter) u->copy = op;
+  const hct_groups *readers = &l->program->readers;
+  for (size_t r = readers->first[parameter]; r < readers->first[parameter + 1] && !u->copy; r++) {
+    const hct_dist_op *op = &l->program->ops[readers->items[r]];
+    if (op->operand_count == 1) u->copy = op;
   }
   if (!u->copy || tile_info(l, parameter)->uses != 2 || u->copy->stage != l->stage || strcmp(u->copy->name, "hct_graph.map1") || strcmp(hct_op_str(u->copy->op, "fn"), "mov")) return false;
-  size_t low = u->copy->results[0], argument = hct_dist_replaced_by(l->program, low);
+  size_t low = u->copy->results[0], argument = tile_info(l, low)->replaces;
   return argument != SIZE_MAX && tile_info(l, low)->uses == 1 && can_replace(l, u, low, argument);
 }
 
@@ -62,7 +63,7 @@ static bool plan_pieces(lowering *l, update *u) {
   for (size_t k = 0; k < state_end(u->op); k++) {
     size_t operand = u->op->operands[k], result = result_of(u->op, k);
     if (k == GRADIENT || (k == PARAMETER && tile_is_here(l, operand))) continue;
-    if (hct_dist_replaced_by(l->program, result) != operand || !can_replace(l, u, result, operand)) return false;
+    if (tile_info(l, result)->replaces != operand || !can_replace(l, u, result, operand)) return false;
     if (k == PARAMETER ? !find_copy(l, u) : tile_info(l, result)->uses != 1) return false;
     u->tensors[k] = tile_tensor(l, operand);
     pieces++;
@@ -99,7 +100,7 @@ static void emit_piece(lowering *l, const update *u, int64_t first, MlirValue in
   size_t low = u->copy->results[0];
   MlirValue cast[2] = {piece_of(l, u, low, first), buffers[PARAMETER]};
   tile_emit(l, "cast", 2, cast, NULL);
-  tile_move(l, "store", tile_tensor(l, hct_dist_replaced_by(l->program, low)), cast[0], index);
+  tile_move(l, "store", tile_tensor(l, tile_info(l, low)->replaces), cast[0], index);
 }
 
 /* In a loop those that every die fills (the first die has most, the last one least), then the rest. */

@@ -90,13 +90,13 @@ hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis
 }
 
 /* ---- arguments of the function ---- */
-static hct_status argument_add(importer *im, MlirOperation function, const char *name, const char *role, const hct_shape *shape, MlirAttribute data) {
+static hct_status argument_add(importer *im, const char *name, const char *role, const hct_shape *shape, MlirAttribute data) {
   MlirType type = hct_type_tensor(im->context, shape->dtype, shape->rank, shape->dims);
   MlirValue value = mlirBlockAddArgument(im->body, type, hct_location_node(im->context, im->file, 0, name));
   size_t index = (size_t)mlirBlockGetNumArguments(im->body) - 1;
-  hct_function_set_arg_attr(function, index, "hct.name", hct_attr_str(im->context, name));
-  hct_function_set_arg_attr(function, index, "hct.role", hct_attr_str(im->context, role));
-  if (!mlirAttributeIsNull(data)) hct_function_set_arg_attr(function, index, "hct.data", data);
+  HCT_PUSH(im->arena, &im->arguments, ((hct_entry){index, "hct.name", hct_attr_str(im->context, name)}));
+  HCT_PUSH(im->arena, &im->arguments, ((hct_entry){index, "hct.role", hct_attr_str(im->context, role)}));
+  if (!mlirAttributeIsNull(data)) HCT_PUSH(im->arena, &im->arguments, ((hct_entry){index, "hct.data", data}));
   import_value *kept = HCT_NEW(im->arena, import_value);
   *kept = (import_value){.value = value, .shape = *shape};
   hct_map_put(im->values, name, kept);
@@ -187,7 +187,7 @@ static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, 
   return HCT_OK;
 }
 
-static hct_status import_initializer(importer *im, MlirOperation function, const Onnx__TensorProto *tensor, const wire_tensor *where) {
+static hct_status import_initializer(importer *im, const Onnx__TensorProto *tensor, const wire_tensor *where) {
   hct_shape shape;
   int64_t bytes;
   im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "initializer '%s'", tensor->name ? tensor->name : "")};
@@ -196,7 +196,7 @@ static hct_status import_initializer(importer *im, MlirOperation function, const
   if (shape.dtype == HCT_F32) {
     MlirAttribute data;
     HCT_TRY(parameter_data(im, tensor, where, bytes, &data));
-    return argument_add(im, function, tensor->name, "param", &shape, data);
+    return argument_add(im, tensor->name, "param", &shape, data);
   }
   host_tensor host;
   HCT_TRY(host_from_proto(im, tensor, &host));
@@ -213,15 +213,16 @@ static hct_status import_arguments(importer *im, MlirOperation function, const w
     if (!info->name || initializer_find(im, info->name)) continue;
     if (hct_map_has(im->values, info->name)) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "two inputs are named '%s'", info->name);
     HCT_TRY(input_shape(im, info, &shape));
-    HCT_TRY(argument_add(im, function, info->name, "input", &shape, mlirAttributeGetNull()));
+    HCT_TRY(argument_add(im, info->name, "input", &shape, mlirAttributeGetNull()));
   }
   for (size_t i = 0; i < im->graph->n_initializer; i++) {
     const Onnx__TensorProto *tensor = im->graph->initializer[i];
     const wire_tensor *where = NULL;
     for (size_t w = 0; w < wire->count && tensor->has_raw_data; w++)
       if (tensor->name && !strcmp(wire->items[w].name, tensor->name) && wire->items[w].bytes == tensor->raw_data.len) where = &wire->items[w];
-    HCT_TRY(import_initializer(im, function, tensor, where));
+    HCT_TRY(import_initializer(im, tensor, where));
   }
+  hct_function_set_arg_attrs(function, im->arguments.count, im->arguments.items);
   return HCT_OK;
 }
 
@@ -309,10 +310,12 @@ static hct_status import_results(importer *im, MlirOperation function) {
     values[i] = build_value(im, value);
   }
   hct_build(&im->builder, "func.return", count, values, 0, NULL, 0, NULL);
+  hct_entry_list entries = {0};
   for (size_t i = 0; i < count; i++) {
-    hct_function_set_result_attr(function, i, "hct.name", hct_attr_str(im->context, im->graph->output[i]->name));
-    hct_function_set_result_attr(function, i, "hct.role", hct_attr_str(im->context, "output"));
+    HCT_PUSH(im->arena, &entries, ((hct_entry){i, "hct.name", hct_attr_str(im->context, im->graph->output[i]->name)}));
+    HCT_PUSH(im->arena, &entries, ((hct_entry){i, "hct.role", hct_attr_str(im->context, "output")}));
   }
+  hct_function_set_result_attrs(function, entries.count, entries.items);
   hct_function_update_type(function);
   hct_function_eliminate_dead(function);
   return HCT_OK;

@@ -30,6 +30,7 @@ typedef struct importer {
   const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
   hct_map *externals; /* location -> its file (import_external.c) */
+  hct_entry_list arguments; /* attributes of the function's */
   hct_builder builder;
   MlirBlock body;
   Onnx__NodeProto *node; /* being imported */

@@ -12,7 +12,7 @@ static bool layout_is_timed(const hct_layout *layout) {
 }
 
 static hct_status value_add(hct_diags *diags, hct_dist_program *program, hct_loc loc, MlirValue value, const char *sharding, hct_dist_value *out_value) {
-  *out_value = (hct_dist_value){.value = value, .op = SIZE_MAX, .only_user = SIZE_MAX};
+  *out_value = (hct_dist_value){.value = value, .op = SIZE_MAX, .only_user = SIZE_MAX, .replaces = SIZE_MAX};
   if (!hct_value_shape(value, &out_value->shape)) return hct_error(diags, HCT_E_PARTITION, loc, "value is not a static tensor of a supported type");
   if (!sharding || !hct_layout_parse(sharding, &out_value->layout)) {
     hct_error(diags, HCT_E_PARTITION, loc, "value has no sharding ('%s')", sharding ? sharding : "absent");
@@ -40,7 +40,9 @@ static hct_status read_arguments(hct_diags *diags, hct_dist_program *program, Ml
   return HCT_OK;
 }
 
-static void read_operands(hct_dist_program *program, size_t index, hct_index_map *indices) {
+typedef struct operand_slots { hct_index_list values, ops; } operand_slots; /* what each reads, and of which operator it is */
+
+static void read_operands(hct_dist_program *program, size_t index, hct_index_map *indices, operand_slots *slots) {
   hct_dist_op *op = &program->ops[index];
   op->operands = HCT_NEW_ARRAY(program->arena, size_t, op->operand_count);
   for (size_t k = 0; k < op->operand_count; k++) {
@@ -48,6 +50,8 @@ static void read_operands(hct_dist_program *program, size_t index, hct_index_map
     hct_dist_value *value = &program->values[op->operands[k]];
     value->uses++;
     value->only_user = index;
+    HCT_PUSH(program->arena, &slots->values, op->operands[k]);
+    HCT_PUSH(program->arena, &slots->ops, index);
     if (value->timed) op->timed = true;
   }
 }
@@ -70,6 +74,7 @@ static hct_status read_results(hct_diags *diags, hct_dist_program *program, size
 }
 
 static hct_status read_operations(hct_diags *diags, hct_dist_program *program, MlirOperation *operations, size_t count, hct_index_map *indices) {
+  operand_slots slots = {0};
   for (size_t i = 0; i < count; i++) {
     hct_dist_op *op = &program->ops[i];
     op->op = operations[i];
@@ -78,10 +83,11 @@ static hct_status read_operations(hct_diags *diags, hct_dist_program *program, M
     op->result_count = (size_t)mlirOperationGetNumResults(operations[i]);
     op->view = hct_dist_op_is_view(op->name);
     op->accumulate = !strcmp(op->name, "hct_graph.all_reduce") && !strcmp(hct_op_str(operations[i], "axis"), "t");
-    read_operands(program, i, indices);
+    read_operands(program, i, indices, &slots);
     HCT_TRY(read_results(diags, program, i, indices));
     if (op->accumulate) op->timed = false;
   }
+  program->readers = hct_groups_create(program->arena, program->value_count, slots.values.count, slots.values.items, slots.ops.items);
   return HCT_OK;
 }
 
@@ -96,24 +102,14 @@ static void read_return(hct_dist_program *program, MlirOperation terminator, hct
   }
 }
 
-static const char *entry_key(const hct_dist_program *program, MlirAttribute role, MlirAttribute name) {
-  HCT_BUG_ON(mlirAttributeIsNull(role) || mlirAttributeIsNull(name), "an argument or result without hct.role or hct.name");
-  return hct_arena_printf(program->arena, "%s %s", hct_attr_text(role), hct_attr_text(name));
-}
-
-static void find_replaced(hct_dist_program *program) {
-  hct_map *arguments = hct_map_create(program->arena);
-  for (size_t a = 0; a < program->arg_count; a++) {
-    const char *key = entry_key(program, hct_function_arg_attr(program->function, a, "hct.role"), hct_function_arg_attr(program->function, a, "hct.name"));
-    if (!hct_map_has(arguments, key)) hct_map_put(arguments, key, &program->values[a]);
-  }
-  program->replaced = HCT_NEW_ARRAY(program->arena, size_t, program->returned_count + 1);
+/* A value that is returned once becomes the contents of what it replaces. */
+static void find_replaces(hct_dist_program *program) {
+  bool *returned = HCT_NEW_ARRAY(program->arena, bool, program->value_count + 1);
+  program->replaced = hct_function_replaced(program->arena, program->function);
   for (size_t i = 0; i < program->returned_count; i++) {
-    MlirAttribute role = hct_function_result_attr(program->function, i, "hct.role");
-    const char *key = entry_key(program, role, hct_function_result_attr(program->function, i, "hct.name"));
-    const hct_dist_value *argument = hct_role_replaces(hct_attr_text(role)) ? hct_map_get(arguments, key) : NULL;
-    HCT_BUG_ON(hct_role_replaces(hct_attr_text(role)) && !argument, "result '%s' replaces no argument", key);
-    program->replaced[i] = argument ? (size_t)(argument - program->values) : SIZE_MAX;
+    size_t value = program->returned[i];
+    program->values[value].replaces = returned[value] ? SIZE_MAX : program->replaced[i];
+    returned[value] = true;
   }
 }
 
@@ -166,7 +162,7 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
   HCT_TRY(read_operations(diags, &program, operations, count, indices));
   HCT_TRY(read_stages(diags, &program, module));
   read_return(&program, terminator, indices);
-  find_replaced(&program);
+  find_replaces(&program);
   *out_program = program;
   return HCT_OK;
 }
@@ -179,13 +175,4 @@ size_t hct_dist_view_root(const hct_dist_program *program, size_t value) {
 bool hct_dist_is_constant(const hct_dist_program *program, size_t value) {
   size_t op = program->values[value].op;
   return op != SIZE_MAX && !strcmp(program->ops[op].name, "hct_graph.constant");
-}
-
-size_t hct_dist_replaced_by(const hct_dist_program *program, size_t value) {
-  size_t argument = SIZE_MAX;
-  for (size_t i = 0; i < program->returned_count; i++) {
-    if (program->returned[i] != value) continue;
-    if (argument != SIZE_MAX || (argument = program->replaced[i]) == SIZE_MAX) return SIZE_MAX;
-  }
-  return argument;
 }

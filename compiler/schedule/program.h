@@ -16,6 +16,7 @@ typedef struct hct_dist_value {
   size_t uses;        /* operand slots, the function's results included */
   size_t only_user;   /* when uses is 1: the operation, or SIZE_MAX for the function's return */
   bool timed;         /* differs from micro-batch to micro-batch: split over t, or partial over it */
+  size_t replaces;    /* the argument whose new contents it is, where it is returned once; SIZE_MAX: none */
   bool spilled;       /* written to DRAM by its stage, read back by later ones */
   size_t last_stage;  /* last stage that reads it (arguments: from DRAM) */
 } hct_dist_value;
@@ -40,6 +41,7 @@ typedef struct hct_dist_program {
   hct_dist_value *values;
   size_t value_count;
   size_t arg_count;     /* values [0, arg_count) are the arguments */
+  hct_groups readers;   /* by value: operators that read it, in order, one an operand slot */
   size_t *returned;     /* value indices */
   size_t *replaced;     /* by returned value: the argument whose new contents it is (a param, state or copy); SIZE_MAX: none */
   size_t returned_count;
@@ -63,8 +65,6 @@ void hct_schedule_stages(hct_dist_program *program, bool layerwise);
 bool hct_dist_op_is_view(const char *name); /* "hct_graph.reshape", transpose, slice, broadcast */
 /* The value that `value` is a view of, through reshape, transpose, slice and broadcast; itself when it is none. */
 size_t hct_dist_view_root(const hct_dist_program *program, size_t value);
-/* `replaced` of a value that is returned once; SIZE_MAX, too, when it is returned more often or not at all. */
-size_t hct_dist_replaced_by(const hct_dist_program *program, size_t value);
 bool hct_dist_is_constant(const hct_dist_program *program, size_t value);
 
 #endif

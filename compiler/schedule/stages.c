@@ -115,18 +115,23 @@ static void note_read(hct_dist_program *program, size_t value, size_t stage, boo
   if (program->ops[read->op].stage < stage) read->spilled = true;
 }
 
+/* `last`, or the last stage that reads the old contents of what the operator replaces, where that is later. */
+static size_t last_read_of(const hct_dist_program *program, const hct_dist_op *op, size_t last) {
+  for (size_t k = 0; k < op->result_count; k++) {
+    size_t argument = program->values[op->results[k]].replaces;
+    if (argument != SIZE_MAX && program->values[argument].last_stage > last) last = program->values[argument].last_stage;
+  }
+  return last;
+}
+
 /* The last stage that reads the old contents of what `update` replaces: parameter, states, and the low copy that an operator makes of the
  * parameter. */
 static size_t last_read(const hct_dist_program *program, size_t update) {
   const hct_dist_op *op = &program->ops[update];
-  size_t last = 0;
-  for (size_t i = update; i < program->op_count; i++) {
-    const hct_dist_op *maker = &program->ops[i];
-    if (i != update && (maker->operand_count != 1 || maker->operands[0] != op->results[0])) continue;
-    for (size_t k = 0; k < maker->result_count; k++) {
-      size_t argument = hct_dist_replaced_by(program, maker->results[k]);
-      if (argument != SIZE_MAX && program->values[argument].last_stage > last) last = program->values[argument].last_stage;
-    }
+  size_t last = last_read_of(program, op, 0);
+  for (size_t r = program->readers.first[op->results[0]]; r < program->readers.first[op->results[0] + 1]; r++) {
+    const hct_dist_op *maker = &program->ops[program->readers.items[r]];
+    if (maker->operand_count == 1) last = last_read_of(program, maker, last);
   }
   return last;
 }

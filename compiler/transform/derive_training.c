@@ -28,6 +28,7 @@ typedef struct training {
   const char *loss_name;
   bool loss_added;
   struct { parameter *items; size_t count, capacity; } parameters;
+  hct_entry_list arguments; /* attributes of them, old and new */
   /* the new results, with their names and roles */
   struct { MlirValue *items; size_t count, capacity; } results;
   struct { const char **items; size_t count, capacity; } names, roles;
@@ -161,15 +162,16 @@ static void drop_broadcasts(training *t) {
 
 /* ---- optimizer ---- */
 
+static void argument_set(training *t, size_t index, const char *name, MlirAttribute value) { HCT_PUSH(t->tape.arena, &t->arguments, ((hct_entry){index, name, value})); }
+
 static MlirValue add_argument(training *t, const hct_shape *shape, const char *name, const char *role) {
   MlirContext context = t->tape.builder.context;
   MlirType type = hct_type_tensor(context, shape->dtype, shape->rank, shape->dims);
   MlirLocation location = mlirOperationGetLocation(t->function);
   MlirValue value = mlirBlockAddArgument(t->tape.body, type, location);
-  hct_function_update_type(t->function);
   size_t index = (size_t)mlirBlockGetNumArguments(t->tape.body) - 1;
-  hct_function_set_arg_attr(t->function, index, "hct.name", hct_attr_str(context, name));
-  hct_function_set_arg_attr(t->function, index, "hct.role", hct_attr_str(context, role));
+  argument_set(t, index, "hct.name", hct_attr_str(context, name));
+  argument_set(t, index, "hct.role", hct_attr_str(context, role));
   return value;
 }
 
@@ -201,7 +203,7 @@ static hct_status append_updates(training *t, const char *kind, size_t states, d
   }
   MlirValue settings = add_argument(t, &settings_shape, "settings", "setting");
   MlirAttribute data = mlirDenseElementsAttrFloatGet(hct_type_tensor(context, HCT_F32, 1, settings_shape.dims), 6, values);
-  hct_function_set_arg_attr(t->function, (size_t)mlirBlockGetNumArguments(t->tape.body) - 1, "hct.data", data);
+  argument_set(t, (size_t)mlirBlockGetNumArguments(t->tape.body) - 1, "hct.data", data);
   MlirValue step = add_argument(t, &scalar, "step", "state");
   for (size_t p = 0; p < t->parameters.count; p++) {
     const parameter *item = &t->parameters.items[p];
@@ -265,16 +267,19 @@ static void replace_results(training *t) {
   mlirOperationDestroy(old);
   mlirOperationRemoveAttributeByName(t->function, hct_ref("res_attrs"));
   hct_function_update_type(t->function);
+  hct_entry_list entries = {0};
   for (size_t i = 0; i < t->results.count; i++) {
-    hct_function_set_result_attr(t->function, i, "hct.name", hct_attr_str(context, t->names.items[i]));
-    hct_function_set_result_attr(t->function, i, "hct.role", hct_attr_str(context, t->roles.items[i]));
+    HCT_PUSH(t->tape.arena, &entries, ((hct_entry){i, "hct.name", hct_attr_str(context, t->names.items[i])}));
+    HCT_PUSH(t->tape.arena, &entries, ((hct_entry){i, "hct.role", hct_attr_str(context, t->roles.items[i])}));
   }
+  hct_function_set_arg_attrs(t->function, t->arguments.count, t->arguments.items);
+  hct_function_set_result_attrs(t->function, entries.count, entries.items);
 }
 
 static void mark_trainable(training *t) {
   for (size_t p = 0; p < t->parameters.count; p++)
     if (t->parameters.items[p].trained)
-      hct_function_set_arg_attr(t->function, t->parameters.items[p].argument, "hct.trainable", mlirUnitAttrGet(t->tape.builder.context));
+      argument_set(t, t->parameters.items[p].argument, "hct.trainable", mlirUnitAttrGet(t->tape.builder.context));
 }
 
 static hct_status derive(training *t) {

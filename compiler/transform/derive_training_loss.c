@@ -100,8 +100,8 @@ static hct_status append_cross_entropy(hct_tape *tape, const outputs *all, const
   MlirValue labels = mlirBlockAddArgument(tape->body, type, tape->builder.location);
   hct_function_update_type(all->function);
   size_t index = (size_t)mlirBlockGetNumArguments(tape->body) - 1;
-  hct_function_set_arg_attr(all->function, index, "hct.name", hct_attr_str(tape->builder.context, "labels"));
-  hct_function_set_arg_attr(all->function, index, "hct.role", hct_attr_str(tape->builder.context, "input"));
+  const hct_entry entries[] = {{index, "hct.name", hct_attr_str(tape->builder.context, "labels")}, {index, "hct.role", hct_attr_str(tape->builder.context, "input")}};
+  hct_function_set_arg_attrs(all->function, HCT_COUNT(entries), entries);
   *out_loss = build_cross_entropy(tape, logits, labels);
   return HCT_OK;
 }

@@ -255,38 +255,43 @@ static MlirOperation update_of(MlirValue parameter) {
   return (MlirOperation){NULL};
 }
 
-static MlirValue copy_argument(lowering *l, MlirValue parameter, const char *name) {
+typedef struct new_copy { MlirValue value; const char *name; } new_copy;
+typedef struct new_copies { new_copy *items; size_t count, capacity; hct_entry_list arguments; } new_copies;
+
+static void entries_add(lowering *l, hct_entry_list *list, size_t index, const char *name) {
+  HCT_PUSH(l->arena, list, ((hct_entry){index, "hct.name", hct_attr_str(l->context, name)}));
+  HCT_PUSH(l->arena, list, ((hct_entry){index, "hct.role", hct_attr_str(l->context, "copy")}));
+}
+
+static MlirValue copy_argument(lowering *l, new_copies *copies, MlirValue parameter, const char *name) {
   hct_shape shape = shape_of(parameter);
   MlirValue copy = mlirBlockAddArgument(l->body, hct_type_tensor(l->context, l->dtype, shape.rank, shape.dims), mlirValueGetLocation(parameter));
-  hct_function_update_type(l->function);
-  size_t index = (size_t)mlirBlockGetNumArguments(l->body) - 1;
-  hct_function_set_arg_attr(l->function, index, "hct.name", hct_attr_str(l->context, name));
-  hct_function_set_arg_attr(l->function, index, "hct.role", hct_attr_str(l->context, "copy"));
+  entries_add(l, &copies->arguments, (size_t)mlirBlockGetNumArguments(l->body) - 1, name);
   info_of(l, copy)->kind = WIDE;
   return copy;
 }
 
-typedef struct new_copy { MlirValue value; const char *name; } new_copy;
-
 /* The terminator with copies after its other results. */
-static void return_copies(lowering *l, size_t count, const new_copy *copies) {
+static void return_copies(lowering *l, const new_copies *copies) {
   size_t old = (size_t)mlirOperationGetNumOperands(l->terminator);
-  MlirValue *results = HCT_NEW_ARRAY(l->arena, MlirValue, old + count);
+  MlirValue *results = HCT_NEW_ARRAY(l->arena, MlirValue, old + copies->count);
+  hct_entry_list entries = {0};
   for (size_t r = 0; r < old; r++) results[r] = hct_op_operand(l->terminator, r);
-  for (size_t c = 0; c < count; c++) results[old + c] = copies[c].value;
+  for (size_t c = 0; c < copies->count; c++) {
+    results[old + c] = copies->items[c].value;
+    entries_add(l, &entries, old + c, copies->items[c].name);
+  }
   hct_builder builder = {.context = l->context, .block = l->body, .before = l->terminator, .location = mlirOperationGetLocation(l->terminator)};
-  MlirOperation made = hct_build(&builder, "func.return", old + count, results, 0, NULL, 0, NULL);
+  MlirOperation made = hct_build(&builder, "func.return", old + copies->count, results, 0, NULL, 0, NULL);
   mlirOperationDestroy(l->terminator);
   l->terminator = made;
   hct_function_update_type(l->function);
-  for (size_t c = 0; c < count; c++) {
-    hct_function_set_result_attr(l->function, old + c, "hct.name", hct_attr_str(l->context, copies[c].name));
-    hct_function_set_result_attr(l->function, old + c, "hct.role", hct_attr_str(l->context, "copy"));
-  }
+  hct_function_set_arg_attrs(l->function, copies->arguments.count, copies->arguments.items);
+  hct_function_set_result_attrs(l->function, entries.count, entries.items);
 }
 
 static void lower_parameters(lowering *l) {
-  struct { new_copy *items; size_t count, capacity; } copies = {0};
+  new_copies copies = {0};
   intptr_t count = mlirBlockGetNumArguments(l->body);
   for (intptr_t a = 0; a < count; a++) {
     MlirValue value = mlirBlockGetArgument(l->body, a);
@@ -297,13 +302,13 @@ static void lower_parameters(lowering *l) {
       continue;
     }
     const char *name = hct_arena_strdup(l->arena, arg_text(l, a, "hct.name"));
-    MlirValue copy = copy_argument(l, value, name);
+    MlirValue copy = copy_argument(l, &copies, value, name);
     hct_value_replace(value, copy);
     mlirOperationSetOperand(update, 0, value);
     new_copy made = {convert(l, hct_op_result(update, 0), l->dtype, mlirOperationGetNextInBlock(update), update), name};
     HCT_PUSH(l->arena, &copies, made);
   }
-  return_copies(l, copies.count, copies.items);
+  return_copies(l, &copies);
 }
 
 /* ---- the pass ---- */

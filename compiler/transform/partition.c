@@ -228,6 +228,7 @@ static double assignment_seconds(const partition *p, const hct_flow_op *op, cons
     seconds += partition_reshard_cost(p, op->operands[k], &wanted);
   }
   hct_layout result = partition_under(&p->flow.values[op->results[0]], rule, rule->result, axis_label, true);
+  if (!(result.partial_axes & 6)) return seconds;
   double element_bytes = (double)hct_dtype_bytes(p->flow.values[op->results[0]].shape.dtype) / (double)summed_together(p, op->results[0]);
   for (int axis = 1; axis < 3; axis++)
     if (result.partial_axes >> axis & 1) {
@@ -294,10 +295,12 @@ static size_t placed_like(const partition *p, size_t value, const hct_shape *sha
 
 /* The logits of which `pick` takes what this `place` puts back; SIZE_MAX: they have no place yet. */
 static size_t picked_from(const partition *p, const hct_flow_op *op) {
-  size_t at = (size_t)(op - p->flow.ops);
-  for (size_t i = at; !strcmp(op->name, "place") && i-- > 0;) {
-    const hct_flow_op *pick = &p->flow.ops[i];
-    if (!strcmp(pick->name, "pick") && pick->operands[1] == op->operands[1] && same_shape(&p->flow.values[pick->operands[0]].shape, &p->flow.values[op->results[0]].shape)) return pick->operands[0];
+  if (strcmp(op->name, "place")) return SIZE_MAX;
+  size_t count;
+  const size_t *readers = hct_flow_readers(&p->flow, op->operands[1], &count);
+  for (size_t i = count; i-- > 0;) {
+    const hct_flow_op *pick = &p->flow.ops[readers[i]];
+    if (pick < op && !strcmp(pick->name, "pick") && pick->operands[1] == op->operands[1] && same_shape(&p->flow.values[pick->operands[0]].shape, &p->flow.values[op->results[0]].shape)) return pick->operands[0];
   }
   return SIZE_MAX;
 }
@@ -341,11 +344,9 @@ static bool follow_operand(const partition *p, const hct_flow_op *op, const op_r
 /* Keys or values that are cut for a block lie as the product that reads them wants them beside its other operand, so that they move once, before
  * they are cut, and not block by block. */
 static bool follow_reader(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
-  size_t result = op->results[0], user = p->flow.uses[result] > 0 && hct_op_has(op->op, "hct.whole") ? p->flow.only_user[result] : SIZE_MAX;
+  size_t result = op->results[0], user = p->flow.uses[result] > 0 && hct_op_has(op->op, "hct.whole") ? p->flow.only_user[result] : SIZE_MAX, count;
   op_rule reader;
-  for (size_t i = (size_t)(op - p->flow.ops) + 1; user != SIZE_MAX && i <= user; i++) /* the first reader: gradients come later */
-    for (size_t k = 0; k < p->flow.ops[i].operand_count; k++)
-      if (p->flow.ops[i].operands[k] == result) user = i;
+  if (user != SIZE_MAX) user = hct_flow_readers(&p->flow, result, &count)[0]; /* the first: gradients come later */
   if (user == SIZE_MAX || strcmp(p->flow.ops[user].name, "contract") || !partition_rule(&p->flow, &p->flow.ops[user], &reader)) return false;
   size_t mine = p->flow.ops[user].operands[1] == result, other = p->flow.ops[user].operands[1 - mine], made = p->flow.values[other].op;
   if (made == SIZE_MAX || made >= (size_t)(op - p->flow.ops)) return false;
@@ -531,7 +532,9 @@ static void partition_return(partition *p) {
 }
 
 static void write_arguments(partition *p) {
-  for (size_t a = 0; a < p->flow.arg_count; a++) hct_function_set_arg_attr(p->flow.function, a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout)));
+  hct_entry *entries = HCT_NEW_ARRAY(p->arena, hct_entry, p->flow.arg_count + 1);
+  for (size_t a = 0; a < p->flow.arg_count; a++) entries[a] = (hct_entry){a, "hct.sharding", hct_attr_str(p->context, text_of(p, &p->now[a].layout))};
+  hct_function_set_arg_attrs(p->flow.function, p->flow.arg_count, entries);
 }
 
 static int64_t model_flops(const partition *p) {
@@ -585,6 +588,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   p.now = HCT_NEW_ARRAY(p.arena, sharded, p.flow.value_count);
   p.assigned = HCT_NEW_ARRAY(p.arena, bool, p.flow.value_count);
   p.parameter = HCT_NEW_ARRAY(p.arena, size_t, p.flow.value_count);
+  p.cache = hct_arena_array(p.arena, p.flow.value_count, sizeof *p.cache);
   bool columns = strcmp(hct_pass_option(pass, "orientation", "columns"), "rows") != 0;
   p.feature_axis = columns ? HCT_AXIS_COL : HCT_AXIS_ROW, p.token_axis = columns ? HCT_AXIS_ROW : HCT_AXIS_COL;
   HCT_TRY(choose_strategy(&p));

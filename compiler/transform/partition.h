@@ -34,7 +34,7 @@ typedef struct sharded { /* where a value is now */
   MlirValue value;
   hct_layout layout;
 } sharded;
-typedef struct cached { size_t value; const char *pass, *layout; MlirValue sharded; } cached;
+typedef struct cached { const char *pass, *layout; MlirValue sharded; } cached;
 
 /* A weight made of a parameter's kv heads, each several times; its gradient, and the sum over copies (partition_copies.c). */
 typedef struct weight_copies {
@@ -56,12 +56,13 @@ typedef struct partition {
   bool *row;               /* likewise: a softmax over it follows, which wants it whole */
   size_t *parameter;       /* by value: param argument, or copies of one, whose gradient it is, or SIZE_MAX */
   struct { weight_copies *items; size_t count, capacity; } copies;
+  hct_index_list *copies_of; /* by value: copies that it has to do with, see partition_copies.c */
   size_t *original;        /* by value: param argument of which it is copies, or SIZE_MAX */
   int64_t batch, micro_batch, fallbacks;
   const strategy *strategy;
   int64_t sizes[3];        /* of the axes t (1), r, c */
   hct_axis token_axis, feature_axis; /* --orientation: which mesh axis splits features where a block begins; tokens take the other */
-  struct { cached *items; size_t count, capacity; } cache;
+  struct { cached *items; size_t count, capacity; } *cache; /* by value */
   hct_builder builder;
 } partition;
 

@@ -37,21 +37,28 @@ bool partition_copies_repeat(partition *p) {
     weight_copies copies;
     MlirValue again = {NULL};
     if (is_backward(&p->flow.ops[i]) || !copies_read(p, &p->flow.ops[i], &copies)) continue;
-    for (const hct_flow_op *reader = copies.view; reader < p->flow.ops + p->flow.op_count; reader++)
+    size_t count;
+    const size_t *readers = hct_flow_readers(&p->flow, copies.weight, &count);
+    for (size_t r = 0; r < count; r++) {
+      const hct_flow_op *reader = &p->flow.ops[readers[r]];
       for (size_t k = 0; is_backward(reader) && k < reader->operand_count; k++) {
         if (reader->operands[k] != copies.weight) continue;
         if (mlirValueIsNull(again)) again = clone(p, copies.view, 0, clone(p, copies.product, 0, clone(p, copies.source, SIZE_MAX, again, reader), reader), reader);
         mlirOperationSetOperand(reader->op, (intptr_t)k, again);
         any = true;
       }
+    }
   }
   return any;
 }
 
-/* The gradient of a parameter with copies: a reshape of the product that sums theirs. */
-static void gradient_mark(partition *p, weight_copies *copies) {
-  for (size_t i = 0; i < p->flow.op_count; i++) {
-    const hct_flow_op *op = &p->flow.ops[i], *sum = strcmp(op->name, "reshape") || p->parameter[op->results[0]] != copies->param ? NULL : maker(p, op->operands[0], "contract");
+/* The copies that a value has to do with, as the parameter, the weight, or what the operators between them or the sum of the gradient give. */
+static void copies_note(partition *p, size_t value, size_t number) { HCT_PUSH(p->arena, &p->copies_of[value], number); }
+
+/* The gradient of a parameter with copies: one of the reshapes, of the product that sums theirs. */
+static void gradient_mark(partition *p, weight_copies *copies, const hct_groups *reshapes) {
+  for (size_t i = reshapes->first[copies->param]; i < reshapes->first[copies->param + 1]; i++) {
+    const hct_flow_op *op = &p->flow.ops[reshapes->items[i]], *sum = maker(p, op->operands[0], "contract");
     for (size_t k = 0; sum && k < 2; k++) {
       const hct_flow_op *view = maker(p, sum->operands[1 - k], "constant") ? maker(p, sum->operands[k], "reshape") : NULL;
       if (!view || hct_shape_elements(&p->flow.values[view->operands[0]].shape) != hct_shape_elements(&p->flow.values[copies->weight].shape)) continue;
@@ -62,14 +69,29 @@ static void gradient_mark(partition *p, weight_copies *copies) {
   }
 }
 
+/* Reshapes that give a parameter's gradient, by parameter. */
+static hct_groups gradient_reshapes(const partition *p) {
+  size_t *params = HCT_NEW_ARRAY(p->arena, size_t, p->flow.op_count + 1);
+  for (size_t i = 0; i < p->flow.op_count; i++) {
+    size_t param = strcmp(p->flow.ops[i].name, "reshape") ? SIZE_MAX : p->parameter[p->flow.ops[i].results[0]];
+    params[i] = param < p->flow.arg_count ? param : SIZE_MAX;
+  }
+  return hct_groups_create(p->arena, p->flow.arg_count, p->flow.op_count, params, NULL);
+}
+
 void partition_copies_find(partition *p) {
   p->original = HCT_NEW_ARRAY(p->arena, size_t, p->flow.value_count);
+  p->copies_of = hct_arena_array(p->arena, p->flow.value_count, sizeof *p->copies_of);
+  hct_groups reshapes = gradient_reshapes(p);
   for (size_t v = 0; v < p->flow.value_count; v++) p->original[v] = SIZE_MAX;
   for (size_t i = 0; i < p->flow.op_count; i++) {
     weight_copies copies;
     if (!copies_read(p, &p->flow.ops[i], &copies)) continue;
     p->original[copies.weight] = copies.param;
-    gradient_mark(p, &copies);
+    gradient_mark(p, &copies, &reshapes);
+    const size_t values[] = {copies.param, copies.source->results[0], copies.product->results[0], copies.weight};
+    for (size_t v = 0; v < HCT_COUNT(values); v++) copies_note(p, values[v], p->copies.count);
+    if (copies.sum) copies_note(p, copies.sum->results[0], p->copies.count);
     HCT_PUSH(p->arena, &p->copies, copies);
   }
 }
@@ -128,17 +150,20 @@ static void param_place(partition *p, const weight_copies *copies) {
 
 void partition_copies_place(partition *p, const hct_flow_op *op) {
   const weight_copies *copies = NULL;
-  for (size_t i = 0; i < p->copies.count; i++)
-    if (p->copies.items[i].source == op) copies = &p->copies.items[i];
+  size_t made = op->results[0], count;
+  for (size_t i = 0; i < p->copies_of[made].count; i++)
+    if (p->copies.items[p->copies_of[made].items[i]].source == op) copies = &p->copies.items[p->copies_of[made].items[i]];
   if (!copies) return;
-  for (size_t i = 0; i < p->copies.count; i++) { /* the same copies, made before */
-    const weight_copies *other = &p->copies.items[i];
+  for (size_t i = 0; i < p->copies_of[copies->param].count; i++) { /* the same copies, made before */
+    const weight_copies *other = &p->copies.items[p->copies_of[copies->param].items[i]];
     bool same = other->param == copies->param && p->assigned[other->weight] && p->flow.values[other->weight].shape.rank == p->flow.values[copies->weight].shape.rank;
     if (!same || hct_shape_elements(&p->flow.values[other->weight].shape) != hct_shape_elements(&p->flow.values[copies->weight].shape)) continue;
     strategy_place(p, copies->weight, &p->now[other->weight].layout);
     return;
   }
-  for (const hct_flow_op *reader = copies->view; reader < p->flow.ops + p->flow.op_count; reader++) {
+  const size_t *readers = hct_flow_readers(&p->flow, copies->weight, &count);
+  for (size_t r = 0; r < count; r++) {
+    const hct_flow_op *reader = &p->flow.ops[readers[r]];
     op_rule rule;
     for (size_t k = 0; !strcmp(reader->name, "contract") && k < 2; k++) {
       const hct_flow_value *other = &p->flow.values[reader->operands[1 - k]];
@@ -151,8 +176,8 @@ void partition_copies_place(partition *p, const hct_flow_op *op) {
 }
 
 bool partition_copies_assign(const partition *p, const hct_flow_op *op, const op_rule *rule, int axis_label[3]) {
-  for (size_t i = 0; i < p->copies.count; i++) {
-    const weight_copies *copies = &p->copies.items[i];
+  for (size_t i = 0; i < p->copies_of[op->results[0]].count; i++) {
+    const weight_copies *copies = &p->copies.items[p->copies_of[op->results[0]].items[i]];
     if ((op != copies->product && op != copies->sum) || !p->assigned[copies->weight]) continue;
     for (int axis = 1; axis < 3; axis++) {
       const hct_layout *summed = op == copies->sum ? &p->now[op->operands[copies->summed]].layout : NULL;
@@ -168,12 +193,12 @@ bool partition_copies_assign(const partition *p, const hct_flow_op *op, const op
 }
 
 int64_t partition_copies_in(const partition *p, const hct_flow_op *op) {
-  for (size_t i = 0; i < p->copies.count; i++) {
-    const weight_copies *copies = &p->copies.items[i];
-    if (op == copies->product || op == copies->sum) return 0;
-    bool reads = op->operands[0] == copies->weight || op->operands[1] == copies->weight;
-    if (reads || p->parameter[op->results[0]] == copies->weight)
-      return hct_shape_elements(&p->flow.values[copies->weight].shape) / hct_shape_elements(&p->flow.values[copies->param].shape);
-  }
+  const size_t values[] = {op->results[0], op->operands[0], op->operands[1], p->parameter[op->results[0]]};
+  for (size_t v = 0; v < HCT_COUNT(values); v++)
+    for (size_t i = 0; values[v] != SIZE_MAX && i < p->copies_of[values[v]].count; i++) {
+      const weight_copies *copies = &p->copies.items[p->copies_of[values[v]].items[i]];
+      if (v == 0 && (op == copies->product || op == copies->sum)) return 0;
+      if (v > 0 && values[v] == copies->weight) return hct_shape_elements(&p->flow.values[copies->weight].shape) / hct_shape_elements(&p->flow.values[copies->param].shape);
+    }
   return 1;
 }

@@ -243,8 +243,8 @@ static MlirValue reshard_parts(partition *p, size_t value, const hct_layout *wan
 MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
   if (hct_layout_equal(&p->now[value].layout, wanted)) return p->now[value].value;
   const char *text = layout_text(p, wanted), *pass = hct_op_str_or(user->op, "hct.pass", "forward");
-  for (size_t i = 0; i < p->cache.count; i++)
-    if (p->cache.items[i].value == value && !strcmp(p->cache.items[i].pass, pass) && !strcmp(p->cache.items[i].layout, text)) return p->cache.items[i].sharded;
+  for (size_t i = 0; i < p->cache[value].count; i++)
+    if (!strcmp(p->cache[value].items[i].pass, pass) && !strcmp(p->cache[value].items[i].layout, text)) return p->cache[value].items[i].sharded;
   sharded at = p->now[value];
   p->builder.location = mlirOperationGetLocation(user->op);
   MlirValue whole = reshard_parts(p, value, wanted, user, fallback);
@@ -263,8 +263,8 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
       hct_remark(p->pass->diags, hct_loc_of(p->arena, user->op), "%s: an operand is gathered, since its sharding %s does not go through the operator", user->name, layout_text(p, &p->now[value].layout));
     }
   }
-  cached entry = {value, pass, text, at.value};
-  HCT_PUSH(p->arena, &p->cache, entry);
+  cached entry = {pass, text, at.value};
+  HCT_PUSH(p->arena, &p->cache[value], entry);
   return at.value;
 }
 

@@ -27,48 +27,74 @@ static MlirAttribute entry_get(MlirOperation function, const char *array, size_t
   return mlirDictionaryAttrGetElementByName(mlirArrayAttrGetElement(all, (intptr_t)index), hct_ref(name));
 }
 
-static MlirAttribute dictionary_with(MlirContext context, MlirAttribute dictionary, const char *name, MlirAttribute value) {
+/* What the dictionary has, and all of `entries`, which are of one argument or result. */
+static MlirAttribute dictionary_with(MlirContext context, MlirAttribute dictionary, size_t count, const hct_entry *entries) {
   MlirNamedAttribute named[32];
-  intptr_t count = 0, old = mlirAttributeIsNull(dictionary) ? 0 : mlirDictionaryAttrGetNumElements(dictionary);
-  HCT_BUG_ON(old + 1 > (intptr_t)HCT_COUNT(named), "too many attributes on one argument");
+  intptr_t total = 0, old = mlirAttributeIsNull(dictionary) ? 0 : mlirDictionaryAttrGetNumElements(dictionary);
+  HCT_BUG_ON((size_t)old + count > HCT_COUNT(named), "too many attributes on one argument");
   for (intptr_t i = 0; i < old; i++) {
     MlirNamedAttribute entry = mlirDictionaryAttrGetElement(dictionary, i);
-    if (strcmp(mlirIdentifierStr(entry.name).data, name) != 0) named[count++] = entry;
+    bool kept = true;
+    for (size_t e = 0; e < count; e++) kept = kept && strcmp(mlirIdentifierStr(entry.name).data, entries[e].name);
+    if (kept) named[total++] = entry;
   }
-  named[count++] = mlirNamedAttributeGet(mlirIdentifierGet(context, hct_ref(name)), value);
-  return mlirDictionaryAttrGet(context, count, named);
+  for (size_t e = 0; e < count; e++) named[total++] = mlirNamedAttributeGet(mlirIdentifierGet(context, hct_ref(entries[e].name)), entries[e].value);
+  return mlirDictionaryAttrGet(context, total, named);
 }
 
-static void entry_set(MlirOperation function, const char *array, size_t total, size_t index, const char *name, MlirAttribute value) {
+static void entries_set(MlirOperation function, const char *array, size_t total, size_t count, const hct_entry *entries) {
   MlirContext context = mlirOperationGetContext(function);
   MlirAttribute all = mlirOperationGetAttributeByName(function, hct_ref(array));
   intptr_t old = mlirAttributeIsNull(all) ? 0 : mlirArrayAttrGetNumElements(all);
   hct_arena *arena = hct_arena_create();
-  MlirAttribute *entries = HCT_NEW_ARRAY(arena, MlirAttribute, total);
-  for (size_t i = 0; i < total; i++) {
-    entries[i] = (intptr_t)i < old ? mlirArrayAttrGetElement(all, (intptr_t)i) : mlirDictionaryAttrGet(context, 0, NULL);
-    if (i == index) entries[i] = dictionary_with(context, entries[i], name, value);
+  MlirAttribute *dictionaries = HCT_NEW_ARRAY(arena, MlirAttribute, total);
+  for (size_t i = 0; i < total; i++) dictionaries[i] = (intptr_t)i < old ? mlirArrayAttrGetElement(all, (intptr_t)i) : mlirDictionaryAttrGet(context, 0, NULL);
+  for (size_t i = 0, next; i < count; i = next) { /* neighbours of one index at once */
+    size_t index = entries[i].index;
+    HCT_BUG_ON(index >= total, "argument or result %zu of %zu", index, total);
+    for (next = i + 1; next < count && entries[next].index == index;) next++;
+    dictionaries[index] = dictionary_with(context, dictionaries[index], next - i, &entries[i]);
   }
-  mlirOperationSetAttributeByName(function, hct_ref(array), mlirArrayAttrGet(context, (intptr_t)total, entries));
+  mlirOperationSetAttributeByName(function, hct_ref(array), mlirArrayAttrGet(context, (intptr_t)total, dictionaries));
   hct_arena_destroy(arena);
 }
 
 MlirAttribute hct_function_arg_attr(MlirOperation function, size_t index, const char *name) { return entry_get(function, "arg_attrs", index, name); }
 MlirAttribute hct_function_result_attr(MlirOperation function, size_t index, const char *name) { return entry_get(function, "res_attrs", index, name); }
 
-void hct_function_set_arg_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value) {
-  size_t total = (size_t)mlirBlockGetNumArguments(hct_function_body(function));
-  HCT_BUG_ON(index >= total, "argument %zu of %zu", index, total);
-  entry_set(function, "arg_attrs", total, index, name, value);
+void hct_function_set_arg_attrs(MlirOperation function, size_t count, const hct_entry *entries) {
+  entries_set(function, "arg_attrs", (size_t)mlirBlockGetNumArguments(hct_function_body(function)), count, entries);
 }
 
-void hct_function_set_result_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value) {
-  size_t total = (size_t)mlirOperationGetNumOperands(hct_block_terminator(hct_function_body(function)));
-  HCT_BUG_ON(index >= total, "result %zu of %zu", index, total);
-  entry_set(function, "res_attrs", total, index, name, value);
+void hct_function_set_result_attrs(MlirOperation function, size_t count, const hct_entry *entries) {
+  entries_set(function, "res_attrs", (size_t)mlirOperationGetNumOperands(hct_block_terminator(hct_function_body(function))), count, entries);
 }
 
 bool hct_role_replaces(const char *role) { return !strcmp(role, "param") || !strcmp(role, "state") || !strcmp(role, "copy"); }
+
+static const char *entry_key(hct_arena *arena, MlirAttribute role, MlirAttribute name) {
+  HCT_BUG_ON(mlirAttributeIsNull(role) || mlirAttributeIsNull(name), "an argument or result without hct.role or hct.name");
+  return hct_arena_printf(arena, "%s %s", hct_attr_text(role), hct_attr_text(name));
+}
+
+size_t *hct_function_replaced(hct_arena *arena, MlirOperation function) {
+  MlirBlock body = hct_function_body(function);
+  size_t arguments = (size_t)mlirBlockGetNumArguments(body), results = (size_t)mlirOperationGetNumOperands(hct_block_terminator(body));
+  size_t *replaced = HCT_NEW_ARRAY(arena, size_t, results + 1), *numbers = HCT_NEW_ARRAY(arena, size_t, arguments + 1);
+  hct_map *by_key = hct_map_create(arena);
+  for (size_t a = 0; a < arguments; a++) {
+    const char *key = entry_key(arena, hct_function_arg_attr(function, a, "hct.role"), hct_function_arg_attr(function, a, "hct.name"));
+    numbers[a] = a;
+    if (!hct_map_has(by_key, key)) hct_map_put(by_key, key, &numbers[a]);
+  }
+  for (size_t r = 0; r < results; r++) {
+    MlirAttribute role = hct_function_result_attr(function, r, "hct.role");
+    const char *key = entry_key(arena, role, hct_function_result_attr(function, r, "hct.name"));
+    const size_t *argument = hct_role_replaces(hct_attr_text(role)) ? hct_map_get(by_key, key) : NULL;
+    replaced[r] = argument ? *argument : SIZE_MAX;
+  }
+  return replaced;
+}
 
 /* Drops entries of arguments or results that no longer exist, adds empty ones for new ones. */
 static void entries_resize(MlirOperation function, const char *array, size_t total) {
@@ -95,6 +121,21 @@ void hct_function_update_type(MlirOperation function) {
   hct_op_set(function, "function_type", mlirTypeAttrGet(type));
   entries_resize(function, "arg_attrs", argument_count);
   entries_resize(function, "res_attrs", result_count);
+  hct_arena_destroy(arena);
+}
+
+void hct_function_erase_args(MlirOperation function, const bool *erased) {
+  MlirBlock body = hct_function_body(function);
+  MlirAttribute all = mlirOperationGetAttributeByName(function, hct_ref("arg_attrs"));
+  intptr_t count = mlirBlockGetNumArguments(body), kept = 0;
+  hct_arena *arena = hct_arena_create();
+  MlirAttribute *dictionaries = HCT_NEW_ARRAY(arena, MlirAttribute, (size_t)count + 1);
+  for (intptr_t a = 0; a < count && !mlirAttributeIsNull(all); a++)
+    if (!erased[a]) dictionaries[kept++] = mlirArrayAttrGetElement(all, a);
+  if (!mlirAttributeIsNull(all)) hct_op_set(function, "arg_attrs", mlirArrayAttrGet(mlirOperationGetContext(function), kept, dictionaries));
+  for (intptr_t a = count; a-- > 0;)
+    if (erased[a]) mlirBlockEraseArgument(body, (unsigned)a);
+  hct_function_update_type(function);
   hct_arena_destroy(arena);
 }
 

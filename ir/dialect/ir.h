@@ -86,13 +86,19 @@ MlirBlock hct_function_body(MlirOperation function);
 MlirOperation hct_block_terminator(MlirBlock block);
 /* Operations of a block, in order, as an array in the arena (safe to change the block while going over it). */
 size_t hct_block_operations(hct_arena *arena, MlirBlock block, MlirOperation **out_operations);
-/* Argument and result attributes of the function (`hct.name`, `hct.role`, ...); null attribute when absent. */
+/* Argument and result attributes of the function (`hct.name`, `hct.role`, ...); null attribute when absent. They are one array a function, written
+ * as a whole: all that a pass sets goes in one call, entries of one argument or result beside each other. */
+typedef struct hct_entry { size_t index; const char *name; MlirAttribute value; } hct_entry;
+typedef struct hct_entry_list { hct_entry *items; size_t count, capacity; } hct_entry_list;
 MlirAttribute hct_function_arg_attr(MlirOperation function, size_t index, const char *name);
-void hct_function_set_arg_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value);
+void hct_function_set_arg_attrs(MlirOperation function, size_t count, const hct_entry *entries);
 MlirAttribute hct_function_result_attr(MlirOperation function, size_t index, const char *name);
-void hct_function_set_result_attr(MlirOperation function, size_t index, const char *name, MlirAttribute value);
+void hct_function_set_result_attrs(MlirOperation function, size_t count, const hct_entry *entries);
+void hct_function_erase_args(MlirOperation function, const bool *erased); /* by argument; nothing reads them */
 /* Whether a result of this role is the new value of the argument of its name and role: param, state, copy. */
 bool hct_role_replaces(const char *role);
+/* By result: the first argument of its name and role, whose new value it is; SIZE_MAX: its role replaces none, or there is none. All have names and roles. */
+size_t *hct_function_replaced(hct_arena *arena, MlirOperation function);
 /* Recomputes the function type from its block arguments and the terminator's operands. */
 void hct_function_update_type(MlirOperation function);
 /* Erases unused PURE operations (ops.def), repeatedly. Number erased. */

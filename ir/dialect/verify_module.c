@@ -117,16 +117,15 @@ static void check_data(hct_verifier *v, MlirOperation function, size_t index, Ml
 }
 
 /* A returned parameter, state or copy is the new one of an argument. */
-static void check_replaced(hct_verifier *v, MlirOperation function, MlirBlock body, size_t index, MlirValue value) {
-  const char *name = entry_text(function, false, index, "hct.name"), *role = entry_text(function, false, index, "hct.role");
-  if (!hct_role_replaces(role)) return;
-  for (intptr_t a = 0; a < mlirBlockGetNumArguments(body); a++) {
-    MlirValue argument = mlirBlockGetArgument(body, a);
-    if (!strcmp(entry_text(function, true, (size_t)a, "hct.name"), name) && !strcmp(entry_text(function, true, (size_t)a, "hct.role"), role) &&
-        mlirTypeEqual(mlirValueGetType(argument), mlirValueGetType(value)))
-      return;
+static void check_replaced(hct_verifier *v, MlirOperation function, MlirBlock body) {
+  MlirOperation end = hct_block_terminator(body);
+  const size_t *replaced = hct_function_replaced(v->arena, function);
+  for (size_t r = 0; r < (size_t)mlirOperationGetNumOperands(end); r++) {
+    const char *name = entry_text(function, false, r, "hct.name"), *role = entry_text(function, false, r, "hct.role");
+    if (!hct_role_replaces(role)) continue;
+    if (replaced[r] == SIZE_MAX || !mlirTypeEqual(mlirValueGetType(mlirBlockGetArgument(body, (intptr_t)replaced[r])), mlirValueGetType(hct_op_operand(end, r))))
+      hct_verify_refuse(v, function, "result '%s' of role %s replaces no argument of its name, role and type", name, role);
   }
-  hct_verify_refuse(v, function, "result '%s' of role %s replaces no argument of its name, role and type", name, role);
 }
 
 static void check_signature(hct_verifier *v, MlirOperation function, MlirBlock body) {
@@ -136,7 +135,7 @@ static void check_signature(hct_verifier *v, MlirOperation function, MlirBlock b
     check_data(v, function, (size_t)a, mlirBlockGetArgument(body, a));
   }
   for (size_t r = 0; r < (size_t)mlirOperationGetNumOperands(end); r++) check_entry(v, function, false, r, hct_op_operand(end, r));
-  for (size_t r = 0; v->status == HCT_OK && r < (size_t)mlirOperationGetNumOperands(end); r++) check_replaced(v, function, body, r, hct_op_operand(end, r));
+  if (v->status == HCT_OK) check_replaced(v, function, body);
 }
 
 typedef struct level_check {

@@ -105,6 +105,15 @@ static void emit(hct_diags *diags, hct_diag diag, const char *fmt, va_list args)
   fflush(diags->out);
 }
 
+void hct_diags_repeat(hct_diags *diags, const hct_diags *from) {
+  hct_text_append(&diags->text, hct_diags_text(from), from->text.length);
+  diags->errors += from->errors;
+  if (!diags->out) return;
+  line_clear(diags);
+  fputs(hct_diags_text(from), diags->out);
+  fflush(diags->out);
+}
+
 hct_status hct_error(hct_diags *diags, hct_diag_code code, hct_loc loc, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);

@@ -52,6 +52,7 @@ typedef struct hct_loc {
 /* `out` receives the text as it is emitted (standard error in tools); NULL keeps it only in memory (hct_diags_text). */
 hct_diags *hct_diags_create(FILE *out);
 void hct_diags_destroy(hct_diags *diags);
+void hct_diags_repeat(hct_diags *diags, const hct_diags *from); /* the text of another, which was kept in memory */
 size_t hct_diags_error_count(const hct_diags *diags);
 const char *hct_diags_text(const hct_diags *diags);
 /* Every diagnostic, one at a time, beside the text: what --verify-diagnostics listens to. A note or hint has no place of its own:
@@ -126,6 +127,12 @@ typedef struct hct_index_map hct_index_map;
 hct_index_map *hct_index_map_create(hct_arena *arena);
 void hct_index_map_put(hct_index_map *map, const void *key, size_t index); /* replaces; key is not NULL */
 bool hct_index_map_get(const hct_index_map *map, const void *key, size_t *out_index);
+
+/* ---- lists of indices, one a group, in one array ---- */
+typedef struct hct_index_list { size_t *items; size_t count, capacity; } hct_index_list;
+typedef struct hct_groups { size_t *first, *items; } hct_groups; /* of group g: items [first[g], first[g + 1]) */
+/* Those of item i (i itself where `items` is NULL) for all i in `groups[i]`, in order; SIZE_MAX: of none. */
+hct_groups hct_groups_create(hct_arena *arena, size_t group_count, size_t count, const size_t *groups, const size_t *items);
 
 /* ---- checked sizes: false on overflow ---- */
 bool hct_mul_i64(int64_t a, int64_t b, int64_t *out_product);

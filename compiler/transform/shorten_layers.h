@@ -1,0 +1,12 @@
+/* A deep model with most of its equal layers taken out: what compiles quickly, and is alike in every layer to the whole. */
+#ifndef HCT_COMPILER_TRANSFORM_SHORTEN_LAYERS_H
+#define HCT_COMPILER_TRANSFORM_SHORTEN_LAYERS_H
+
+#include "ir/dialect/ir.h"
+
+/* Of a forward graph (after hct-canonicalize): the longest run of equal sequences of operators around its middle, where each reads, of the run, only
+ * what the last few made, loses all but `keep` of them, with the parameters that nothing else reads. The module stays as it is where the run has no more
+ * than `most`, or a later operator reads what only a sequence that goes makes. `*out_layers`: how many there were. Whether it was changed. */
+bool hct_layers_shorten(MlirModule module, size_t most, size_t keep, size_t *out_layers);
+
+#endif
