@@ -44,7 +44,7 @@ static void twin_dma_buffers(chiplet_program *program) {
 /* Buffers made outside of a loop and used inside it live until its end. */
 static void extend_over_loops(chiplet_program *program, const chiplet_op *ops, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (ops[i].kind != CHIPLET_LOOP) continue;
+    if (ops[i].body_count < 2) continue; /* what one operation uses, it uses to its end */
     extend_over_loops(program, ops[i].body, ops[i].body_count);
     for (size_t b = 0; b < program->buffers.count; b++) {
       chiplet_buffer *buffer = &program->buffers.items[b];
