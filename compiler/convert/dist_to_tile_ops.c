@@ -481,7 +481,7 @@ static void lower_classes(lowering *l, const hct_dist_op *op) {
 }
 
 /* ---- concat and pad: parts written into a fresh result ---- */
-static void write_part(lowering *l, size_t value, const tile_view *whole, const hct_layout *whole_layout, const int64_t *starts) {
+void tile_write_part(lowering *l, size_t value, const tile_view *whole, const hct_layout *whole_layout, const int64_t *starts, const char *fn) {
   const hct_dist_value *info = tile_info(l, value);
   tile_view view = tile_value(l, value), *place = view_keep(l, *whole);
   hct_layout outer = *whole_layout, inner = info->layout;
@@ -494,11 +494,15 @@ static void write_part(lowering *l, size_t value, const tile_view *whole, const 
     view = tile_view_conform(l, &view, &info->layout, &inner, info->shape.dtype);
     for (unsigned d = 0; d < outer.rank; d++) HCT_BUG_ON(!tile_view_narrow(place, &outer, d, &inner, starts[d], 1), "a part that is no box of the whole's factors");
   }
-  tile_operand operands[2] = {operand_plain(place), operand_plain(&view)};
+  size_t count = 0;
+  tile_operand operands[3];
+  operands[count++] = operand_plain(place);
+  if (!strcmp(fn, "add")) operands[count++] = operand_plain(place);
+  operands[count++] = operand_plain(&view);
   tile_attrs attrs = {0};
-  tile_attr(&attrs, "fn", hct_attr_str(l->context, "mov"));
+  tile_attr(&attrs, "fn", hct_attr_str(l->context, fn));
   tile_loops loops = loops_of(&inner);
-  tile_emit_loops(l, "map", &loops, 2, operands, &attrs);
+  tile_emit_loops(l, "map", &loops, count, operands, &attrs);
 }
 
 static void lower_concat(lowering *l, const hct_dist_op *op) {
@@ -507,7 +511,7 @@ static void lower_concat(lowering *l, const hct_dist_op *op) {
   tile_view fresh = result_fresh(l, op);
   int64_t starts[HCT_MAX_RANK] = {0};
   for (size_t k = 0; k < op->operand_count; k++) {
-    write_part(l, op->operands[k], &fresh, layout, starts);
+    tile_write_part(l, op->operands[k], &fresh, layout, starts, "mov");
     starts[axis] += tile_info(l, op->operands[k])->shape.dims[axis];
   }
   tile_value_set(l, op->results[0], &fresh);
@@ -518,7 +522,7 @@ static void lower_pad(lowering *l, const hct_dist_op *op) {
   hct_op_i64s(op->op, "low", starts, HCT_MAX_RANK);
   tile_view fresh = result_fresh(l, op);
   tile_fill(l, fresh.buffer, hct_op_f64_or(op->op, "value", 0));
-  write_part(l, op->operands[0], &fresh, &tile_info(l, op->results[0])->layout, starts);
+  tile_write_part(l, op->operands[0], &fresh, &tile_info(l, op->results[0])->layout, starts, "mov");
   tile_value_set(l, op->results[0], &fresh);
 }
 
