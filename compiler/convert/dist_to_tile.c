@@ -162,8 +162,6 @@ static void place_at(lowering *l, const hct_dist_op *op) {
 static size_t stage_op_count(const lowering *l) { return l->ops_in.first[l->stage + 1] - l->ops_in.first[l->stage]; }
 const hct_dist_op *tile_stage_op(const lowering *l, size_t at) { return &l->program->ops[l->ops_in.items[l->ops_in.first[l->stage] + at]]; }
 
-static bool is_add(const hct_dist_op *op) { return !strcmp(op->name, "hct_graph.map2") && !strcmp(hct_op_str(op->op, "fn"), "add"); }
-
 /* The all_reduce over t that is the only reader of an operation's result, alone or through sums in the same loop; NULL: none. */
 const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op) {
   for (size_t value = op->result_count == 1 ? op->results[0] : SIZE_MAX; value != SIZE_MAX;) {
@@ -171,7 +169,7 @@ const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op)
     if (result->uses != 1 || result->only_user == SIZE_MAX) return NULL;
     const hct_dist_op *user = &l->program->ops[result->only_user];
     if (user->accumulate) return user;
-    if (!is_add(user) || user->stage != op->stage || user->when != HCT_IN_LOOP || !hct_layout_equal(&tile_info(l, user->results[0])->layout, &result->layout)) return NULL;
+    if (!tile_is_add(user) || user->stage != op->stage || user->when != HCT_IN_LOOP || !hct_layout_equal(&tile_info(l, user->results[0])->layout, &result->layout)) return NULL;
     value = user->results[0];
   }
   return NULL;
@@ -180,14 +178,19 @@ const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op)
 static bool sums_up(const hct_dist_op *accumulator) { return accumulator && !strcmp(hct_op_str(accumulator->op, "kind"), "sum"); }
 
 /* A product that adds to the accumulator itself, or a sum whose operands do. */
-bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op) { return (tile_can_accumulate(op) || is_add(op)) && sums_up(tile_accumulator_of(l, op)); }
+bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op) { return (tile_can_accumulate(op) || tile_is_add(op)) && sums_up(tile_accumulator_of(l, op)); }
 
 /* Each operand of a sum that is to be accumulated, but those that were. */
 static void accumulate_operands(lowering *l, const hct_dist_op *op, const tile_view *sum) {
   const hct_layout *layout = &tile_info(l, op->results[0])->layout;
   for (size_t k = 0; k < op->operand_count; k++) {
     const hct_dist_value *info = tile_info(l, op->operands[k]);
-    if (info->op != SIZE_MAX && tile_accumulates_directly(l, &l->program->ops[info->op])) continue;
+    const hct_dist_op *maker = info->op == SIZE_MAX ? NULL : &l->program->ops[info->op];
+    if (maker && tile_accumulates_directly(l, maker)) continue;
+    if (maker && tile_pad_joins(l, maker)) {
+      tile_sum_pad(l, maker, sum);
+      continue;
+    }
     tile_view value = tile_value(l, op->operands[k]);
     value = tile_view_conform(l, &value, &info->layout, layout, info->shape.dtype);
     tile_add_to(l, sum, &value, layout, "add");
@@ -221,9 +224,10 @@ static void stage_prepare(lowering *l) {
 static hct_status emit_op(lowering *l, const hct_dist_op *op) {
   place_at(l, op);
   if (tile_is_collective(op->name)) return tile_lower_collective(l, op);
+  if (tile_sum_held(l, op) != SIZE_MAX) return tile_sum_lower(l, op), HCT_OK;
   if (!tile_accumulates_directly(l, op)) return tile_lower_compute(l, op, NULL);
   tile_view sum = l->views[tile_accumulator_of(l, op)->results[0]];
-  if (!is_add(op)) return tile_lower_compute(l, op, &sum);
+  if (!tile_is_add(op)) return tile_lower_compute(l, op, &sum);
   accumulate_operands(l, op, &sum);
   return HCT_OK;
 }
@@ -313,7 +317,7 @@ static void store_returned(lowering *l, bool timed) {
 static hct_status stage_body(lowering *l) {
   size_t *order = HCT_NEW_ARRAY(l->arena, size_t, stage_op_count(l) + 1), count = 0;
   for (size_t i = 0; i < stage_op_count(l); i++)
-    if (tile_stage_op(l, i)->accumulate || tile_stage_op(l, i)->when == HCT_IN_LOOP) order[count++] = i;
+    if (tile_stage_op(l, i)->accumulate || (tile_stage_op(l, i)->when == HCT_IN_LOOP && !tile_pad_joins(l, tile_stage_op(l, i)))) order[count++] = i;
   tile_order(l, order, count);
   for (size_t i = 0; i < count; i++) {
     const hct_dist_op *op = tile_stage_op(l, order[i]);

@@ -105,6 +105,13 @@ void tile_loop_close(lowering *l, hct_builder *body);
 const hct_dist_op *tile_stage_op(const lowering *l, size_t at);
 const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op);
 bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op);
+/* A sum whose operand is a pad of zeros is taken in place: what is padded is added to where the other operand lies, which nothing else reads. The pad
+ * and the sum have no buffers (dist_to_tile_sums.c). */
+bool tile_is_add(const hct_dist_op *op);
+size_t tile_sum_held(const lowering *l, const hct_dist_op *op); /* the operand whose buffer a sum in the loop takes over; SIZE_MAX: it has one of its own */
+bool tile_pad_joins(const lowering *l, const hct_dist_op *op);  /* a pad that is added so, or to an accumulator */
+void tile_sum_lower(lowering *l, const hct_dist_op *op);        /* of which tile_sum_held holds */
+void tile_sum_pad(lowering *l, const hct_dist_op *pad, const tile_view *sum); /* adds what it pads */
 /* Puts the `count` operations of the stage's loop, given by their places in the stage, in the order in which they are to run (dist_to_tile_order.c). */
 void tile_order(lowering *l, size_t *order, size_t count);
 
@@ -117,6 +124,8 @@ void tile_emit(lowering *l, const char *name, size_t operand_count, const MlirVa
 void tile_emit_loops(lowering *l, const char *name, const tile_loops *loops, size_t operand_count, const tile_operand *operands, tile_attrs *attrs);
 void tile_fill(lowering *l, MlirValue buffer, double scalar);
 void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, const hct_layout *layout, const char *fn);
+/* Writes the value to its place in `whole`, from element starts[d] of dimension d on; "add" adds it to what is there, "mov" does not. */
+void tile_write_part(lowering *l, size_t value, const tile_view *whole, const hct_layout *whole_layout, const int64_t *starts, const char *fn);
 /* `result` becomes the "sum" or "max" of `view`, whose layout is `layout`, over its first factor. */
 void tile_reduce_first(lowering *l, const tile_view *result, const tile_view *view, const hct_layout *layout, const char *kind);
 /* Lowers a compute operation. `into`, when not NULL, is an accumulator to add to in place of a fresh result. */

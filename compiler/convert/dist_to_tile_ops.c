@@ -347,47 +347,75 @@ static bool contract_swaps(const lowering *l, const hct_dist_op *op) {
   return product_cycles(l, &size, true) < 0.99 * product_cycles(l, &size, false);
 }
 
-/* Loops: the result's letters in its order, then the summed ones in the first operand's order. */
-static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *into) {
-  contract_spec spec = spec_split(hct_op_str(op->op, "spec"));
-  hct_layout layouts[2];
-  tile_view views[2];
-  for (size_t k = 0; k < 2; k++) views[k] = contract_operand(l, op, &spec, k, &layouts[k]);
-  const hct_layout *result = &tile_info(l, op->results[0])->layout;
-  tile_view fresh = into ? *into : tile_view_whole((MlirValue){NULL}, result); /* its buffer is chosen below */
-  tile_operand operands[3] = {{.view = &fresh}, {.buffer = views[0].buffer, .view = &views[0]}, {.buffer = views[1].buffer, .view = &views[1]}};
+typedef struct contraction {
+  contract_spec spec;
+  const hct_layout *result, *layouts; /* layouts of both operands */
+  tile_view fresh, *views;            /* of the result; of both operands */
+  tile_loops loops;
+  int summed;                         /* the first of the summed loops */
+  tile_operand operands[3];
+} contraction;
 
+/* Loops: the result's letters in its order, then the summed ones in the first operand's order. */
+static void contract_loops(lowering *l, const hct_dist_op *op, contraction *c) {
+  const contract_spec *spec = &c->spec;
   char letters[2 * HCT_MAX_RANK + 1];
   int letter_count = 0;
-  for (int d = 0; d < spec.result_length; d++) letters[letter_count++] = spec.result[d];
+  for (int d = 0; d < spec->result_length; d++) letters[letter_count++] = spec->result[d];
   for (size_t k = 0; k < 2; k++)
-    for (int d = 0; d < spec.length[k]; d++)
-      if (spec_find(letters, letter_count, spec.operand[k][d]) < 0) letters[letter_count++] = spec.operand[k][d];
-  tile_loops loops = {0};
-  int summed = 0; /* the first of the summed loops */
+    for (int d = 0; d < spec->length[k]; d++)
+      if (spec_find(letters, letter_count, spec->operand[k][d]) < 0) letters[letter_count++] = spec->operand[k][d];
+  c->loops.count = 0, c->summed = 0;
+  c->operands[0] = (tile_operand){.view = &c->fresh};
+  for (size_t k = 0; k < 2; k++) c->operands[k + 1] = (tile_operand){.buffer = c->views[k].buffer, .view = &c->views[k]};
   for (int i = 0; i < letter_count; i++) {
     const hct_layout *from;
     unsigned dim;
-    letter_factors(l, op, &spec, letters[i], &from, &dim);
+    letter_factors(l, op, spec, letters[i], &from, &dim);
     int first = from->dim_first[dim], count = from->dim_first[dim + 1] - first;
-    contract_steps(&fresh, result, spec.result, spec.result_length, letters[i], &operands[0].steps[loops.count], count);
-    for (size_t k = 0; k < 2; k++) contract_steps(&views[k], &layouts[k], spec.operand[k], spec.length[k], letters[i], &operands[k + 1].steps[loops.count], count);
-    for (int f = 0; f < count; f++) loops.factors[loops.count++] = from->factors[first + f];
-    if (i < spec.result_length) summed = loops.count;
+    contract_steps(&c->fresh, c->result, spec->result, spec->result_length, letters[i], &c->operands[0].steps[c->loops.count], count);
+    for (size_t k = 0; k < 2; k++) contract_steps(&c->views[k], &c->layouts[k], spec->operand[k], spec->length[k], letters[i], &c->operands[k + 1].steps[c->loops.count], count);
+    for (int f = 0; f < count; f++) c->loops.factors[c->loops.count++] = from->factors[first + f];
+    if (i < spec->result_length) c->summed = c->loops.count;
   }
+}
+
+/* Summed loops that are not one run, such as heads and tokens of what lies token by token, may be one in a dense copy: worth it of an operand that is
+ * small beside the result, which else is added up in memory. */
+static void contract_copy(lowering *l, const hct_dist_op *op, contraction *c) {
+  hct_place place = {.rows = l->pass->package.rows, .cols = l->pass->package.cols, .micro_batch_size = l->program->micro_batch};
+  bool copied = false;
+  for (size_t k = 0; k < 2; k++) {
+    const tile_operand alone[3] = {c->operands[0], c->operands[k + 1], c->operands[k + 1]};
+    if (sums_at_once(&c->loops, c->summed, alone) || 2 * hct_layout_tile_elements(&c->layouts[k], &place) > hct_layout_tile_elements(c->result, &place)) continue;
+    c->views[k] = tile_view_copy(l, &c->views[k], &c->layouts[k], tile_info(l, op->operands[k])->shape.dtype);
+    copied = true;
+  }
+  if (copied) contract_loops(l, op, c);
+}
+
+static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *into) {
+  hct_layout layouts[2];
+  tile_view views[2];
+  const hct_layout *result = &tile_info(l, op->results[0])->layout;
+  contraction c = {.spec = spec_split(hct_op_str(op->op, "spec")), .result = result, .layouts = layouts, .views = views};
+  for (size_t k = 0; k < 2; k++) views[k] = contract_operand(l, op, &c.spec, k, &layouts[k]);
+  c.fresh = into ? *into : tile_view_whole((MlirValue){NULL}, result); /* its buffer is chosen below */
+  contract_loops(l, op, &c);
+  contract_copy(l, op, &c);
   hct_dtype dtype = tile_info(l, op->results[0])->shape.dtype;
-  bool round_after = !into && hct_dtype_is_half(dtype) && !sums_at_once(&loops, summed, operands);
-  if (!into) fresh = tile_view_fresh(l, result, round_after ? HCT_F32 : dtype);
-  operands[0].buffer = fresh.buffer;
+  bool round_after = !into && hct_dtype_is_half(dtype) && !sums_at_once(&c.loops, c.summed, c.operands);
+  if (!into) c.fresh = tile_view_fresh(l, result, round_after ? HCT_F32 : dtype);
+  c.operands[0].buffer = c.fresh.buffer;
   tile_attrs attrs = {0};
   tile_attr(&attrs, "accumulate", hct_attr_bool(l->context, into != NULL));
   if (contract_swaps(l, op)) {
-    tile_operand first = operands[1];
-    operands[1] = operands[2], operands[2] = first;
+    tile_operand first = c.operands[1];
+    c.operands[1] = c.operands[2], c.operands[2] = first;
   }
-  tile_emit_loops(l, "matmul", &loops, 3, operands, &attrs);
-  if (round_after) fresh = tile_view_copy(l, &fresh, result, dtype);
-  if (!into) tile_value_set(l, op->results[0], &fresh);
+  tile_emit_loops(l, "matmul", &c.loops, 3, c.operands, &attrs);
+  if (round_after) c.fresh = tile_view_copy(l, &c.fresh, result, dtype);
+  if (!into) tile_value_set(l, op->results[0], &c.fresh);
 }
 
 /* ---- row-wise operators ---- */
@@ -481,7 +509,7 @@ static void lower_classes(lowering *l, const hct_dist_op *op) {
 }
 
 /* ---- concat and pad: parts written into a fresh result ---- */
-static void write_part(lowering *l, size_t value, const tile_view *whole, const hct_layout *whole_layout, const int64_t *starts) {
+void tile_write_part(lowering *l, size_t value, const tile_view *whole, const hct_layout *whole_layout, const int64_t *starts, const char *fn) {
   const hct_dist_value *info = tile_info(l, value);
   tile_view view = tile_value(l, value), *place = view_keep(l, *whole);
   hct_layout outer = *whole_layout, inner = info->layout;
@@ -494,11 +522,15 @@ static void write_part(lowering *l, size_t value, const tile_view *whole, const 
     view = tile_view_conform(l, &view, &info->layout, &inner, info->shape.dtype);
     for (unsigned d = 0; d < outer.rank; d++) HCT_BUG_ON(!tile_view_narrow(place, &outer, d, &inner, starts[d], 1), "a part that is no box of the whole's factors");
   }
-  tile_operand operands[2] = {operand_plain(place), operand_plain(&view)};
+  size_t count = 0;
+  tile_operand operands[3];
+  operands[count++] = operand_plain(place);
+  if (!strcmp(fn, "add")) operands[count++] = operand_plain(place);
+  operands[count++] = operand_plain(&view);
   tile_attrs attrs = {0};
-  tile_attr(&attrs, "fn", hct_attr_str(l->context, "mov"));
+  tile_attr(&attrs, "fn", hct_attr_str(l->context, fn));
   tile_loops loops = loops_of(&inner);
-  tile_emit_loops(l, "map", &loops, 2, operands, &attrs);
+  tile_emit_loops(l, "map", &loops, count, operands, &attrs);
 }
 
 static void lower_concat(lowering *l, const hct_dist_op *op) {
@@ -507,7 +539,7 @@ static void lower_concat(lowering *l, const hct_dist_op *op) {
   tile_view fresh = result_fresh(l, op);
   int64_t starts[HCT_MAX_RANK] = {0};
   for (size_t k = 0; k < op->operand_count; k++) {
-    write_part(l, op->operands[k], &fresh, layout, starts);
+    tile_write_part(l, op->operands[k], &fresh, layout, starts, "mov");
     starts[axis] += tile_info(l, op->operands[k])->shape.dims[axis];
   }
   tile_value_set(l, op->results[0], &fresh);
@@ -518,7 +550,7 @@ static void lower_pad(lowering *l, const hct_dist_op *op) {
   hct_op_i64s(op->op, "low", starts, HCT_MAX_RANK);
   tile_view fresh = result_fresh(l, op);
   tile_fill(l, fresh.buffer, hct_op_f64_or(op->op, "value", 0));
-  write_part(l, op->operands[0], &fresh, &tile_info(l, op->results[0])->layout, starts);
+  tile_write_part(l, op->operands[0], &fresh, &tile_info(l, op->results[0])->layout, starts, "mov");
   tile_value_set(l, op->results[0], &fresh);
 }
 

@@ -1,15 +1,18 @@
 /* The order of a stage's operations in its loop, for --overlap=ring: a list schedule over MXU, VPU and the rings of both axes, within SRAM. While one
  * block of tokens computes, the next one's tiles travel on the rings of one axis and the sums of the one before on those of the other.
  *
- * The backend schedules again, with exact times and without a limit, where all that fits in SRAM. This order is for what does not: an operation
- * whose result has no room waits for others to free some, and a collective that takes room starts no earlier than the MXU runs out of work: issued
- * before, it fills its ring's queue, and what is issued after it waits with it. Sums into one accumulator keep their order, so that numbers do not depend on this one. */
+ * The backend schedules again, with exact times and without a limit, where all that fits in SRAM. This order is for what does not. It starts from one that
+ * fits, as written or depth first, and takes an operation before its turn there only if the rest of that order fits all the same (as the banker's
+ * algorithm grants a loan). A collective that takes room starts no earlier than the MXU runs out of work: issued before, it fills its ring's queue,
+ * and what is issued after it waits with it. Sums into one accumulator keep their order, so that numbers do not depend on this one. */
+#include <math.h>
 #include <string.h>
 
 #include "compiler/convert/dist_to_tile.h"
 
-enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8 };
-static const double FILL = 0.9; /* of the room, since what is live does not lie without gaps */
+enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128 };
+/* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
+static const double FILL = 0.97, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
 
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
 typedef struct order_node {
@@ -17,11 +20,15 @@ typedef struct order_node {
   unsigned engines;
   double seconds, path;
   int64_t bytes;      /* its result takes, until the last reader */
-  index_list after, reads; /* nodes; nodes whose results it reads, one entry an operand */
+  index_list before, after, reads, loads; /* nodes; nodes whose results it reads and loads, one entry an operand */
   size_t waits_all, readers_all;
-  size_t waits, readers; /* left, in the schedule being made */
-  double ready;
+  bool sum;           /* others add to its result in place */
+  bool root;          /* nothing reads it, or it adds to a sum in place: what comes next may be another such */
+  size_t previous;    /* node plus one that adds to the same sum just before */
 } order_node;
+
+/* What DMA brings for its first reader, without double buffers; it lies in SRAM until the last one is done. */
+typedef struct order_load { int64_t bytes; size_t readers_all; } order_load;
 
 typedef struct ordering {
   lowering *l;
@@ -30,11 +37,15 @@ typedef struct ordering {
   order_node *nodes;
   size_t count;
   size_t *made_by;    /* by value: its node plus one */
+  size_t *held_by;    /* by value: the node plus one whose bytes it lies in */
   bool *resident;     /* by value: counted in `fixed` */
-  int64_t fixed;      /* bytes throughout the loop: weights, accumulators, what DMA moves (twice, for two iterations) */
+  int64_t fixed;      /* bytes throughout the loop: weights, accumulators, with double buffers what DMA moves, twice */
+  bool single;        /* no double buffers */
+  struct { order_load *items; size_t count, capacity; } loads;
+  size_t *load_of;    /* by value: its load plus one */
 } ordering;
 
-typedef struct schedule { size_t *order; int64_t peak; } schedule;
+typedef struct schedule { size_t *nodes; int64_t peak; } schedule;
 
 /* ---- costs ---- */
 static int64_t value_bytes(const ordering *o, size_t value) {
@@ -79,6 +90,7 @@ static void node_cost(const ordering *o, const hct_dist_op *op, order_node *n) {
 /* ---- dependences ---- */
 static void depend(ordering *o, size_t before, size_t after) {
   HCT_PUSH(o->arena, &o->nodes[before].after, after);
+  HCT_PUSH(o->arena, &o->nodes[after].before, before);
   o->nodes[after].waits_all++;
 }
 
@@ -88,28 +100,54 @@ static void reside(ordering *o, size_t value, int64_t times) {
   o->fixed += times * value_bytes(o, value);
 }
 
+static void load_read(ordering *o, size_t node, size_t value) {
+  if (!o->load_of[value]) {
+    order_load made = {.bytes = value_bytes(o, value)};
+    HCT_PUSH(o->arena, &o->loads, made);
+    o->load_of[value] = o->loads.count;
+  }
+  o->loads.items[o->load_of[value] - 1].readers_all++;
+  HCT_PUSH(o->arena, &o->nodes[node].loads, o->load_of[value] - 1);
+}
+
 static void node_read(ordering *o, size_t node, size_t operand) {
-  size_t root = hct_dist_view_root(o->l->program, operand);
+  size_t root = hct_dist_view_root(o->l->program, operand), maker = tile_info(o->l, root)->op;
+  if (maker != SIZE_MAX && tile_pad_joins(o->l, &o->l->program->ops[maker])) { /* read where it is added */
+    node_read(o, node, o->l->program->ops[maker].operands[0]);
+    return;
+  }
   if (!o->made_by[root]) {
-    if (!hct_dist_is_constant(o->l->program, root)) reside(o, root, tile_info(o->l, root)->timed ? 2 : 1);
+    bool timed = tile_info(o->l, root)->timed;
+    if (timed && o->single) load_read(o, node, root);
+    else if (!hct_dist_is_constant(o->l->program, root)) reside(o, root, timed ? 2 : 1);
     return;
   }
   depend(o, o->made_by[root] - 1, node);
-  HCT_PUSH(o->arena, &o->nodes[node].reads, o->made_by[root] - 1);
-  o->nodes[o->made_by[root] - 1].readers_all++;
+  HCT_PUSH(o->arena, &o->nodes[node].reads, o->held_by[root] - 1);
+  o->nodes[o->held_by[root] - 1].readers_all++;
 }
 
 static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t *last_sum) {
   bool direct = tile_accumulates_directly(o->l, op);
+  size_t held = tile_sum_held(o->l, op);
   for (size_t k = 0; k < op->result_count; k++) {
     const hct_dist_value *result = tile_info(o->l, op->results[k]);
     o->made_by[op->results[k]] = node + 1;
+    o->held_by[op->results[k]] = held == SIZE_MAX ? node + 1 : o->held_by[held];
+    if (held != SIZE_MAX) {
+      const order_node *first = &o->nodes[o->made_by[held] - 1];
+      o->nodes[o->held_by[held] - 1].sum = true;
+      o->nodes[node].root = true;
+      o->nodes[node].previous = first->root ? o->made_by[held] : 0;
+      continue;
+    }
     if (op->accumulate) reside(o, op->results[k], 1);
-    else if (result->spilled && result->timed) reside(o, op->results[k], 2);
+    else if (result->spilled && result->timed && !o->single) reside(o, op->results[k], 2);
     else if (!direct) o->nodes[node].bytes += value_bytes(o, op->results[k]);
   }
   if (!direct) return;
   size_t sum = tile_accumulator_of(o->l, op)->results[0];
+  o->nodes[node].root = true, o->nodes[node].previous = last_sum[sum];
   if (last_sum[sum]) depend(o, last_sum[sum] - 1, node);
   last_sum[sum] = node + 1;
 }
@@ -130,118 +168,289 @@ static void nodes_make(ordering *o, const size_t *written, size_t count) {
     for (size_t k = 0; k < n->after.count; k++)
       if (o->nodes[n->after.items[k]].path > n->path) n->path = o->nodes[n->after.items[k]].path;
     n->path += n->seconds;
+    n->root |= !n->after.count;
   }
 }
 
+static ordering ordering_make(lowering *l, const size_t *written, size_t count, bool single) {
+  const hct_package *p = &l->pass->package;
+  ordering o = {.l = l, .arena = hct_arena_create(), .place = {.rows = p->rows, .cols = p->cols, .micro_batch_size = l->program->micro_batch}, .single = single};
+  size_t values = l->program->value_count + 1;
+  o.made_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.held_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.load_of = HCT_NEW_ARRAY(o.arena, size_t, values);
+  o.resident = HCT_NEW_ARRAY(o.arena, bool, values);
+  nodes_make(&o, written, count);
+  return o;
+}
+
+static int64_t room_of(const ordering *o, double share) { return (int64_t)(share * (double)((int64_t)o->l->pass->package.sram_bytes - o->fixed)); }
+
 /* ---- schedules ---- */
-/* Bytes that the node frees when it is done: results of which it is the last reader, its own where nothing reads it. */
-static int64_t freed_by(const ordering *o, const order_node *n) {
-  int64_t bytes = n->readers_all ? 0 : n->bytes;
-  for (size_t k = 0; k < n->reads.count; k++) {
-    size_t here = 0, first = k;
-    for (size_t j = 0; j < n->reads.count; j++)
-      if (n->reads.items[j] == n->reads.items[k]) here++, first = j < first ? j : first;
-    if (first == k && o->nodes[n->reads.items[k]].readers == here) bytes += o->nodes[n->reads.items[k]].bytes;
+/* How far a schedule has come. */
+typedef struct progress {
+  size_t *waits, *readers; /* left, by node */
+  size_t *load_readers;    /* left, by load */
+  bool *placed;
+  int64_t live, peak;
+} progress;
+
+static progress progress_start(const ordering *o) {
+  progress at = {HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), HCT_NEW_ARRAY(o->arena, size_t, o->loads.count + 1), HCT_NEW_ARRAY(o->arena, bool, o->count + 1), 0, 0};
+  for (size_t i = 0; i < o->count; i++) at.waits[i] = o->nodes[i].waits_all, at.readers[i] = o->nodes[i].readers_all;
+  for (size_t i = 0; i < o->loads.count; i++) at.load_readers[i] = o->loads.items[i].readers_all;
+  return at;
+}
+
+static void progress_copy(const ordering *o, progress *to, const progress *from) {
+  memcpy(to->waits, from->waits, o->count * sizeof *to->waits);
+  memcpy(to->readers, from->readers, o->count * sizeof *to->readers);
+  memcpy(to->load_readers, from->load_readers, o->loads.count * sizeof *to->load_readers);
+  memcpy(to->placed, from->placed, o->count * sizeof *to->placed);
+  to->live = from->live, to->peak = from->peak;
+}
+
+static size_t times_in(const index_list *list, size_t item) {
+  size_t times = 0;
+  for (size_t i = 0; i < list->count; i++) times += list->items[i] == item;
+  return times;
+}
+
+static bool is_first(const index_list *list, size_t at) {
+  for (size_t i = 0; i < at; i++)
+    if (list->items[i] == list->items[at]) return false;
+  return true;
+}
+
+/* Bytes that the node takes: its result's, and those of what is loaded for it first. */
+static int64_t taken_by(const ordering *o, const progress *at, const order_node *n) {
+  int64_t bytes = n->bytes;
+  for (size_t k = 0; k < n->loads.count; k++) {
+    const order_load *load = &o->loads.items[n->loads.items[k]];
+    if (is_first(&n->loads, k) && at->load_readers[n->loads.items[k]] == load->readers_all) bytes += load->bytes;
   }
   return bytes;
 }
 
-static void nodes_reset(ordering *o) {
-  for (size_t i = 0; i < o->count; i++) o->nodes[i].waits = o->nodes[i].waits_all, o->nodes[i].readers = o->nodes[i].readers_all, o->nodes[i].ready = 0;
+/* Bytes that the node frees when it is done: results and loads of which it is the last reader, its own where nothing reads it. */
+static int64_t freed_by(const ordering *o, const progress *at, const order_node *n) {
+  int64_t bytes = n->readers_all ? 0 : n->bytes;
+  for (size_t k = 0; k < n->reads.count; k++)
+    if (is_first(&n->reads, k) && at->readers[n->reads.items[k]] == times_in(&n->reads, n->reads.items[k])) bytes += o->nodes[n->reads.items[k]].bytes;
+  for (size_t k = 0; k < n->loads.count; k++)
+    if (is_first(&n->loads, k) && at->load_readers[n->loads.items[k]] == times_in(&n->loads, n->loads.items[k])) bytes += o->loads.items[n->loads.items[k]].bytes;
+  return bytes;
 }
 
-static void node_place(ordering *o, size_t index, double end, int64_t *live, schedule *s) {
-  order_node *n = &o->nodes[index];
-  *live += n->bytes;
-  if (*live > s->peak) s->peak = *live;
-  *live -= freed_by(o, n);
-  for (size_t k = 0; k < n->reads.count; k++) o->nodes[n->reads.items[k]].readers--;
-  for (size_t k = 0; k < n->after.count; k++) {
-    order_node *next = &o->nodes[n->after.items[k]];
-    if (end > next->ready) next->ready = end;
-    next->waits--;
+static int64_t growth_of(const ordering *o, const progress *at, size_t node) { return taken_by(o, at, &o->nodes[node]) - freed_by(o, at, &o->nodes[node]); }
+
+/* Nodes that wait for nothing any more join `out_ready`, unless NULL. */
+static void node_place(const ordering *o, progress *at, size_t node, index_list *out_ready) {
+  const order_node *n = &o->nodes[node];
+  int64_t freed = freed_by(o, at, n);
+  at->live += taken_by(o, at, n);
+  if (at->live > at->peak) at->peak = at->live;
+  at->live -= freed;
+  at->placed[node] = true;
+  for (size_t k = 0; k < n->reads.count; k++) at->readers[n->reads.items[k]]--;
+  for (size_t k = 0; k < n->loads.count; k++) at->load_readers[n->loads.items[k]]--;
+  for (size_t k = 0; k < n->after.count; k++)
+    if (--at->waits[n->after.items[k]] == 0 && out_ready) HCT_PUSH(o->arena, out_ready, n->after.items[k]);
+}
+
+static index_list ready_first(const ordering *o) {
+  index_list ready = {0};
+  for (size_t i = 0; i < o->count; i++)
+    if (!o->nodes[i].waits_all) HCT_PUSH(o->arena, &ready, i);
+  return ready;
+}
+
+static schedule schedule_written(const ordering *o) {
+  schedule s = {.nodes = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
+  progress at = progress_start(o);
+  for (size_t i = 0; i < o->count; i++) node_place(o, &at, s.nodes[i] = i, NULL);
+  s.peak = at.peak;
+  return s;
+}
+
+typedef struct visit { size_t node, next; } visit;
+typedef struct descent {
+  progress at;
+  index_list ready;
+  struct { visit *items; size_t count, capacity; } path;
+  size_t *placed; /* in order */
+  size_t count;
+} descent;
+
+static descent descent_start(const ordering *o) { return (descent){.at = progress_start(o), .ready = ready_first(o), .placed = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)}; }
+
+static void descent_copy(const ordering *o, descent *to, const descent *from) {
+  progress_copy(o, &to->at, &from->at);
+  to->ready.count = 0, to->count = from->count;
+  for (size_t i = 0; i < from->ready.count; i++) HCT_PUSH(o->arena, &to->ready, from->ready.items[i]);
+}
+
+/* The node, then whatever is ready and takes no more than it frees. */
+static void place_eagerly(const ordering *o, descent *d, size_t node) {
+  for (size_t next = node; next != SIZE_MAX;) {
+    node_place(o, &d->at, d->placed[d->count++] = next, &d->ready);
+    next = SIZE_MAX;
+    for (size_t i = 0; i < d->ready.count;) {
+      size_t here = d->ready.items[i];
+      if (d->at.placed[here]) {
+        d->ready.items[i] = d->ready.items[--d->ready.count];
+        continue;
+      }
+      if (here < next && growth_of(o, &d->at, here) <= 0) next = here;
+      i++;
+    }
   }
 }
 
-static double start_of(const order_node *n, const double free[ENGINES], int64_t growth) {
-  double at = n->ready;
+/* The root just after all that it needs. */
+static void descend(const ordering *o, descent *d, size_t root) {
+  HCT_PUSH(o->arena, &d->path, ((visit){root, 0}));
+  while (d->path.count) {
+    visit *top = &d->path.items[d->path.count - 1];
+    const order_node *n = &o->nodes[top->node];
+    while (top->next < n->before.count && d->at.placed[n->before.items[top->next]]) top->next++;
+    if (top->next < n->before.count) {
+      HCT_PUSH(o->arena, &d->path, ((visit){n->before.items[top->next], 0}));
+      continue;
+    }
+    if (!d->at.placed[top->node]) place_eagerly(o, d, top->node);
+    d->path.count--;
+  }
+}
+
+/* What lives, but sums that have begun: these will have to live in any case. */
+static int64_t live_but_sums(const ordering *o, const progress *at) {
+  int64_t bytes = at->live;
+  for (size_t i = 0; i < o->count; i++)
+    if (o->nodes[i].sum && at->placed[i] && at->readers[i]) bytes -= o->nodes[i].bytes;
+  return bytes;
+}
+
+/* Depth first, so that little lives at once: of the next roots, which are what nothing reads and sums that grow in place, the one that leaves least and takes
+ * least more than was taken before. */
+static schedule schedule_deep(const ordering *o) {
+  descent d = descent_start(o), trial = descent_start(o);
+  while (d.count < o->count) {
+    size_t best = SIZE_MAX, tried = 0;
+    int64_t least = 0;
+    for (size_t i = 0; i < o->count && tried < ROOTS; i++) {
+      const order_node *n = &o->nodes[i];
+      if (!n->root || d.at.placed[i] || (n->previous && !d.at.placed[n->previous - 1])) continue;
+      tried++;
+      descent_copy(o, &trial, &d);
+      descend(o, &trial, i);
+      int64_t left = live_but_sums(o, &trial.at) + trial.at.peak - d.at.peak;
+      if (best == SIZE_MAX || left < least) best = i, least = left;
+    }
+    HCT_BUG_ON(best == SIZE_MAX, "operations in a circle");
+    descend(o, &d, best);
+  }
+  return (schedule){d.placed, d.at.peak};
+}
+
+/* What is left of a schedule that never takes more than `room`, where nodes have been placed out of its order. */
+typedef struct fallback {
+  const schedule *base;
+  size_t *position; /* by node, in `base` */
+  size_t next, end; /* its first node that is not placed; one behind the last that is */
+  progress trial;
+  int64_t room;
+} fallback;
+
+/* Whether the rest of the base fits when `node` comes now. From where all nodes up to one are placed, it does in any case. */
+static bool stays_safe(const ordering *o, fallback *f, const progress *at, size_t node) {
+  size_t end = f->position[node] + 1 > f->end ? f->position[node] + 1 : f->end;
+  if (at->live + taken_by(o, at, &o->nodes[node]) > f->room) return false;
+  if (f->position[node] == f->next && end == f->next + 1) return true;
+  progress_copy(o, &f->trial, at);
+  f->trial.peak = 0;
+  node_place(o, &f->trial, node, NULL);
+  for (size_t p = f->next; p < end && f->trial.peak <= f->room; p++)
+    if (!f->trial.placed[f->base->nodes[p]]) node_place(o, &f->trial, f->base->nodes[p], NULL);
+  return f->trial.peak <= f->room;
+}
+
+static double start_of(const order_node *n, double ready, const double free[ENGINES], int64_t growth) {
+  double at = ready;
   for (int e = 0; e < ENGINES; e++)
     if ((n->engines >> e & 1) && free[e] > at) at = free[e];
   bool early = growth > 0 && (n->engines & (ENGINE_ROW | ENGINE_COL));
   return early && at < free[0] ? free[0] : at;
 }
 
-static schedule schedule_make(ordering *o, int64_t room) {
-  schedule s = {.order = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
-  double free[ENGINES] = {0};
-  int64_t live = 0;
-  index_list ready = {0};
-  nodes_reset(o);
-  for (size_t i = 0; i < o->count; i++)
-    if (!o->nodes[i].waits) HCT_PUSH(o->arena, &ready, i);
-  for (size_t placed = 0; placed < o->count; placed++) {
-    size_t best = SIZE_MAX;
-    int64_t best_growth = 0;
-    double best_start = 0;
-    bool best_fits = false;
-    for (size_t i = 0; i < ready.count; i++) {
-      const order_node *n = &o->nodes[ready.items[i]], *b = best == SIZE_MAX ? NULL : &o->nodes[ready.items[best]];
-      int64_t growth = n->bytes - freed_by(o, n);
-      bool fits = live + n->bytes <= room, better;
-      double start = start_of(n, free, growth);
-      if (!b || fits != best_fits) better = !b || fits;
-      else if (!fits) better = growth != best_growth ? growth < best_growth : n < b;
-      else better = start != best_start ? start < best_start : n->path != b->path ? n->path > b->path : n < b;
-      if (better) best = i, best_growth = growth, best_start = start, best_fits = fits;
-    }
-    size_t index = ready.items[best];
-    order_node *n = &o->nodes[index];
-    double end = best_start + n->seconds;
-    for (int e = 0; e < ENGINES; e++)
-      if (n->engines >> e & 1) free[e] = end;
-    ready.items[best] = ready.items[--ready.count];
-    node_place(o, index, end, &live, &s);
-    for (size_t k = 0; k < n->after.count; k++) { /* an operation that depends twice is ready once */
-      size_t next = n->after.items[k];
-      bool again = false;
-      for (size_t j = 0; j < k; j++) again |= n->after.items[j] == next;
-      if (!again && !o->nodes[next].waits) HCT_PUSH(o->arena, &ready, next);
-    }
-    s.order[placed] = n->at;
+typedef struct engines { double free[ENGINES], *ready; } engines; /* when each is free, and each node is ready */
+
+/* The place in `ready` of the node that starts first, of these the one with the longest path after it, without which the rest does not fit; SIZE_MAX: of few tried, none. */
+static size_t pick(const ordering *o, const progress *at, fallback *f, const engines *e, const index_list *ready, double *starts) {
+  for (size_t i = 0; i < ready->count; i++) {
+    const order_node *n = &o->nodes[ready->items[i]];
+    bool fits = at->live + taken_by(o, at, n) <= f->room;
+    starts[i] = fits ? start_of(n, e->ready[ready->items[i]], e->free, growth_of(o, at, ready->items[i])) : INFINITY;
   }
-  return s;
+  for (int tries = 0; tries < TRIES; tries++) {
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < ready->count; i++) {
+      if (isinf(starts[i])) continue;
+      size_t a = ready->items[i], b = best == SIZE_MAX ? a : ready->items[best];
+      double longer = o->nodes[a].path - o->nodes[b].path;
+      if (best == SIZE_MAX || starts[i] < starts[best] || (starts[i] <= starts[best] && (longer > 0 || (longer >= 0 && a < b)))) best = i;
+    }
+    if (best == SIZE_MAX || stays_safe(o, f, at, ready->items[best])) return best;
+    starts[best] = INFINITY;
+  }
+  return SIZE_MAX;
 }
 
-static schedule schedule_written(ordering *o) {
-  schedule s = {.order = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
-  int64_t live = 0;
-  nodes_reset(o);
-  for (size_t i = 0; i < o->count; i++) {
-    node_place(o, i, 0, &live, &s);
-    s.order[i] = o->nodes[i].at;
+/* List schedule in which at no time more than `room` bytes live, as in `base`: what would leave too little for the rest of that waits. */
+static schedule schedule_within(const ordering *o, const schedule *base, int64_t room) {
+  schedule s = {.nodes = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
+  engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1)};
+  double *starts = HCT_NEW_ARRAY(o->arena, double, o->count + 1);
+  progress at = progress_start(o);
+  fallback f = {.base = base, .position = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), .trial = progress_start(o), .room = room};
+  index_list ready = ready_first(o);
+  for (size_t p = 0; p < o->count; p++) f.position[base->nodes[p]] = p;
+  for (size_t count = 0; count < o->count; count++) {
+    while (at.placed[base->nodes[f.next]]) f.next++;
+    size_t picked = pick(o, &at, &f, &e, &ready, starts);
+    for (size_t i = 0; i < ready.count && picked == SIZE_MAX; i++)
+      if (ready.items[i] == base->nodes[f.next]) picked = i;
+    size_t node = ready.items[picked];
+    const order_node *n = &o->nodes[node];
+    double end = start_of(n, e.ready[node], e.free, growth_of(o, &at, node)) + n->seconds;
+    for (int k = 0; k < ENGINES; k++)
+      if (n->engines >> k & 1) e.free[k] = end;
+    for (size_t k = 0; k < n->after.count; k++)
+      if (end > e.ready[n->after.items[k]]) e.ready[n->after.items[k]] = end;
+    ready.items[picked] = ready.items[--ready.count];
+    if (f.position[node] + 1 > f.end) f.end = f.position[node] + 1;
+    node_place(o, &at, s.nodes[count] = node, &ready);
   }
+  s.peak = at.peak;
   return s;
 }
 
 void tile_order(lowering *l, size_t *order, size_t count) {
   if (strcmp(hct_pass_option(l->pass, "overlap", "ring"), "ring")) return;
   const hct_package *p = &l->pass->package;
-  ordering o = {.l = l, .arena = hct_arena_create(), .place = {.rows = p->rows, .cols = p->cols, .micro_batch_size = l->program->micro_batch}};
-  o.made_by = HCT_NEW_ARRAY(o.arena, size_t, l->program->value_count + 1);
-  o.resident = HCT_NEW_ARRAY(o.arena, bool, l->program->value_count + 1);
-  nodes_make(&o, order, count);
-  int64_t all = o.fixed, room = (int64_t)(FILL * (double)((int64_t)p->sram_bytes - o.fixed));
+  ordering o = ordering_make(l, order, count, false);
+  int64_t all = o.fixed;
   for (size_t i = 0; i < count; i++) all += o.nodes[i].bytes;
   if (all > (int64_t)p->sram_bytes / 2) {
-    schedule best = schedule_written(&o);
-    int64_t limit = best.peak > room ? best.peak : room;
-    for (int t = 0; t < TRIES; t++) {
-      schedule s = schedule_make(&o, room * (TRIES - t) / TRIES);
-      if (s.peak > limit) continue;
-      best = s;
-      break;
+    int64_t room = room_of(&o, o.single ? FILL_SINGLE : FILL);
+    schedule written = schedule_written(&o), deep = schedule_deep(&o);
+    if ((written.peak < deep.peak ? written.peak : deep.peak) > room) { /* without double buffers */
+      hct_arena_destroy(o.arena);
+      o = ordering_make(l, order, count, true);
+      room = room_of(&o, o.single ? FILL_SINGLE : FILL), written = schedule_written(&o), deep = schedule_deep(&o);
     }
-    memcpy(order, best.order, count * sizeof *order);
+    int64_t most = room_of(&o, MOST_FILL);
+    const schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
+    schedule best = base->peak > most ? *base : schedule_within(&o, base, base->peak > room ? base->peak : room);
+    for (size_t i = 0; i < count; i++) order[i] = o.nodes[best.nodes[i]].at;
   }
   hct_arena_destroy(o.arena);
 }

@@ -24,3 +24,19 @@ module attributes {hct.package = "hecaton-2x2", hct.batch = 1 : i64, hct.micro_b
     return %0 : tensor<512x512xf32>
   }
 }
+// -----
+// Summed over heads and tokens, of which one operand has tokens first: it is small, and copied, so that one instruction sums over both, into bf16 at once.
+// CHECK-DAG: %[[DY:.+]] = "hct_tile.dram"() {{.*}}name = "dy"
+// CHECK-DAG: "hct_tile.load"(%[[DYS:[0-9]+]], %[[DY]])
+// CHECK: %[[COPY:[0-9]+]] = "hct_tile.alloc"() {dtype = "bf16", layout = "[4,16,8]"
+// CHECK: "hct_tile.map"(%[[COPY]], %[[DYS]]) {{.*}}fn = "mov"
+// CHECK: %[[DV:[0-9]+]] = "hct_tile.alloc"() {dtype = "bf16", layout = "[256,8]"
+// CHECK-NEXT: "hct_tile.matmul"(%[[DV]], {{.*}}%[[COPY]]{{.*}}
+// CHECK-NOT: dtype = "f32"
+module attributes {hct.package = "hecaton-2x2", hct.batch = 1 : i64, hct.micro_batch = 1 : i64} {
+  func.func @step(%p: tensor<4x16x256xbf16> {hct.name = "p", hct.role = "input", hct.sharding = "[4,16,256]"}, %dy: tensor<16x4x8xbf16> {hct.name = "dy", hct.role = "input", hct.sharding = "[16,4,8]"}) -> (tensor<256x8xbf16> {hct.name = "dv", hct.role = "output"}) {
+    %0 = "hct_graph.transpose"(%dy) {perm = array<i64: 1, 0, 2>, hct.sharding = ["[4,16,8]"]} : (tensor<16x4x8xbf16>) -> tensor<4x16x8xbf16>
+    %1 = "hct_graph.contract"(%0, %p) {spec = "cmn,cmk->kn", hct.sharding = ["[256,8]"]} : (tensor<4x16x8xbf16>, tensor<4x16x256xbf16>) -> tensor<256x8xbf16>
+    return %1 : tensor<256x8xbf16>
+  }
+}
