@@ -66,21 +66,50 @@ int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int6
   return path_hold(noc, links, count, bytes, now, stretch);
 }
 
-int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch) {
+/* Takes the channel from `now` on; when its last byte is through. *out_first: when its first is. */
+static int64_t channel_hold(hct_noc *noc, int64_t channel, int64_t bytes, int64_t now, double stretch, int64_t *out_first) {
   const hct_package *p = noc->package;
-  int64_t channel = noc->home[die], links[MAX_PATH];
-  hct_channel_site site = hct_package_channel_site(p, channel);
   int64_t hold = (int64_t)llround((double)hct_ps_of_seconds((double)bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency)) * stretch);
   int64_t start = noc->channel_free_ps[channel] > now ? noc->channel_free_ps[channel] : now;
   noc->channel_free_ps[channel] = start + hold;
   noc->channel_busy_ps[channel] += hold;
-  int64_t latency = (int64_t)llround((double)hct_ps_of_seconds(p->dram_latency_s) * stretch), done = start + hold + latency;
-  int64_t at = site.row * p->cols + site.col;
-  if (at == die) return done;
+  *out_first = start + (int64_t)llround((double)hct_ps_of_seconds(p->dram_latency_s) * stretch);
+  return *out_first + hold;
+}
+
+static int64_t site_of(const hct_noc *noc, int64_t die) {
+  hct_channel_site site = hct_package_channel_site(noc->package, noc->home[die]);
+  return site.row * noc->package->cols + site.col;
+}
+
+/* The mesh between the die and its channel; when the message's tail is through, and when its head is. */
+static int64_t transit(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch, int64_t *out_first) {
+  int64_t links[MAX_PATH], at = site_of(noc, die);
   size_t count = load ? path_find(noc, at, die, links) : path_find(noc, die, at, links);
   noc->dram_transit_bytes += (uint64_t)bytes * count;
-  int64_t arrived = path_hold(noc, links, count, bytes, start + latency, stretch);
-  return arrived > done ? arrived : done;
+  int64_t arrived = path_hold(noc, links, count, bytes, now, stretch);
+  *out_first = arrived - (int64_t)llround((double)hct_ps_of_seconds((double)bytes / noc->package->link_bandwidth_bytes_per_s) * stretch);
+  return arrived;
+}
+
+int64_t hct_noc_dram_first(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch, int64_t *out_least) {
+  int64_t first;
+  if (site_of(noc, die) == die) {
+    *out_least = -1;
+    return channel_hold(noc, noc->home[die], bytes, now, stretch, &first);
+  }
+  *out_least = load ? channel_hold(noc, noc->home[die], bytes, now, stretch, &first) : transit(noc, die, bytes, load, now, stretch, &first);
+  return first;
+}
+
+int64_t hct_noc_dram_second(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, int64_t least, double stretch) {
+  int64_t first, done = load ? transit(noc, die, bytes, load, now, stretch, &first) : channel_hold(noc, noc->home[die], bytes, now, stretch, &first);
+  return done > least ? done : least;
+}
+
+int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch) {
+  int64_t least, at = hct_noc_dram_first(noc, die, bytes, load, now, stretch, &least);
+  return least < 0 ? at : hct_noc_dram_second(noc, die, bytes, load, at, least, stretch);
 }
 
 int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t bytes, int64_t now) {

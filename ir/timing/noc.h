@@ -18,7 +18,13 @@ typedef struct hct_noc {
 void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, int64_t region_bytes);
 /* A message from die to die: reserves its XY path (columns first) as a whole from `now` on, first come first served. When it has arrived. */
 int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch);
-/* A DRAM access of `die`: its home channel, then (cut through) the mesh where the channel is at another die. When it is done. */
+/* A DRAM access of `die`, in two legs: a load takes its home channel and then, as data comes out of it, the mesh to the die; a store the mesh and
+ * then, as data comes in, the channel. Each leg is asked for when its turn comes, so that nobody waits for a link that a later message will
+ * need. The first: when the second is to be asked for, and before when it cannot be done (`out_least`); where the channel is at the die
+ * itself there is no second, *out_least is negative, and it is done then. */
+int64_t hct_noc_dram_first(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch, int64_t *out_least);
+int64_t hct_noc_dram_second(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, int64_t least, double stretch);
+/* Both where nothing else is under way. When it is done. */
 int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch);
 /* The same where every die does it at once, as long as it takes all dies of the fullest channel; `number`, below the number of channels, says
  * which accesses follow each other. The mesh is not looked at: a channel is slower than the links that lead from it. Counts the bytes of `dies` dies. */

@@ -105,6 +105,8 @@ static void put_sequencer(machine *m, words *w, const hct_sequencer *s, unsigned
 static void put_die(machine *m, words *w, const die *d, unsigned level, int64_t iteration) {
   put_sequencer(m, w, &d->sequencer, level, iteration);
   put(m, w, (uint64_t)(uintptr_t)d->held);
+  put(m, w, d->halfway);
+  for (int k = 0; k < 2; k++) put(m, w, d->halfway >> (k ? HCT_ENGINE_STORE : HCT_ENGINE_LOAD) & 1 ? (uint64_t)(d->least_ps[k] - m->now_ps) : 0);
   put(m, w, (uint64_t)d->source << 2 | (d->halted ? 2u : 0u) | (d->issue_pending ? 1u : 0u));
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
     const engine *queue = &d->engines[e];
@@ -196,6 +198,7 @@ static void skip(machine *m, unsigned level, const loop_watch *watch) {
   shift(m->noc.channel_free_ps, (size_t)m->package->dram_channels, by);
   for (size_t d = 0; d < m->die_count; d++) {
     m->dies[d].accounted_ps += by;
+    shift(m->dies[d].least_ps, 2, by);
     if (m->dies[d].sequencer.depth > level) m->dies[d].sequencer.state.counter[level] += times * watch->period;
   }
 }
