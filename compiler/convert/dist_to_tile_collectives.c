@@ -152,7 +152,17 @@ static hct_layout layout_of_places(const lowering *l, const hct_layout *layout, 
   return places;
 }
 
-/* Fewer elements than dies, such as a loss: they have no parts to scatter. Every die gathers all summands and adds them up in one order. */
+/* Of die (0, 0), which has most. */
+static int64_t elements_a_die(const lowering *l, const hct_layout *layout) {
+  int64_t size = l->program->micro_batch, full = l->program->batch / size * size;
+  hct_place place = {.rows = l->pass->package.rows, .cols = l->pass->package.cols};
+  if (l->section == HCT_SECTION_FULL) place.micro_batch_size = size;
+  if (l->section == HCT_SECTION_REST) place.micro_batch_start = full, place.micro_batch_size = l->program->batch - full;
+  return hct_layout_tile_elements(layout, &place);
+}
+
+/* Fewer elements than dies, such as a loss, or the statistics of a few tokens: they have no parts to scatter. Every die gathers all summands and adds them
+ * up in one order: half as many steps, of a few bytes each. */
 static void all_reduce_few(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *from = tile_info(l, op->operands[0]), *to = tile_info(l, op->results[0]);
   hct_layout stored = tile_layout_stored(&to->layout), part_layout = layout_of_places(l, &stored, axis, true), whole_layout = layout_of_places(l, &stored, axis, false);
@@ -167,7 +177,7 @@ static void all_reduce_few(lowering *l, const hct_dist_op *op, const char *axis)
 
 static void lower_all_reduce(lowering *l, const hct_dist_op *op, const char *axis) {
   const hct_dist_value *to = tile_info(l, op->results[0]);
-  if (hct_layout_elements(&to->layout) < axis_size(l, axis) && to->layout.rank < HCT_MAX_RANK && to->layout.factor_count < HCT_MAX_FACTORS) {
+  if (elements_a_die(l, &to->layout) < axis_size(l, axis) && to->layout.rank < HCT_MAX_RANK && to->layout.factor_count < HCT_MAX_FACTORS) {
     all_reduce_few(l, op, axis);
     return;
   }
