@@ -54,4 +54,32 @@ refused("loop", "loop's body", changed(first(r" signal=", loop), r" signal=\S+",
 outside = first(r" signal=")
 assert outside < loop
 refused("unsignalled", "leaves semaphore", changed(outside, r" signal=\S+", ""))
+
+# One die with a stream of its own: the same instructions are accepted; one more, or one fewer, iteration of a loop with messages is not, however
+# many iterations are run to see it.
+assert run(BIN / "hecaton-compile", model, "-o", image, "--package=hecaton-2x2", "--micro-batch=1", "--overlap=none").returncode == 0
+lines = run(BIN / "hecaton-objdump", "--text", image).stdout.splitlines()
+header, stream, = first(r"^\.header "), first(r"^\.stream 0")
+end = next((i for i in range(stream + 1, len(lines)) if lines[i].startswith(".")), len(lines))
+assert '"streams":1' in lines[header], lines[header][:400]
+
+
+def with_own_stream(own):
+    edited = list(lines)
+    edited[header] = re.sub(r'"die_stream":\[0,0,0,0\]', '"die_stream":[0,0,0,1]', edited[header].replace('"streams":1', '"streams":2'))
+    assert edited[header] != lines[header]
+    return edited[:end] + [".stream 1", *own] + edited[end:]
+
+
+copy = lines[stream + 1:end]
+text, apart = WORK / "apart.s", WORK / "apart.hct"
+text.write_text("\n".join(with_own_stream(copy)) + "\n")
+assert run(BIN / "hecaton-as", text, "-o", apart).returncode == 0
+accepted = run(BIN / "hecaton-objdump", "--verify", apart)
+assert accepted.returncode == 0, accepted.stderr
+ends = [i for i, line in enumerate(copy) if re.search(r"^\s*end level=0\b", line)]
+loops = [i for i, line in enumerate(copy) if re.search(r"^\s*loop level=0 v0=4\b", line)]
+outer = next(i for i in loops if any(re.search(r"^\s*send ", line) for line in copy[i:min(e for e in ends if e > i)]))
+for trips in (3, 5):
+    refused(f"trips{trips}", "die", with_own_stream(copy[:outer] + [copy[outer].replace("v0=4", f"v0={trips}")] + copy[outer + 1:]))
 print("ok")

@@ -4,7 +4,8 @@
 
 static const char prologue[] =
     ".hecaton 1\n.header {\"rows\":1,\"cols\":1,\"batch\":1,\"micro_batch\":1,\"sram_bytes\":256,\"dram_bytes\":128,\"streams\":1,\"die_stream\":[0]}\n.package \"<package/>\"\n.meta {\"meta\":[],\"sources\":[[\"\",\"\",\"\",\"\",\"\"]]}\n"
-    ".tensor {\"name\":\"x\",\"role\":\"input\",\"dtype\":\"f32\",\"layout\":\"[16]\",\"dram_offset\":0,\"tile_bytes\":64,\"micro_batch_stride\":0}\n.stream 0\n";
+    ".tensor {\"name\":\"x\",\"role\":\"input\",\"dtype\":\"f32\",\"layout\":\"[16]\",\"dram_offset\":0,\"tile_bytes\":64,\"micro_batch_stride\":0}\n"
+    ".tensor {\"name\":\"y\",\"role\":\"input\",\"dtype\":\"f32\",\"layout\":\"[16]\",\"dram_offset\":64,\"tile_bytes\":64,\"micro_batch_stride\":0}\n.stream 0\n";
 
 static bool ordered(const char *stream) {
   FILE *sink = fopen("/dev/null", "w");
@@ -38,6 +39,24 @@ static void test_over_iterations(void) {
   CHECK(!ordered("sync engine=vpu signal=1:1\nloop level=0 v0=3\n" LD " signal=1:1\n" NEG " wait=1:1\nend level=0\nsync engine=vpu wait=1:1\nhalt\n"));
   CHECK(ordered("sync engine=vpu signal=2:1\nloop level=0 v0=3\n" LD " wait=2:1 signal=1:1\n" NEG " wait=1:1 signal=2:1\nend level=0\nsync engine=load wait=2:1\nhalt\n"));
   CHECK(!ordered("sync engine=vpu signal=2:2\nloop level=0 v0=3\n" LD " wait=2:1 signal=1:1\n" NEG " wait=1:1 signal=2:1\nend level=0\nsync engine=load wait=2:2\nhalt\n"));
+}
+
+/* Loops in loops: what an inner one leaves unordered, and what the iterations of the outer one do to each other; and parts that a loop walks, to the last. */
+static void test_nested(void) {
+  CHECK(ordered("loop level=0 v0=9\nloop level=1 v0=9\n" LD " signal=1:1\nfence\n" NEG " wait=1:1\nfence\nend level=1\nfence\nend level=0\nhalt\n"));
+  CHECK(!ordered("loop level=0 v0=9\nloop level=1 v0=9\n" LD " signal=1:1\n" NEG " wait=1:1\nend level=1\nfence\nend level=0\nhalt\n"));
+  CHECK(!ordered("loop level=0 v0=9\n" LD " signal=1:1\n" NEG " wait=1:1\nend level=0\nhalt\n"));
+  CHECK(!ordered("loop level=0 v0=16\nmap1 fn=neg shape=1,1,1,1 d=f32:64+loop(0,+,0,0)*4:0,0,0,1 a=f32:0:0,0,0,1 v0=0\nend level=0\nst shape=1,1,1,1 d=f32:0:0,0,0,1 a=f32:124:0,0,0,1\nhalt\n"));
+  CHECK(ordered("loop level=0 v0=15\nmap1 fn=neg shape=1,1,1,1 d=f32:64+loop(0,+,0,0)*4:0,0,0,1 a=f32:0:0,0,0,1 v0=0\nend level=0\nst shape=1,1,1,1 d=f32:0:0,0,0,1 a=f32:124:0,0,0,1\nhalt\n"));
+}
+
+#define WALK(trips, elements, stride) "loop level=0 v0=" trips "\nld shape=1,1,1," elements " d=f32:0:0,0,0,1 a=f32:0+loop(0,+,0,0)*" stride ":0,0,0,1\nfence\nend level=0\nhalt\n"
+/* A loop may go from tensor to tensor, each access in one of them. */
+static void test_tensor_after_tensor(void) {
+  CHECK(ordered(WALK("2", "16", "64")));
+  CHECK(ordered(WALK("4", "8", "32")));
+  CHECK(!ordered(WALK("3", "16", "64")));
+  CHECK(!ordered(WALK("3", "16", "32")));
 }
 
 /* Bytes that alternate may be two iterations apart, and no more. */
@@ -74,5 +93,7 @@ int main(void) {
   test_within_a_straight_line();
   test_over_iterations();
   test_double_buffers();
+  test_nested();
+  test_tensor_after_tensor();
   return 0;
 }
