@@ -8,7 +8,7 @@
 
 typedef struct hct_pass_context {
   hct_diags *diags;
-  hct_arena *arena;           /* lives as long as the compilation */
+  hct_arena *arena;           /* lives as long as the compilation; in a pass, as long as that */
   MlirContext context;
   const char *directory;      /* that files of data references (data.h) are relative to */
   hct_map *options;           /* option name without dashes -> text; also the module's attribute hct.options, from which hecaton-opt

@@ -36,7 +36,12 @@ static double seconds(void) {
 static hct_status pass_run(hct_pass_context *context, MlirModule module, const pipeline_pass *pass) {
   double start = seconds();
   hct_progress(context->diags, "%s", pass->flag);
-  HCT_TRY(pass->run(context, module));
+  hct_arena *kept = context->arena;
+  context->arena = hct_arena_create(); /* what a pass makes for itself goes with it */
+  hct_status status = pass->run(context, module);
+  hct_arena_destroy(context->arena);
+  context->arena = kept;
+  HCT_TRY(status);
   if (hct_pass_option(context, "time-passes", NULL)) fprintf(stderr, "%-24s %8.3f ms\n", pass->flag, (seconds() - start) * 1e3);
   HCT_TRY(hct_module_verify(context->diags, module, pass->flag));
   hct_op_set(mlirModuleGetOperation(module), "hct.done", hct_attr_str(context->context, pass->flag));

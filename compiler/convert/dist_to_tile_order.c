@@ -433,24 +433,71 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
   return s;
 }
 
+/* ---- stages that are alike ---- */
+typedef struct words { uint64_t *items; size_t count, capacity; } words;
+
+static void put_list(const ordering *o, words *w, const index_list *list) {
+  HCT_PUSH(o->arena, w, list->count);
+  for (size_t i = 0; i < list->count; i++) HCT_PUSH(o->arena, w, list->items[i]);
+}
+
+/* All that an order depends on. */
+static void put_problem(const ordering *o, words *w) {
+  HCT_PUSH(o->arena, w, o->count);
+  HCT_PUSH(o->arena, w, (uint64_t)o->fixed);
+  for (size_t i = 0; i < o->count; i++) {
+    const order_node *n = &o->nodes[i];
+    uint64_t seconds;
+    memcpy(&seconds, &n->seconds, sizeof seconds);
+    const uint64_t numbers[] = {n->at, n->engines, seconds, (uint64_t)n->bytes, n->sum, n->root, n->previous};
+    for (size_t k = 0; k < HCT_COUNT(numbers); k++) HCT_PUSH(o->arena, w, numbers[k]);
+    put_list(o, w, &n->before), put_list(o, w, &n->reads), put_list(o, w, &n->loads);
+  }
+  for (size_t i = 0; i < o->loads.count; i++) HCT_PUSH(o->arena, w, (uint64_t)o->loads.items[i].bytes);
+}
+
+/* What was found for the same problem; NULL: nothing yet. */
+static const size_t *order_known(const lowering *l, const words *key) {
+  for (size_t i = 0; i < l->orders.count; i++) {
+    const tile_known_order *known = &l->orders.items[i];
+    if (known->word_count == key->count && !memcmp(known->words, key->items, key->count * sizeof *key->items)) return known->order;
+  }
+  return NULL;
+}
+
+static void order_keep(lowering *l, const words *key, const size_t *order, size_t count) {
+  tile_known_order known = {HCT_NEW_ARRAY(l->arena, uint64_t, key->count + 1), key->count, HCT_NEW_ARRAY(l->arena, size_t, count + 1)};
+  memcpy(known.words, key->items, key->count * sizeof *key->items);
+  if (count) memcpy(known.order, order, count * sizeof *order);
+  HCT_PUSH(l->arena, &l->orders, known);
+}
+
+/* `o`: with double buffers; `single`: without, where they take too much. */
+static void order_find(const ordering *o, const ordering *single, size_t *order) {
+  schedule written = schedule_written(o), deep = schedule_deep(o);
+  if ((written.peak < deep.peak ? written.peak : deep.peak) > room_of(o, FILL)) o = single, written = schedule_written(o), deep = schedule_deep(o);
+  int64_t room = room_of(o, o->single ? FILL_SINGLE : FILL), most = room_of(o, MOST_FILL);
+  const schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
+  schedule best = base->peak > most ? *base : schedule_within(o, base, base->peak > room ? base->peak : room);
+  for (size_t i = 0; i < o->count; i++) order[i] = o->nodes[best.nodes[i]].at;
+}
+
 void tile_order(lowering *l, size_t *order, size_t count) {
   if (strcmp(hct_pass_option(l->pass, "overlap", "ring"), "ring")) return;
-  const hct_package *p = &l->pass->package;
-  ordering o = ordering_make(l, order, count, false);
+  ordering o = ordering_make(l, order, count, false), single = ordering_make(l, order, count, true);
   int64_t all = o.fixed;
   for (size_t i = 0; i < count; i++) all += o.nodes[i].bytes;
-  if (all > (int64_t)p->sram_bytes / 2) {
-    int64_t room = room_of(&o, o.single ? FILL_SINGLE : FILL);
-    schedule written = schedule_written(&o), deep = schedule_deep(&o);
-    if ((written.peak < deep.peak ? written.peak : deep.peak) > room) { /* without double buffers */
-      hct_arena_destroy(o.arena);
-      o = ordering_make(l, order, count, true);
-      room = room_of(&o, o.single ? FILL_SINGLE : FILL), written = schedule_written(&o), deep = schedule_deep(&o);
+  if (all > (int64_t)l->pass->package.sram_bytes / 2) {
+    words key = {0};
+    put_problem(&o, &key), put_problem(&single, &key);
+    const size_t *known = order_known(l, &key);
+    if (known) {
+      memcpy(order, known, count * sizeof *order);
+    } else {
+      order_find(&o, &single, order);
+      order_keep(l, &key, order, count);
     }
-    int64_t most = room_of(&o, MOST_FILL);
-    const schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
-    schedule best = base->peak > most ? *base : schedule_within(&o, base, base->peak > room ? base->peak : room);
-    for (size_t i = 0; i < count; i++) order[i] = o.nodes[best.nodes[i]].at;
   }
   hct_arena_destroy(o.arena);
+  hct_arena_destroy(single.arena);
 }

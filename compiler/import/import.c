@@ -375,14 +375,16 @@ hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule 
   if (!model || !model->graph || !model->n_opset_import) {
     status = hct_error(pass->diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "not an ONNX model, or cut short (%zu bytes)", file.bytes);
   } else {
-    importer im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = hct_arena_strdup(pass->arena, base), .path = path, .graph = model->graph,
-                   .values = hct_map_create(pass->arena), .externals = hct_map_create(pass->arena), .reference = hct_path_relative(pass->arena, path, pass->directory ? pass->directory : ".")};
+    hct_arena *arena = hct_arena_create();
+    importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path, .graph = model->graph,
+                   .values = hct_map_create(arena), .externals = hct_map_create(arena), .reference = hct_path_relative(arena, path, pass->directory ? pass->directory : ".")};
     for (size_t i = 0; i < model->n_opset_import; i++)
       if (!model->opset_import[i]->domain || !model->opset_import[i]->domain[0]) im.opset = model->opset_import[i]->version;
-    wire_list wire = wire_initializers(pass->arena, file.data, file.bytes);
+    wire_list wire = wire_initializers(arena, file.data, file.bytes);
     status = check_supported(&im);
     if (status == HCT_OK) status = import_graph(&im, &wire, out_module);
     import_externals_end(&im, status == HCT_OK);
+    hct_arena_destroy(arena);
   }
   if (model) onnx__model_proto__free_unpacked(model, NULL);
   hct_file_unmap(&file);
