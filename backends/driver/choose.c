@@ -291,8 +291,8 @@ static void fallback_add(hct_pass_context *pass, const candidate *c) {
 }
 
 /* Where some layers fit, all of them may not: then the best with as many micro-batches at once as fit, the others from better to worse, and the best
- * with fewer activations stored. */
-static void fallbacks_add(hct_pass_context *pass, const candidate_list *list, size_t best) {
+ * with fewer activations stored, in more token blocks where that is left to choose. */
+static void fallbacks_add(hct_pass_context *pass, const candidate_list *list, size_t best, int64_t sequence) {
   bool *taken = HCT_NEW_ARRAY(pass->arena, bool, list->count);
   for (size_t next = best; next != SIZE_MAX;) {
     fallback_add(pass, &list->items[next]);
@@ -301,11 +301,17 @@ static void fallbacks_add(hct_pass_context *pass, const candidate_list *list, si
       if (!taken[i] && list->items[i].fits && (next == SIZE_MAX || better(pass, &list->items[i], &list->items[next]))) next = i;
   }
   candidate again = list->items[best];
-  static const char *const less[] = {"auto", "all"}; /* of what is stored */
-  for (size_t i = 0; any_recompute(pass) && i < HCT_COUNT(less); i++) {
-    again.recompute = less[i];
-    if (strcmp(list->items[best].recompute, less[i])) fallback_add(pass, &again);
+  int64_t blocks = 1;
+  HCT_BUG_ON(!hct_parse_i64(again.token_blocks, &blocks), "token blocks");
+  bool any = any_recompute(pass), less = any && strcmp(again.recompute, "auto") != 0;
+  for (; blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2, less = true) {
+    again.token_blocks = hct_arena_printf(pass->arena, "%lld", (long long)blocks);
+    if (any) again.recompute = "auto";
+    if (less) fallback_add(pass, &again);
+    if (!any_token_blocks(pass)) break;
   }
+  again.recompute = "all";
+  if (any) fallback_add(pass, &again);
 }
 
 /* `layers`: equal ones of the whole model, where `module` has some of them; else 0. */
@@ -331,7 +337,7 @@ static void choose_among(hct_pass_context *pass, MlirModule module, size_t layer
   /* When nothing fits, the last one, of the smallest micro-batch or of the most blocks, is compiled once more, and says why not. */
   const candidate *chosen = &list.items[fits ? best : list.count - 1];
   if (fits && list.count > 1) result_tell(pass, &list, best);
-  if (fits && layers) fallbacks_add(pass, &list, best);
+  if (fits && layers) fallbacks_add(pass, &list, best, input_size(module, 1));
   options_set(pass->options, pass->arena, chosen);
   pass->interleaving.known = fits, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
 }
