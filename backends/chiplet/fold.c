@@ -2,9 +2,11 @@
  *
  * chiplet_fold looks at the program as it was read: a repeat is a run of operations of which every `period` are those before, with other
  * buffers and with tensors that lie a fixed distance further in DRAM. It keeps the first periods and the last one and leaves out those
- * between them: a model with fewer layers, which is interleaved, scheduled and placed. chiplet_roll then finds two kept periods that have
- * become the same instructions at the same addresses of SRAM: what is between two fences and maps a state of the scratchpad to
- * itself. It may run as often as one likes, and is made a loop over the layers that were left out.
+ * between them: a model with fewer layers, which is interleaved, scheduled and placed, what is alike in two of its iterations at the same
+ * addresses of SRAM (chiplet_join_places). chiplet_roll then checks that these two have become the same instructions: what lies between two
+ * fences and maps a state of the scratchpad to itself. It may run as often as one likes, and is made a loop over the layers left out.
+ *
+ * An iteration is one period, or two where buffers of neighbouring periods are in SRAM at once and so take turns (`layer_step`).
  *
  * A period begins with a loop over micro-batches, since there the die is drained; where such a loop is taken apart (interleave.c), the
  * schedule is cut there. */
