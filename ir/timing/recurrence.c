@@ -132,7 +132,7 @@ static void put_events(machine *m, words *w) {
   }
   if (m->heap_count) memcpy(r->events, m->heap, m->heap_count * sizeof *m->heap);
   for (size_t i = 0; i < m->issue_count; i++) r->events[m->heap_count + i] = m->issues[(m->issue_head + i) & (m->issue_capacity - 1)];
-  qsort(r->events, count, sizeof *r->events, by_event);
+  if (count) qsort(r->events, count, sizeof *r->events, by_event);
   for (size_t i = 0; i < count; i++) {
     put(m, w, (uint64_t)(r->events[i].time_ps - m->now_ps));
     put(m, w, r->events[i].place);
