@@ -13,25 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import chain
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WIDTHS, BATCH, MICRO_BATCH, SRAM = [int(w) for w in sys.argv[3].split(",")], int(sys.argv[4]), sys.argv[5], [int(s) for s in sys.argv[6].split(",")]
 WORK.mkdir(parents=True, exist_ok=True)
 LAYERS = len(WIDTHS) - 1
-
-
-def model(path):
-    nodes, weights = [], []
-    for i in range(LAYERS):
-        weights.append(numpy_helper.from_array(np.ones((WIDTHS[i], WIDTHS[i + 1]), np.float32), f"layers.{i}.weight"))
-        nodes += [helper.make_node("MatMul", [f"a{i - 1}" if i else "x", f"layers.{i}.weight"], [f"h{i}"]), helper.make_node("Relu", [f"h{i}"], [f"a{i}"])]
-    nodes.append(helper.make_node("ReduceMean", [f"a{LAYERS - 1}"], ["loss"], keepdims=0))
-    info = helper.make_tensor_value_info
-    graph = helper.make_graph(nodes, "chain", [info("x", TensorProto.FLOAT, [BATCH, WIDTHS[0]])], [info("loss", TensorProto.FLOAT, [])], weights)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 def counted(groups, sram):
@@ -54,7 +41,7 @@ def plans():
         yield ",".join(["0"] + [str(u) for u, cut in enumerate(cuts, 1) if cut])
 
 
-model(WORK / "m.onnx")
+chain.write(WORK / "m.onnx", WIDTHS, BATCH)
 seen = set()
 for sram in SRAM:
     all_of = {plan: counted(plan, sram)[0] for plan in plans()}

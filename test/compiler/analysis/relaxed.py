@@ -13,25 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import chain
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 BATCH, WIDTHS, F32 = 8, [24, 48, 16, 40, 32], 4
 LAYERS = len(WIDTHS) - 1
-
-
-def model(path):
-    nodes, weights = [], []
-    for i in range(LAYERS):
-        weights.append(numpy_helper.from_array(np.ones((WIDTHS[i], WIDTHS[i + 1]), np.float32), f"layers.{i}.weight"))
-        nodes += [helper.make_node("MatMul", [f"a{i - 1}" if i else "x", f"layers.{i}.weight"], [f"h{i}"]), helper.make_node("Relu", [f"h{i}"], [f"a{i}"])]
-    nodes.append(helper.make_node("ReduceMean", [f"a{LAYERS - 1}"], ["loss"], keepdims=0))
-    info = helper.make_tensor_value_info
-    graph = helper.make_graph(nodes, "chain", [info("x", TensorProto.FLOAT, [BATCH, WIDTHS[0]])], [info("loss", TensorProto.FLOAT, [])], weights)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 def weight(i):
@@ -87,7 +74,7 @@ def compiled(sram, *options):
     subprocess.run([BIN / "hecaton-compile", WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--optimizer=sgd", "--recompute=none", "--micro-batch=1", *options], check=True, stderr=subprocess.DEVNULL)
 
 
-model(WORK / "m.onnx")
+chain.write(WORK / "m.onnx", WIDTHS, BATCH)
 seen = set()
 for sram in (1024, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 8192, 12288, 1 << 20):
     compiled(sram, "--emit=dist", "-o", WORK / "m.mlir")
