@@ -107,11 +107,6 @@ int64_t hct_noc_dram_second(hct_noc *noc, int64_t die, int64_t bytes, bool load,
   return done > least ? done : least;
 }
 
-int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch) {
-  int64_t least, at = hct_noc_dram_first(noc, die, bytes, load, now, stretch, &least);
-  return least < 0 ? at : hct_noc_dram_second(noc, die, bytes, load, at, least, stretch);
-}
-
 int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t bytes, int64_t now) {
   const hct_package *p = noc->package;
   int64_t start = noc->channel_free_ps[number] > now ? noc->channel_free_ps[number] : now;

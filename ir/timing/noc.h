@@ -24,8 +24,6 @@ int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int6
  * itself there is no second, *out_least is negative, and it is done then. */
 int64_t hct_noc_dram_first(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch, int64_t *out_least);
 int64_t hct_noc_dram_second(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, int64_t least, double stretch);
-/* Both where nothing else is under way. When it is done. */
-int64_t hct_noc_dram(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch);
 /* The same where every die does it at once, as long as it takes all dies of the fullest channel; `number`, below the number of channels, says
  * which accesses follow each other. The mesh is not looked at: a channel is slower than the links that lead from it. Counts the bytes of `dies` dies. */
 int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t bytes, int64_t now);

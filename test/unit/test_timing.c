@@ -48,9 +48,28 @@ static void test_dram_streams_at_peak_times_efficiency(void) {
   hct_arena *arena = hct_arena_create();
   hct_noc noc;
   hct_noc_init(&noc, arena, &p, 0);
-  int64_t last = 0, bytes = 47104, count = 100; /* 1 us each at 51.2 GB/s x 0.92 */
-  for (int64_t i = 0; i < count; i++) last = hct_noc_dram(&noc, 0, bytes, true, 0, 1);
-  CHECK(last == count * 1000000 + 60000);
+  int64_t last = 0, least, bytes = 47104, count = 100; /* 1 us each at 51.2 GB/s x 0.92 */
+  for (int64_t i = 0; i < count; i++) last = hct_noc_dram_first(&noc, 0, bytes, true, 0, 1, &least);
+  CHECK(last == count * 1000000 + 60000 && least < 0);
+  hct_arena_destroy(arena);
+}
+
+/* Die 5 = (1,1), whose channel is at die 1 = (0,1): the link between them, down for loads and up for stores, is taken when there is something to carry. */
+static void test_dram_takes_links_in_its_turn(void) {
+  hct_package p = package();
+  hct_arena *arena = hct_arena_create();
+  hct_noc noc;
+  hct_noc_init(&noc, arena, &p, 0);
+  int64_t bytes = 47104, wire = 736000 /* at 64 GB/s */, least;
+  CHECK(hct_noc_dram_first(&noc, 5, bytes, true, 0, 1, &least) == 60000 && least == 1060000);
+  CHECK(hct_noc_dram_first(&noc, 5, bytes, true, 0, 1, &least) == 1060000 && least == 2060000); /* waits for the channel */
+  CHECK(hct_noc_send(&noc, 1, 5, 64000, 0, 1) == 1000000 + 8000);                               /* and not yet for the link */
+  CHECK(hct_noc_dram_second(&noc, 5, bytes, true, 1060000, least, 1) == 2060000);               /* the channel is slower than the link */
+  CHECK(hct_noc_send(&noc, 1, 5, 64000, 1060000, 1) == 1060000 + wire + 1000000 + 8000);        /* now it waits */
+  CHECK(noc.dram_transit_bytes == (uint64_t)bytes);
+  hct_noc_init(&noc, arena, &p, 0);
+  CHECK(hct_noc_dram_first(&noc, 5, bytes, false, 0, 1, &least) == 8000 && least == wire + 8000); /* a store: the link first */
+  CHECK(hct_noc_dram_second(&noc, 5, bytes, false, 8000, least, 1) == 8000 + 60000 + 1000000);
   hct_arena_destroy(arena);
 }
 
@@ -89,6 +108,7 @@ int main(void) {
   test_mxu_pipelines_fill_and_drain();
   test_link_is_latency_plus_bytes_over_bandwidth();
   test_dram_streams_at_peak_times_efficiency();
+  test_dram_takes_links_in_its_turn();
   test_channels_attach_clockwise();
   test_full_channels_pass_dies_on();
   return 0;
