@@ -216,10 +216,12 @@ static int64_t stored_bytes(const recompute *r) {
   return sum;
 }
 
-/* Bytes of DRAM that parameters, their state and inputs leave; some are lost where sizes do not divide. */
+/* Bytes of DRAM that parameters, their state and inputs leave: a die lies at one channel, with as many others as there must be; some are lost where
+ * sizes do not divide. */
 static int64_t dram_room(const recompute *r) {
   const hct_package *p = &r->pass->package;
-  double room = 0.97 * (double)p->dram_channels * (double)p->dram_channel_capacity_bytes;
+  int64_t dies = p->rows * p->cols, sharing = (dies + p->dram_channels - 1) / p->dram_channels;
+  double room = 0.97 * (double)dies * (double)(p->dram_channel_capacity_bytes / sharing);
   for (size_t a = 0; a < r->flow.arg_count; a++) room -= (double)bytes_of(r, a);
   return room > 0 ? (int64_t)room : 0;
 }
