@@ -113,7 +113,7 @@ static bool evenly_spaced(const finder *f, const chiplet_op *a, const chiplet_op
 }
 
 /* The period that position `order` is in; -1 before all, `count` after. */
-static int64_t period_of(const chiplet_program *program, const chiplet_repeat *r, size_t order) {
+static int64_t period_at(const chiplet_program *program, const chiplet_repeat *r, size_t order) {
   int64_t period = -1;
   while (period < r->count && r->first + (size_t)(period + 1) * r->period < program->op_count && order >= program->ops[r->first + (size_t)(period + 1) * r->period].order) period++;
   return period;
@@ -125,7 +125,7 @@ static bool short_lived(const finder *f, const chiplet_repeat *r) {
     const chiplet_buffer *buffer = &f->program->buffers.items[b];
     bool moves = (f->buffers.next[b] != NONE_YET && f->buffers.next[b] != (int64_t)b) || (f->buffers.before[b] != NONE_YET && f->buffers.before[b] != (int64_t)b);
     if (!moves || buffer->storage != b || buffer->first == SIZE_MAX) continue;
-    if (period_of(f->program, r, buffer->last) - period_of(f->program, r, buffer->first) > 1) return false;
+    if (period_at(f->program, r, buffer->last) - period_at(f->program, r, buffer->first) > 1) return false;
   }
   return true;
 }
