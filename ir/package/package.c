@@ -19,7 +19,18 @@ typedef struct quantity {
 static const quantity quantities[] = {
 #define HCT_QUANTITY(path, attribute, field, kind, low, high) {path, attribute, offsetof(hct_package, field), QUANTITY_##kind, (double)low, (double)high},
 #include "ir/package/package.def"
-#undef HCT_QUANTITY
+};
+
+typedef struct choice {
+  const char *path, *attribute;
+  size_t offset;
+  int64_t number;
+  const char *value;
+} choice;
+
+static const choice choices[] = {
+#define HCT_CHOICE(path, attribute, field, number, value) {path, attribute, offsetof(hct_package, field), number, value},
+#include "ir/package/package.def"
 };
 
 typedef struct xml_messages {
@@ -82,6 +93,14 @@ static hct_status quantity_read(hct_diags *diags, hct_arena *arena, const char *
   return HCT_OK;
 }
 
+/* What the schema allows; the field stays as it is where the attribute is something else. */
+static void choice_read(xmlNode *root, const choice *c, hct_package *package) {
+  xmlNode *node = node_at(root, c->path);
+  xmlChar *found = node ? xmlGetProp(node, (const xmlChar *)c->attribute) : NULL;
+  if (found && !strcmp((const char *)found, c->value)) memcpy((char *)package + c->offset, &c->number, sizeof c->number);
+  if (found) xmlFree(found);
+}
+
 static hct_status text_read(hct_diags *diags, hct_arena *arena, const char *file, xmlNode *node, const char *attribute, char *out, size_t capacity) {
   xmlChar *found = node ? xmlGetProp(node, (const xmlChar *)attribute) : NULL;
   size_t length = found ? strlen((const char *)found) : 0;
@@ -122,6 +141,7 @@ static hct_status document_read(hct_diags *diags, hct_arena *arena, const char *
   hct_package package = {0};
   HCT_TRY(text_read(diags, arena, file, root, "name", package.name, sizeof package.name));
   for (size_t i = 0; i < HCT_COUNT(quantities); i++) HCT_TRY(quantity_read(diags, arena, file, root, &quantities[i], &package));
+  for (size_t i = 0; i < HCT_COUNT(choices); i++) choice_read(root, &choices[i], &package);
   HCT_TRY(text_read(diags, arena, file, node_at(root, "package/dram"), "kind", package.dram_kind, sizeof package.dram_kind));
   HCT_TRY(schema_check(diags, file, document));
   if (package.dram_channels != 2 * (package.rows + package.cols)) {
@@ -203,6 +223,11 @@ static void element_print(const hct_package *package, const char *path, hct_text
     memcpy(&real, field, sizeof real);
     if (quantities[i].kind == QUANTITY_INT) hct_text_printf(text, " %s=\"%lld\"", quantities[i].attribute, (long long)integer);
     else hct_text_printf(text, " %s=\"%.17g\"", quantities[i].attribute, real);
+  }
+  for (size_t i = 0; i < HCT_COUNT(choices); i++) {
+    int64_t number;
+    memcpy(&number, (const char *)package + choices[i].offset, sizeof number);
+    if (!strcmp(choices[i].path, path) && number && choices[i].number == number) hct_text_printf(text, " %s=\"%s\"", choices[i].attribute, choices[i].value);
   }
 }
 

@@ -4,6 +4,9 @@
 
 #include "ir/support/support.h"
 
+/* Who goes first on a link (noc.h). */
+typedef enum hct_arbitration { HCT_ARBITRATION_FIRST_COME, HCT_ARBITRATION_COLLECTIVES_FIRST } hct_arbitration;
+
 typedef struct hct_package {
   char name[64];
   int64_t rows, cols;
@@ -14,6 +17,7 @@ typedef struct hct_package {
   int64_t sram_bytes, sram_bytes_per_cycle;
   int64_t queue_depth;
   double link_bandwidth_bytes_per_s, link_latency_s, link_bypass_latency_s, link_energy_j_per_bit;
+  int64_t link_arbitration; /* hct_arbitration */
   char dram_kind[32];
   int64_t dram_channels;
   double dram_channel_bandwidth_bytes_per_s, dram_efficiency, dram_latency_s, dram_energy_j_per_bit;

@@ -119,25 +119,18 @@ static void transfer_try(machine *m, size_t sender, hct_ring ring) {
   complete_at(m, sender, send, done); /* one event for both */
 }
 
-/* Whether a DRAM access has come to its second leg, which is then under way. */
-static bool second_leg(machine *m, size_t index, int engine_index) {
-  die *d = &m->dies[index];
-  if (!(d->halfway >> engine_index & 1)) return false;
-  d->halfway = (uint16_t)(d->halfway & ~(1u << engine_index));
-  bool load = engine_index == HCT_ENGINE_LOAD;
-  int64_t bytes = (int64_t)cost_of(d, engine_head(&d->engines[engine_index]))->counts.moved_bytes;
-  complete_at(m, index, engine_index, hct_noc_dram_second(&m->noc, (int64_t)index, bytes, load, m->now_ps, d->least_ps[load ? 0 : 1], stretch(m)));
-  return true;
+/* When the engine's event is: with classes the end, else when to look at the access. */
+static int64_t dram_start(machine *m, size_t index, bool load, int64_t bytes) {
+  if (m->options->classes) return hct_noc_dram_alike(&m->noc, (int64_t)index, (int64_t)m->options->classes->items[index].size, bytes, m->now_ps);
+  return hct_noc_dram_start(&m->noc, (int64_t)index, bytes, load, m->now_ps, stretch(m));
 }
 
-/* When the engine has an event: the end, or the second leg. */
-static int64_t dram_start(machine *m, size_t index, int engine_index, int64_t bytes) {
-  die *d = &m->dies[index];
-  bool load = engine_index == HCT_ENGINE_LOAD;
-  if (m->options->classes) return hct_noc_dram_alike(&m->noc, (int64_t)index, (int64_t)m->options->classes->items[index].size, bytes, m->now_ps);
-  int64_t *least = &d->least_ps[load ? 0 : 1], at = hct_noc_dram_first(&m->noc, (int64_t)index, bytes, load, m->now_ps, stretch(m), least);
-  if (*least >= 0) d->halfway = (uint16_t)(d->halfway | 1u << engine_index);
-  return at;
+/* Whether a DRAM access is not done yet; it has its next event then. */
+static bool dram_goes_on(machine *m, size_t index, int engine_index) {
+  if (m->options->classes || (engine_index != HCT_ENGINE_LOAD && engine_index != HCT_ENGINE_STORE)) return false;
+  int64_t at = hct_noc_dram_look(&m->noc, (int64_t)index, engine_index == HCT_ENGINE_LOAD, m->now_ps, stretch(m));
+  if (at >= 0) complete_at(m, index, engine_index, at);
+  return at >= 0;
 }
 
 static void start_try(machine *m, size_t index, int engine_index) {
@@ -151,7 +144,7 @@ static void start_try(machine *m, size_t index, int engine_index) {
   }
   int64_t done;
   if (instr->opcode == HCT_OP_LD || instr->opcode == HCT_OP_ST) {
-    done = dram_start(m, index, engine_index, (int64_t)cost_of(d, instr)->counts.moved_bytes);
+    done = dram_start(m, index, engine_index == HCT_ENGINE_LOAD, (int64_t)cost_of(d, instr)->counts.moved_bytes);
   } else {
     done = m->now_ps + (m->options->jitter ? (int64_t)((double)cost_of(d, instr)->ps * stretch(m)) : cost_of(d, instr)->ps);
   }
@@ -226,7 +219,7 @@ static void transfer_complete(machine *m, size_t sender, hct_ring ring) {
 }
 
 static void complete(machine *m, size_t index, int engine_index) {
-  if (second_leg(m, index, engine_index)) return;
+  if (dram_goes_on(m, index, engine_index)) return;
   const engine *of = &m->dies[index].engines[engine_index];
   if (engine_head(of)->opcode == HCT_OP_SEND) {
     transfer_complete(m, index, (hct_ring)((engine_index - HCT_ENGINE_SEND0) / 2));

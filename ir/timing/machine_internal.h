@@ -20,7 +20,6 @@ typedef struct instr_cost {
 typedef struct die { /* what every event looks at comes first: it is one line of the cache */
   uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
   bool halted, issue_pending;
-  uint16_t halfway;         /* likewise: a DRAM access whose second leg is to be asked for at its event, and cannot be done before least_ps */
   uint32_t source;          /* of the instruction started last */
   int64_t accounted_ps;
   const hct_instr *held;    /* taken from the sequencer, but not issued yet */
@@ -28,7 +27,6 @@ typedef struct die { /* what every event looks at comes first: it is one line of
   const instr_cost *costs;
   uint32_t next[HCT_RING_COUNT], previous[HCT_RING_COUNT]; /* on rings: dies, or classes of them */
   engine engines[HCT_ENGINE_COUNT];
-  int64_t least_ps[2];      /* of the load, of the store */
   int32_t semaphores[HCT_SEMAPHORES];
   hct_sequencer sequencer;
   hct_issued held_issued;

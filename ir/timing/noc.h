@@ -4,13 +4,32 @@
 
 #include "ir/package/package.h"
 
+/* A DRAM access under way. */
+typedef enum hct_dram_stage {
+  HCT_DRAM_NONE,
+  HCT_DRAM_QUEUED,  /* a store waits for its turn on the mesh */
+  HCT_DRAM_HALFWAY, /* a load's first byte is out of its channel, a store's at its channel */
+  HCT_DRAM_CROSSES, /* on the mesh */
+  HCT_DRAM_ARRIVES,
+} hct_dram_stage;
+typedef struct hct_dram_access {
+  hct_dram_stage stage;
+  int64_t bytes, least_ps, work_ps; /* it is not done before least_ps; holds each link for work_ps */
+  size_t count;                     /* links of its path */
+  int64_t *links, *targets;         /* [count]; it is through a link when memory_served_ps has come to its target */
+} hct_dram_access;
+
 typedef struct hct_noc {
+  hct_arena *arena;
   const hct_package *package;
-  int64_t *link_free_ps, *link_busy_ps;       /* [die * 4 + direction], directed: north, east, south, west */
+  int64_t *link_free_ps, *link_busy_ps; /* [die * 4 + direction], directed: north, east, south, west */
+  /* With HCT_ARBITRATION_COLLECTIVES_FIRST, by link: the time that DRAM accesses have asked for, and what of it they had until memory_at_ps. */
+  int64_t *memory_asked_ps, *memory_served_ps, *memory_at_ps;
   int64_t *channel_free_ps, *channel_busy_ps;
-  int64_t *home;                              /* by die: its channel */
-  int64_t sharing;                            /* dies of the channel that has most */
-  int64_t home_links;                         /* from all dies to their channels */
+  hct_dram_access *accesses;            /* [die * 2 + (load ? 0 : 1)] */
+  int64_t *home;                        /* by die: its channel */
+  int64_t sharing;                      /* dies of the channel that has most */
+  int64_t home_links;                   /* from all dies to their channels */
   uint64_t link_bytes, dram_transit_bytes;
 } hct_noc;
 
@@ -18,15 +37,21 @@ typedef struct hct_noc {
 void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, int64_t region_bytes);
 /* A message from die to die: reserves its XY path (columns first) as a whole from `now` on, first come first served. When it has arrived. */
 int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch);
-/* A DRAM access of `die`, in two legs: a load takes its home channel and then, as data comes out of it, the mesh to the die; a store the mesh and
- * then, as data comes in, the channel. Each leg is asked for when its turn comes, so that nobody waits for a link that a later message will
- * need. The first: when the second is to be asked for, and before when it cannot be done (`out_least`); where the channel is at the die
- * itself there is no second, *out_least is negative, and it is done then. */
-int64_t hct_noc_dram_first(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch, int64_t *out_least);
-int64_t hct_noc_dram_second(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, int64_t least, double stretch);
+/* A DRAM access of `die`, one load and one store at a time: a load takes its home channel and then, as data comes out of it, the mesh to the die; a
+ * store the mesh and then, as data comes in, the channel. Each is asked for when its turn comes, so that nobody waits for a link that a later
+ * message will need. On the mesh, by the package's link_arbitration:
+ * - first come: its path is reserved as that of any message;
+ * - collectives first: memory traffic has a virtual channel of its own, whose flits go on where and while no other message holds the link, in order of
+ *   arrival; the tail is through when the slowest link of the path has carried it. Messages between dies never wait for it.
+ * `start`: when to look at the access. `look`, at that time: when to look again, or -1: it is done. */
+int64_t hct_noc_dram_start(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now, double stretch);
+int64_t hct_noc_dram_look(hct_noc *noc, int64_t die, bool load, int64_t now, double stretch);
 /* The same where every die does it at once, as long as it takes all dies of the fullest channel; `number`, below the number of channels, says
  * which accesses follow each other. The mesh is not looked at: a channel is slower than the links that lead from it. Counts the bytes of `dies` dies. */
 int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t bytes, int64_t now);
 int64_t hct_noc_links(const hct_noc *noc, int64_t from, int64_t to); /* that a message crosses */
+/* What later times depend on, relative to `now`, is given to `put` word by word; the same words, the same future. */
+void hct_noc_state(hct_noc *noc, int64_t now, void (*put)(void *user, uint64_t word), void *user);
+void hct_noc_shift(hct_noc *noc, int64_t by_ps); /* all times */
 
 #endif

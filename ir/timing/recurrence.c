@@ -105,8 +105,6 @@ static void put_sequencer(machine *m, words *w, const hct_sequencer *s, unsigned
 static void put_die(machine *m, words *w, const die *d, unsigned level, int64_t iteration) {
   put_sequencer(m, w, &d->sequencer, level, iteration);
   put(m, w, (uint64_t)(uintptr_t)d->held);
-  put(m, w, d->halfway);
-  for (int k = 0; k < 2; k++) put(m, w, d->halfway >> (k ? HCT_ENGINE_STORE : HCT_ENGINE_LOAD) & 1 ? (uint64_t)(d->least_ps[k] - m->now_ps) : 0);
   put(m, w, (uint64_t)d->source << 2 | (d->halted ? 2u : 0u) | (d->issue_pending ? 1u : 0u));
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
     const engine *queue = &d->engines[e];
@@ -139,16 +137,17 @@ static void put_events(machine *m, words *w) {
   }
 }
 
-static void put_taken(machine *m, words *w, const int64_t *free_ps, size_t count) {
-  for (size_t i = 0; i < count; i++) put(m, w, free_ps[i] > m->now_ps ? (uint64_t)(free_ps[i] - m->now_ps) : 0);
+typedef struct noc_words { machine *machine; words *into; } noc_words;
+static void put_noc(void *user, uint64_t word) {
+  noc_words *n = user;
+  put(n->machine, n->into, word);
 }
 
 static void state_write(machine *m, unsigned level, int64_t iteration, words *out_state) {
   out_state->count = 0;
   for (size_t d = 0; d < m->die_count; d++) put_die(m, out_state, &m->dies[d], level, iteration);
   put_events(m, out_state);
-  put_taken(m, out_state, m->noc.link_free_ps, m->link_count);
-  put_taken(m, out_state, m->noc.channel_free_ps, (size_t)m->package->dram_channels);
+  hct_noc_state(&m->noc, m->now_ps, put_noc, &(noc_words){m, out_state});
 }
 
 static bool state_same(const snapshot *a, const snapshot *b) {
@@ -162,10 +161,6 @@ static void snapshot_swap(snapshot *a, snapshot *b) {
 }
 
 /* ---- skipping ---- */
-static void shift(int64_t *times, size_t count, int64_t by) {
-  for (size_t i = 0; i < count; i++) times[i] += by;
-}
-
 /* How many more periods every die's loop of this level surely goes on for. */
 static int64_t periods_left(const machine *m, unsigned level, int64_t period) {
   int64_t least = INT64_MAX;
@@ -194,11 +189,9 @@ static void skip(machine *m, unsigned level, const loop_watch *watch) {
   m->now_ps += by;
   for (size_t i = 0; i < m->heap_count; i++) m->heap[i].time_ps += by;
   for (size_t i = 0; i < m->issue_count; i++) m->issues[(m->issue_head + i) & (m->issue_capacity - 1)].time_ps += by;
-  shift(m->noc.link_free_ps, m->link_count, by);
-  shift(m->noc.channel_free_ps, (size_t)m->package->dram_channels, by);
+  hct_noc_shift(&m->noc, by);
   for (size_t d = 0; d < m->die_count; d++) {
     m->dies[d].accounted_ps += by;
-    shift(m->dies[d].least_ps, 2, by);
     if (m->dies[d].sequencer.depth > level) m->dies[d].sequencer.state.counter[level] += times * watch->period;
   }
 }

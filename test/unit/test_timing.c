@@ -43,33 +43,78 @@ static void test_link_is_latency_plus_bytes_over_bandwidth(void) {
   hct_arena_destroy(arena);
 }
 
+/* One access at a time, looked at when it says. */
+static int64_t dram_done(hct_noc *noc, int64_t die, int64_t bytes, bool load, int64_t now) {
+  int64_t done = now;
+  for (int64_t at = hct_noc_dram_start(noc, die, bytes, load, now, 1); at >= 0; at = hct_noc_dram_look(noc, die, load, at, 1)) done = at;
+  return done;
+}
+
 static void test_dram_streams_at_peak_times_efficiency(void) {
   hct_package p = package();
   hct_arena *arena = hct_arena_create();
   hct_noc noc;
   hct_noc_init(&noc, arena, &p, 0);
-  int64_t last = 0, least, bytes = 47104, count = 100; /* 1 us each at 51.2 GB/s x 0.92 */
-  for (int64_t i = 0; i < count; i++) last = hct_noc_dram_first(&noc, 0, bytes, true, 0, 1, &least);
-  CHECK(last == count * 1000000 + 60000 && least < 0);
+  int64_t last = 0, bytes = 47104, count = 100; /* 1 us each at 51.2 GB/s x 0.92 */
+  for (int64_t i = 0; i < count; i++) last = dram_done(&noc, 0, bytes, true, 0);
+  CHECK(last == count * 1000000 + 60000);
   hct_arena_destroy(arena);
 }
 
 /* Die 5 = (1,1), whose channel is at die 1 = (0,1): the link between them, down for loads and up for stores, is taken when there is something to carry. */
 static void test_dram_takes_links_in_its_turn(void) {
   hct_package p = package();
+  p.link_arbitration = HCT_ARBITRATION_FIRST_COME;
   hct_arena *arena = hct_arena_create();
   hct_noc noc;
   hct_noc_init(&noc, arena, &p, 0);
-  int64_t bytes = 47104, wire = 736000 /* at 64 GB/s */, least;
-  CHECK(hct_noc_dram_first(&noc, 5, bytes, true, 0, 1, &least) == 60000 && least == 1060000);
-  CHECK(hct_noc_dram_first(&noc, 5, bytes, true, 0, 1, &least) == 1060000 && least == 2060000); /* waits for the channel */
-  CHECK(hct_noc_send(&noc, 1, 5, 64000, 0, 1) == 1000000 + 8000);                               /* and not yet for the link */
-  CHECK(hct_noc_dram_second(&noc, 5, bytes, true, 1060000, least, 1) == 2060000);               /* the channel is slower than the link */
-  CHECK(hct_noc_send(&noc, 1, 5, 64000, 1060000, 1) == 1060000 + wire + 1000000 + 8000);        /* now it waits */
-  CHECK(noc.dram_transit_bytes == (uint64_t)bytes);
+  int64_t bytes = 47104, wire = 736000 /* at 64 GB/s */;
+  CHECK(hct_noc_dram_start(&noc, 1, bytes, true, 0, 1) == 1060000);                       /* at home: the channel is all */
+  CHECK(hct_noc_dram_start(&noc, 5, bytes, true, 0, 1) == 1060000);                       /* waits for it */
+  CHECK(hct_noc_send(&noc, 1, 5, 64000, 0, 1) == 1000000 + 8000);                         /* and not yet for the link */
+  CHECK(hct_noc_dram_look(&noc, 5, true, 1060000, 1) == 2060000);                         /* the channel is slower than the link */
+  CHECK(hct_noc_send(&noc, 1, 5, 64000, 1060000, 1) == 1060000 + wire + 1000000 + 8000); /* now it waits */
+  CHECK(noc.dram_transit_bytes == (uint64_t)bytes && hct_noc_dram_look(&noc, 5, true, 2060000, 1) == -1);
   hct_noc_init(&noc, arena, &p, 0);
-  CHECK(hct_noc_dram_first(&noc, 5, bytes, false, 0, 1, &least) == 8000 && least == wire + 8000); /* a store: the link first */
-  CHECK(hct_noc_dram_second(&noc, 5, bytes, false, 8000, least, 1) == 8000 + 60000 + 1000000);
+  CHECK(hct_noc_dram_start(&noc, 5, bytes, false, 0, 1) == 8000); /* a store: the link first */
+  CHECK(hct_noc_dram_look(&noc, 5, false, 8000, 1) == 8000 + 60000 + 1000000);
+  hct_arena_destroy(arena);
+}
+
+/* The same die and link where messages between dies go first: they never wait for memory traffic, which has what they leave of the link. */
+static void test_collectives_go_first(void) {
+  hct_package p = package();
+  p.link_arbitration = HCT_ARBITRATION_COLLECTIVES_FIRST;
+  hct_arena *arena = hct_arena_create();
+  hct_noc noc;
+  hct_noc_init(&noc, arena, &p, 0);
+  int64_t bytes = 47104, wire = 736000, latency = 8000;
+  CHECK(dram_done(&noc, 5, bytes, true, 0) == 1060000); /* nobody else: as before */
+  hct_noc_init(&noc, arena, &p, 0);
+  CHECK(hct_noc_dram_start(&noc, 5, bytes, true, 0, 1) == 60000);
+  CHECK(hct_noc_dram_look(&noc, 5, true, 60000, 1) == 1060000 - latency);            /* as the channel is slower, no sooner */
+  CHECK(hct_noc_send(&noc, 1, 5, 64000, 100000, 1) == 100000 + 1000000 + latency);   /* at once */
+  int64_t through = 60000 + wire + 1000000;                                            /* the load was stopped for as long */
+  CHECK(hct_noc_dram_look(&noc, 5, true, 1060000 - latency, 1) == through);
+  CHECK(hct_noc_send(&noc, 1, 5, 6400, through - 1000, 1) == through - 1000 + 100000 + latency);
+  CHECK(hct_noc_dram_look(&noc, 5, true, through, 1) == through + 100000);            /* stopped again with 1 ns to go */
+  CHECK(hct_noc_dram_look(&noc, 5, true, through + 100000, 1) == through + 100000 + latency);
+  CHECK(hct_noc_dram_look(&noc, 5, true, through + 100000 + latency, 1) == -1);
+  CHECK(noc.link_busy_ps[1 * 4 + 2] == wire + 1100000 && through + 100000 - 60000 == noc.link_busy_ps[1 * 4 + 2]); /* the link did nothing twice */
+  /* A store's channel is asked for when its head is there. */
+  hct_noc_init(&noc, arena, &p, 0);
+  CHECK(hct_noc_send(&noc, 5, 1, 64000, 0, 1) == 1000000 + latency);
+  CHECK(hct_noc_dram_start(&noc, 5, bytes, false, 0, 1) == 1000000);
+  CHECK(hct_noc_dram_look(&noc, 5, false, 1000000, 1) == 1000000 + latency);
+  CHECK(hct_noc_dram_look(&noc, 5, false, 1000000 + latency, 1) == 1000000 + 60000 + 1000000);
+  CHECK(hct_noc_dram_look(&noc, 5, false, 1000000 + 60000 + 1000000, 1) == 1000000 + latency + 60000 + 1000000);
+  CHECK(noc.channel_busy_ps[1] == 1000000);
+  /* On 8 x 8 dies, 10 = (1,2) and 18 = (2,2) store over the link from (1,2) to (0,2): the second when the first is through. */
+  p.rows = p.cols = 8, p.dram_channels = 32;
+  hct_noc_init(&noc, arena, &p, 0);
+  CHECK(hct_noc_dram_start(&noc, 10, bytes, false, 0, 1) == latency);
+  CHECK(hct_noc_dram_start(&noc, 18, bytes, false, 0, 1) == wire);
+  CHECK(hct_noc_dram_look(&noc, 18, false, wire, 1) == wire + latency + 4000);
   hct_arena_destroy(arena);
 }
 
@@ -109,6 +154,7 @@ int main(void) {
   test_link_is_latency_plus_bytes_over_bandwidth();
   test_dram_streams_at_peak_times_efficiency();
   test_dram_takes_links_in_its_turn();
+  test_collectives_go_first();
   test_channels_attach_clockwise();
   test_full_channels_pass_dies_on();
   return 0;
