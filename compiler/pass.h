@@ -6,6 +6,12 @@
 #include "ir/dialect/ir.h"
 #include "ir/package/package.h"
 
+typedef struct hct_interleaving {
+  bool known, joined;
+  int64_t at_once;      /* micro-batches */
+  int prefetch_percent; /* of SRAM, that may be live while loads wait for what reads them */
+} hct_interleaving;
+
 typedef struct hct_pass_context {
   hct_diags *diags;
   hct_arena *arena;           /* lives as long as the compilation; in a pass, as long as that */
@@ -16,7 +22,7 @@ typedef struct hct_pass_context {
                                  "trainable", of "+GLOB" and "-GLOB" in command-line order. */
   const char *report;         /* NULL, or where the backend writes what it predicts of the program (cli.md, "The report") */
   bool streams_only;          /* a trial: weights are not read, the program is not written */
-  struct { bool known, joined; int64_t at_once; } interleaving; /* what the chiplet backend found best for these options: not tried again */
+  hct_interleaving interleaving; /* what the chiplet backend found best for these options: not tried again */
   struct { hct_map **items; size_t count, capacity; } fallbacks; /* options of choices that are next best, where the program does not fit with `options` */
   hct_package package;        /* from the module's attribute hct.package; mesh included */
 } hct_pass_context;

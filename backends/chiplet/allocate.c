@@ -164,15 +164,22 @@ static bool place_by_size(placement *p) {
   return p->needed <= p->capacity;
 }
 
+void chiplet_buffers_measure(chiplet_program *program) {
+  for (size_t b = 0; b < program->buffers.count; b++) {
+    chiplet_buffer *buffer = &program->buffers.items[b];
+    hct_place place = chiplet_place(program, buffer->section, 0, 0); /* die (0, 0) holds most */
+    buffer->bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(&buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
+  }
+}
+
 /* False, with what is live at the worst moment, when the scratchpad is too small. */
 static bool allocate_sram(chiplet_program *program, placement *out_placement) {
   size_t most = program->buffers.count + 1;
   placement p = {.buffers = program->buffers.items, .all = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most),
                  .live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .pending = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .capacity = program->pass->package.sram_bytes};
+  chiplet_buffers_measure(program);
   for (size_t b = 0; b < program->buffers.count; b++) {
     chiplet_buffer *buffer = &program->buffers.items[b];
-    hct_place place = chiplet_place(program, buffer->section, 0, 0); /* die (0, 0) holds most */
-    buffer->bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(&buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
     if (buffer->storage == b && buffer->first != SIZE_MAX) p.all[p.all_count++] = buffer;
   }
   qsort(p.all, p.all_count, sizeof *p.all, by_start);

@@ -3,6 +3,8 @@
  *   fold.c      layers that repeat: compiled a few times, written as a loop
  *   interleave.c     several micro-batches of a loop at once, loops joined
  *   list_schedule.c  operations in the order in which engines can start them
+ *   rotate.c    the beginning of a loop's next iteration inside the one before
+ *   prefetch.c  loads earlier, where SRAM has room
  *   allocate.c  SRAM by liveness, DRAM regions
  *   memory_map.c     what they are taken by, for reports and refusals
  *   nest.c      one structured operation: extents and strides on one die, as few and as large instructions as they allow
@@ -114,16 +116,25 @@ void chiplet_times_measure(chiplet_program *program); /* of every operation, as 
 /* The program with `copies` micro-batches an iteration of each loop over them (fewer where it has fewer); joined: with the ends of loops and
  * what is between them in one schedule; none: in the order written. `program` is as before. */
 chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copies, bool joined);
+void chiplet_rotate(chiplet_program *program, int64_t room); /* what each iteration begins with, before the end of the one before, with at most `room` bytes live */
+void chiplet_prefetch(chiplet_program *program, int64_t room); /* loads before what they are for, with at most `room` bytes live while they wait; the order else as written */
 op_list chiplet_list_schedule(const chiplet_program *program, const chiplet_op *ops, size_t count);
 int64_t chiplet_op_ps(const chiplet_program *program, const chiplet_op *op); /* on die (0, 0), from the instructions that it becomes */
 bool chiplet_is_piece_loop(const chiplet_op *op); /* holds an optimizer step: over pieces of tiles, not micro-batches */
 bool chiplet_is_ring_loop(const chiplet_op *op);
+bool chiplet_is_batch_loop(const chiplet_op *op); /* over micro-batches */
+bool chiplet_only_reads(const chiplet_op *op, size_t operand); /* else it may write it */
+/* A copy of an operation of a loop, with other buffers (`clone`, by buffer; NULL: the same) and for another micro-batch: constant >= 0, outside of any
+ * loop, or counter * scale + offset. */
+typedef struct chiplet_numbering { int64_t constant, scale, offset; } chiplet_numbering;
+chiplet_op chiplet_op_copy(chiplet_program *program, const chiplet_op *op, const size_t *clone, chiplet_numbering numbering);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program); /* SRAM */
 hct_status chiplet_allocate_dram(chiplet_program *program);
 void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map); /* of an allocated program, in its arena */
 hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed); /* `needed`: by the placement, holes between buffers included */
 hct_status chiplet_refuse_dram(const chiplet_program *program);
+void chiplet_buffers_measure(chiplet_program *program); /* their bytes */
 int64_t chiplet_pitch(const chiplet_buffer *buffer); /* bytes that a buffer takes, alignment included */
 hct_place chiplet_place(const chiplet_program *program, int64_t section, int64_t row, int64_t col);
 

@@ -290,6 +290,17 @@ static void emit_rings(chiplet_stream *s, const chiplet_op *loops, size_t count)
 }
 
 /* ---- the program ---- */
+bool chiplet_only_reads(const chiplet_op *op, size_t operand) {
+  switch (op->kind) {
+    case CHIPLET_STORE: return true;
+    case CHIPLET_UPDATE: return false;
+    case CHIPLET_COPY_PART: return operand == (op->in ? 1u : 0u);
+    default: return operand > 0;
+  }
+}
+
+bool chiplet_is_batch_loop(const chiplet_op *op) { return op->kind == CHIPLET_LOOP && !op->over_layers && !chiplet_is_ring_loop(op) && !chiplet_is_piece_loop(op); }
+
 bool chiplet_is_ring_loop(const chiplet_op *op) {
   return op->body_count == 1 && (op->body[0].kind == CHIPLET_GATHER_STEP || op->body[0].kind == CHIPLET_SCATTER_STEP);
 }

@@ -119,6 +119,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
 /* ---- how many micro-batches are interleaved ---- */
 typedef struct attempt {
   int64_t at_once; /* 0: the order written */
+  int prefetch_percent; /* of SRAM, that may be live while loads wait for their readers; 0: loads stay as written */
   bool joined, fits;
   bool uneven; /* does not fit, as layers that repeat have not become alike */
   hct_arena *arena;
@@ -146,6 +147,8 @@ static hct_status attempt_make(const chiplet_program *read, hct_diags *diags, at
   a->arena = hct_arena_create();
   base.pass = &pass, base.arena = a->arena;
   chiplet_program program = chiplet_interleave(&base, a->at_once, a->joined);
+  if (a->prefetch_percent) chiplet_rotate(&program, pass.package.sram_bytes / 100 * a->prefetch_percent);
+  if (a->prefetch_percent) chiplet_prefetch(&program, pass.package.sram_bytes / 100 * a->prefetch_percent);
   hct_status status = chiplet_allocate(&program);
   if (status == HCT_OK && !chiplet_roll(&program)) status = HCT_REFUSED, a->uneven = true;
   a->fits = status == HCT_OK;
@@ -177,18 +180,20 @@ static int64_t most_iterations(const chiplet_program *program) {
  * not even one does so, the order written may. */
 static hct_status attempts_of(chiplet_program *read, attempt *best) {
   enum { MOST_AT_ONCE = 4 };
+  static const int PREFETCH_PERCENT[] = {96, 93, 90, 85};
   bool ring = !strcmp(hct_pass_option(read->pass, "overlap", "ring"), "ring");
   hct_objective objective = hct_objective_parse(hct_pass_option(read->pass, "objective", "time"));
   int64_t iterations = most_iterations(read);
   hct_diags *quiet = hct_diags_create(NULL);
   *best = (attempt){.at_once = 1};
   if (ring) chiplet_times_measure(read);
-  if (read->pass->interleaving.known) {
+  const hct_interleaving *known = &read->pass->interleaving;
+  if (known->known && known->at_once) {
     hct_diags_destroy(quiet);
-    *best = (attempt){.at_once = read->pass->interleaving.at_once, .joined = read->pass->interleaving.joined};
+    *best = (attempt){.at_once = known->at_once, .joined = known->joined};
     return attempt_make(read, read->pass->diags, best);
   }
-  for (int64_t at_once = 1; ring && at_once <= MOST_AT_ONCE; at_once *= 2) {
+  for (int64_t at_once = 1; ring && !known->known && at_once <= MOST_AT_ONCE; at_once *= 2) {
     attempt a = {.at_once = at_once < iterations ? at_once : iterations, .joined = true};
     if (attempt_make(read, quiet, &a) != HCT_OK && !a.uneven) {
       a.joined = false;
@@ -197,6 +202,11 @@ static hct_status attempts_of(chiplet_program *read, attempt *best) {
     if (a.uneven && best->fits) hct_arena_destroy(best->arena);
     if (a.uneven) *best = a;
     if (!a.fits || !attempt_better(best, &a, objective) || at_once >= iterations) break;
+  }
+  for (size_t i = 0; ring && !best->fits && !best->uneven && i < HCT_COUNT(PREFETCH_PERCENT); i++) {
+    if (known->known && PREFETCH_PERCENT[i] > known->prefetch_percent) continue;
+    *best = (attempt){.at_once = 0, .prefetch_percent = PREFETCH_PERCENT[i]};
+    attempt_make(read, quiet, best);
   }
   hct_diags_destroy(quiet);
   if (best->fits) return HCT_OK;
@@ -222,7 +232,7 @@ hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *a
   HCT_TRY(chiplet_read(&program, module));
   HCT_TRY(chiplet_allocate_dram(&program));
   HCT_TRY(attempts_make(&program, &best));
-  pass->interleaving.known = pass->streams_only, pass->interleaving.at_once = best.at_once, pass->interleaving.joined = best.joined; /* a trial's, for the program after it */
+  pass->interleaving.known = pass->streams_only, pass->interleaving.at_once = best.at_once, pass->interleaving.joined = best.joined, pass->interleaving.prefetch_percent = best.prefetch_percent; /* a trial's, for the program after it */
   hct_arena_adopt(arena, best.arena);
   meta_make(pass, module, arena, best.estimate.step_s, best.at_once ? best.at_once : 1, &best.image);
   hct_text package = {0};

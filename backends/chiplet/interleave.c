@@ -33,26 +33,23 @@ static size_t *buffers_clone(chiplet_program *program, const chiplet_op *loop, s
   return clone;
 }
 
-/* `constant` >= 0: the micro-batch, outside of any loop; else it is counter * scale + offset. */
-typedef struct numbering { int64_t constant, scale, offset; } numbering;
-
-static chiplet_op op_copy(chiplet_program *program, const chiplet_op *op, const size_t *clone, numbering n) {
+chiplet_op chiplet_op_copy(chiplet_program *program, const chiplet_op *op, const size_t *clone, chiplet_numbering n) {
   chiplet_op copy = *op;
-  for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = clone[op->operands[k].buffer];
+  for (size_t k = 0; clone && k < op->operand_count; k++) copy.operands[k].buffer = clone[op->operands[k].buffer];
   if (op->timed && op->constant_index < 0) copy.constant_index = n.constant, copy.index_scale = n.scale, copy.index_offset = n.offset;
   if (!op->body_count) return copy;
   copy.body = HCT_NEW_ARRAY(program->arena, chiplet_op, op->body_count);
-  for (size_t i = 0; i < op->body_count; i++) copy.body[i] = op_copy(program, &op->body[i], clone, n);
+  for (size_t i = 0; i < op->body_count; i++) copy.body[i] = chiplet_op_copy(program, &op->body[i], clone, n);
   return copy;
 }
 
-static void body_add(interleaving *v, const chiplet_op *loop, const size_t *clone, numbering n, op_list *out) {
-  for (size_t i = 0; i < loop->body_count; i++) HCT_PUSH(v->program->arena, out, op_copy(v->program, &loop->body[i], clone, n));
+static void body_add(interleaving *v, const chiplet_op *loop, const size_t *clone, chiplet_numbering n, op_list *out) {
+  for (size_t i = 0; i < loop->body_count; i++) HCT_PUSH(v->program->arena, out, chiplet_op_copy(v->program, &loop->body[i], clone, n));
 }
 
 /* Micro-batches from `first` on, in the present segment, with buffers of their own. */
 static void peel(interleaving *v, const chiplet_op *loop, size_t buffers, int64_t first, int64_t count) {
-  for (int64_t k = 0; k < count; k++) body_add(v, loop, buffers_clone(v->program, loop, buffers, true), (numbering){first + k, 1, 0}, &v->segment);
+  for (int64_t k = 0; k < count; k++) body_add(v, loop, buffers_clone(v->program, loop, buffers, true), (chiplet_numbering){first + k, 1, 0}, &v->segment);
 }
 
 static void segment_end(interleaving *v) {
@@ -67,7 +64,7 @@ static void segment_end(interleaving *v) {
 
 static void loop_add(interleaving *v, const chiplet_op *loop, size_t buffers, int64_t trips, int64_t copies, int64_t first) {
   op_list body = {0};
-  for (int64_t k = 0; k < copies; k++) body_add(v, loop, buffers_clone(v->program, loop, buffers, k > 0), (numbering){-1, copies, first + k}, &body);
+  for (int64_t k = 0; k < copies; k++) body_add(v, loop, buffers_clone(v->program, loop, buffers, k > 0), (chiplet_numbering){-1, copies, first + k}, &body);
   if (v->copies) body = chiplet_list_schedule(v->program, body.items, body.count);
   chiplet_op made = *loop;
   made.trips = trips;

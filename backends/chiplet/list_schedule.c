@@ -110,16 +110,6 @@ static touched *touched_at(scheduling *s, touched_list *list, int64_t index) {
   return &list->items[list->count - 1];
 }
 
-/* Operands that an operation only reads; all others it may write. */
-static bool is_read_only(const chiplet_op *op, size_t operand) {
-  switch (op->kind) {
-    case CHIPLET_STORE: return true;
-    case CHIPLET_UPDATE: return false;
-    case CHIPLET_COPY_PART: return operand == (op->in ? 1u : 0u);
-    default: return operand > 0;
-  }
-}
-
 /* What of a tensor a transfer is of: a micro-batch, a piece (its first element), or UNTIMED, all. */
 static int64_t part_of(const scheduling *s, const chiplet_op *op) {
   const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[0].buffer];
@@ -129,7 +119,7 @@ static int64_t part_of(const scheduling *s, const chiplet_op *op) {
 }
 
 static void touch_all(scheduling *s, size_t at, const chiplet_op *op) {
-  for (size_t k = 0; k < op->operand_count; k++) touch(s, at, touched_at(s, &s->buffers[s->program->buffers.items[op->operands[k].buffer].storage], UNTIMED), !is_read_only(op, k));
+  for (size_t k = 0; k < op->operand_count; k++) touch(s, at, touched_at(s, &s->buffers[s->program->buffers.items[op->operands[k].buffer].storage], UNTIMED), !chiplet_only_reads(op, k));
   bool store = op->kind == CHIPLET_STORE;
   if (store || op->kind == CHIPLET_LOAD) {
     touched_list *list = &s->tensors[s->program->same_tensor[op->tensor]];

@@ -8,8 +8,9 @@
 
 typedef struct candidate {
   const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks;
-  bool fits, joined;
-  int64_t at_once, sram_bytes;
+  bool fits;
+  hct_interleaving interleaving;
+  int64_t sram_bytes;
   hct_estimate estimate;
 } candidate;
 typedef struct candidate_list { candidate *items; size_t count, capacity; } candidate_list;
@@ -110,7 +111,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
   c->sram_bytes = c->fits ? image.sram_bytes_used : 0;
-  c->at_once = trial.interleaving.at_once, c->joined = trial.interleaving.joined;
+  c->interleaving = trial.interleaving;
   mlirModuleDestroy(copy);
   hct_arena_destroy(trial.arena);
   hct_diags_destroy(trial.diags);
@@ -339,7 +340,8 @@ static void choose_among(hct_pass_context *pass, MlirModule module, size_t layer
   if (fits && list.count > 1) result_tell(pass, &list, best);
   if (fits && layers) fallbacks_add(pass, &list, best, input_size(module, 1));
   options_set(pass->options, pass->arena, chosen);
-  pass->interleaving.known = fits, pass->interleaving.at_once = chosen->at_once, pass->interleaving.joined = chosen->joined;
+  pass->interleaving = chosen->interleaving;
+  pass->interleaving.known = fits;
 }
 
 /* What is compared is alike in equal layers. How many of them a fusion group of several spans is not: such groups are no candidates. */

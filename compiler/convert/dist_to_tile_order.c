@@ -10,7 +10,7 @@
 
 #include "compiler/convert/dist_to_tile.h"
 
-enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128 };
+enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
 static const double FILL = 0.97, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
 
@@ -27,8 +27,12 @@ typedef struct order_node {
   size_t previous;    /* node plus one that adds to the same sum just before */
 } order_node;
 
-/* What DMA brings for its first reader, without double buffers; it lies in SRAM until the last one is done. */
-typedef struct order_load { int64_t bytes; size_t readers_all; } order_load;
+/* What DMA brings for its first reader; without double buffers it lies in SRAM until the last one is done. */
+typedef struct order_load {
+  double seconds;
+  int64_t bytes; /* with double buffers none: they are fixed */
+  size_t readers_all;
+} order_load;
 
 typedef struct ordering {
   lowering *l;
@@ -102,7 +106,9 @@ static void reside(ordering *o, size_t value, int64_t times) {
 
 static void load_read(ordering *o, size_t node, size_t value) {
   if (!o->load_of[value]) {
-    order_load made = {.bytes = value_bytes(o, value)};
+    const hct_package *p = &o->l->pass->package;
+    double sharing = (double)(p->rows * p->cols) / (double)p->dram_channels, bytes = (double)value_bytes(o, value) * (sharing > 1 ? sharing : 1);
+    order_load made = {.seconds = p->dram_latency_s + bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency), .bytes = o->single ? value_bytes(o, value) : 0};
     HCT_PUSH(o->arena, &o->loads, made);
     o->load_of[value] = o->loads.count;
   }
@@ -118,8 +124,8 @@ static void node_read(ordering *o, size_t node, size_t operand) {
   }
   if (!o->made_by[root]) {
     bool timed = tile_info(o->l, root)->timed;
-    if (timed && o->single) load_read(o, node, root);
-    else if (!hct_dist_is_constant(o->l->program, root)) reside(o, root, timed ? 2 : 1);
+    if (timed) load_read(o, node, root);
+    if ((!timed || !o->single) && !hct_dist_is_constant(o->l->program, root)) reside(o, root, timed ? 2 : 1);
     return;
   }
   depend(o, o->made_by[root] - 1, node);
@@ -220,12 +226,18 @@ static bool is_first(const index_list *list, size_t at) {
   return true;
 }
 
+/* What is loaded for the node, as it is the first to read it; NULL: its operand's `k`th load is not, or comes twice. */
+static const order_load *loaded_for(const ordering *o, const progress *at, const order_node *n, size_t k) {
+  const order_load *load = &o->loads.items[n->loads.items[k]];
+  return is_first(&n->loads, k) && at->load_readers[n->loads.items[k]] == load->readers_all ? load : NULL;
+}
+
 /* Bytes that the node takes: its result's, and those of what is loaded for it first. */
 static int64_t taken_by(const ordering *o, const progress *at, const order_node *n) {
   int64_t bytes = n->bytes;
   for (size_t k = 0; k < n->loads.count; k++) {
-    const order_load *load = &o->loads.items[n->loads.items[k]];
-    if (is_first(&n->loads, k) && at->load_readers[n->loads.items[k]] == load->readers_all) bytes += load->bytes;
+    const order_load *load = loaded_for(o, at, n, k);
+    if (load) bytes += load->bytes;
   }
   return bytes;
 }
@@ -373,22 +385,35 @@ static bool stays_safe(const ordering *o, fallback *f, const progress *at, size_
   return f->trial.peak <= f->room;
 }
 
-static double start_of(const order_node *n, double ready, const double free[ENGINES], int64_t growth) {
-  double at = ready;
-  for (int e = 0; e < ENGINES; e++)
-    if ((n->engines >> e & 1) && free[e] > at) at = free[e];
-  bool early = growth > 0 && (n->engines & (ENGINE_ROW | ENGINE_COL));
-  return early && at < free[0] ? free[0] : at;
+typedef struct engines { double free[ENGINES], load_free, *ready; } engines; /* when each is free, and each node is ready */
+
+static double load_seconds(const ordering *o, const progress *at, const order_node *n) {
+  double seconds = 0;
+  for (size_t k = 0; k < n->loads.count; k++) {
+    const order_load *load = loaded_for(o, at, n, k);
+    if (load) seconds += load->seconds;
+  }
+  return seconds;
 }
 
-typedef struct engines { double free[ENGINES], *ready; } engines; /* when each is free, and each node is ready */
+/* Loads go one after another, and not long before the MXU comes to what they are for: what waits for them waits in its engine's queue, before others. */
+static double start_of(const ordering *o, const progress *at, const engines *e, size_t node) {
+  const order_node *n = &o->nodes[node];
+  double start = e->ready[node], loads = load_seconds(o, at, n), mxu = e->free[0];
+  for (int k = 0; k < ENGINES; k++)
+    if ((n->engines >> k & 1) && e->free[k] > start) start = e->free[k];
+  if (loads > 0 && start < mxu - LOAD_LEAD * loads) start = mxu - LOAD_LEAD * loads;
+  if (loads > 0 && start < e->load_free + loads) start = e->load_free + loads;
+  bool early = start < mxu && (n->engines & (ENGINE_ROW | ENGINE_COL)) && growth_of(o, at, node) > 0;
+  return early ? mxu : start;
+}
 
 /* The place in `ready` of the node that starts first, of these the one with the longest path after it, without which the rest does not fit; SIZE_MAX: of few tried, none. */
 static size_t pick(const ordering *o, const progress *at, fallback *f, const engines *e, const index_list *ready, double *starts) {
   for (size_t i = 0; i < ready->count; i++) {
     const order_node *n = &o->nodes[ready->items[i]];
     bool fits = at->live + taken_by(o, at, n) <= f->room;
-    starts[i] = fits ? start_of(n, e->ready[ready->items[i]], e->free, growth_of(o, at, ready->items[i])) : INFINITY;
+    starts[i] = fits ? start_of(o, at, e, ready->items[i]) : INFINITY;
   }
   for (int tries = 0; tries < TRIES; tries++) {
     size_t best = SIZE_MAX;
@@ -420,7 +445,8 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
       if (ready.items[i] == base->nodes[f.next]) picked = i;
     size_t node = ready.items[picked];
     const order_node *n = &o->nodes[node];
-    double end = start_of(n, e.ready[node], e.free, growth_of(o, &at, node)) + n->seconds;
+    double start = start_of(o, &at, &e, node), end = start + n->seconds;
+    if (load_seconds(o, &at, n) > 0) e.load_free = start;
     for (int k = 0; k < ENGINES; k++)
       if (n->engines >> k & 1) e.free[k] = end;
     for (size_t k = 0; k < n->after.count; k++)
@@ -453,7 +479,12 @@ static void put_problem(const ordering *o, words *w) {
     for (size_t k = 0; k < HCT_COUNT(numbers); k++) HCT_PUSH(o->arena, w, numbers[k]);
     put_list(o, w, &n->before), put_list(o, w, &n->reads), put_list(o, w, &n->loads);
   }
-  for (size_t i = 0; i < o->loads.count; i++) HCT_PUSH(o->arena, w, (uint64_t)o->loads.items[i].bytes);
+  for (size_t i = 0; i < o->loads.count; i++) {
+    uint64_t seconds;
+    memcpy(&seconds, &o->loads.items[i].seconds, sizeof seconds);
+    HCT_PUSH(o->arena, w, seconds);
+    HCT_PUSH(o->arena, w, (uint64_t)o->loads.items[i].bytes);
+  }
 }
 
 /* What was found for the same problem; NULL: nothing yet. */
