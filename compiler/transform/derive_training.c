@@ -98,20 +98,27 @@ static hct_status apply_selection(training *t) {
   return HCT_OK;
 }
 
+/* Names of trained parameters, or of the others; of many the first ones. */
+static hct_text selection_names(const training *t, bool trained) {
+  enum { MOST_NAMES = 24 };
+  size_t count = 0;
+  hct_text names = {0};
+  for (size_t p = 0; p < t->parameters.count; p++) {
+    if (t->parameters.items[p].trained != trained || count++ >= MOST_NAMES) continue;
+    hct_text_printf(&names, "%s%s", names.length ? ", " : "", t->parameters.items[p].name);
+  }
+  if (count > MOST_NAMES) hct_text_printf(&names, ", and %zu more", count - MOST_NAMES);
+  return names;
+}
+
 static void describe_selection(training *t) {
   size_t trained = 0;
-  hct_text names[2] = {{0}, {0}};
-  for (size_t p = 0; p < t->parameters.count; p++) {
-    const parameter *item = &t->parameters.items[p];
-    hct_text *text = &names[item->trained];
-    hct_text_printf(text, "%s%s", text->length ? ", " : "", item->name);
-    trained += item->trained;
-  }
-  hct_remark(t->tape.diags, option_location(), "the loss is '%s'; training %zu of %zu parameters: %s", t->loss_name, trained, t->parameters.count,
-             names[1].data ? names[1].data : "(none)");
-  if (names[0].length) hct_note(t->tape.diags, "not trained: %s", names[0].data);
-  hct_text_fini(&names[0]);
-  hct_text_fini(&names[1]);
+  for (size_t p = 0; p < t->parameters.count; p++) trained += t->parameters.items[p].trained;
+  hct_text yes = selection_names(t, true), no = selection_names(t, false);
+  hct_remark(t->tape.diags, option_location(), "the loss is '%s'; training %zu of %zu parameters: %s", t->loss_name, trained, t->parameters.count, yes.data ? yes.data : "(none)");
+  if (no.length) hct_note(t->tape.diags, "not trained: %s", no.data);
+  hct_text_fini(&yes);
+  hct_text_fini(&no);
 }
 
 /* ---- differentiation ---- */
