@@ -252,14 +252,23 @@ static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list
   }
 }
 
-/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto` also of what is best, as long as that makes it better. */
+/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, and for fewest DRAM bytes, also of what is best, as long as that
+ * makes it better. */
 static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
   int64_t sequence = input_size(module, 1), blocks = 2;
   size_t count = list->count;
   for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
-  for (bool more = *best != SIZE_MAX && is_auto(pass, "token-blocks", "fit"); more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
-    size_t like = *best;
+  bool any = is_auto(pass, "token-blocks", "fit") || (any_token_blocks(pass) && objective_of(pass) == HCT_OBJECTIVE_DRAM); /* less in flight leaves SRAM to larger groups */
+  bool again = any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME;
+  for (bool more = *best != SIZE_MAX && any; more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
+    size_t like = *best, tried = list->count;
     blocks_try(pass, module, list, like, blocks, best);
+    if (again && strcmp(list->items[like].recompute, "all")) {
+      candidate one = list->items[tried];
+      one.recompute = "all", one.groups = hct_pass_option(pass, "groups", "auto");
+      HCT_PUSH(pass->arena, list, one);
+      list_try(pass, module, list, list->count - 1, best);
+    }
     more = *best != like;
   }
 }

@@ -10,8 +10,8 @@
  * dimension of the result is put together, as are the features of rows that are looked up. Pieces interleave (piece.h), so that the mesh splits each
  * of them as it splits the whole, and nothing travels.
  *
- * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, in the fewest pieces that take at most 2/5 of it; N: all weights in N
- * pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
+ * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
+ * 1/4 as a group of its own; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
  * what other operators read, and sizes that pieces and dies do not divide. */
 #include <string.h>
 
@@ -19,7 +19,7 @@
 #include "ir/dialect/piece.h"
 
 enum { MOST_PIECES = HCT_MAX_VARIADIC }; /* that one concat puts together */
-static const double MOST_SHARE = 0.75, PIECE_SHARE = 0.4; /* of SRAM */
+static const double MOST_SHARE = 0.75, PIECE_SHARE = 0.6, ALONE_SHARE = 0.25; /* of SRAM */
 
 typedef struct splitting {
   hct_pass_context *pass;
@@ -28,7 +28,7 @@ typedef struct splitting {
   MlirOperation function, like; /* `like`: the operator that is written anew */
   int64_t forced;               /* pieces of every weight; 0: as many as it takes */
   int64_t parts;                /* of a dimension, that the mesh splits it in */
-  double limit_bytes, most_bytes, bytes_per_element; /* of a die; SRAM that an element takes, with its gradient */
+  double limit_bytes, most_bytes, alone_bytes, bytes_per_element; /* of a die; SRAM that an element takes, with its gradient */
   hct_entry_list entries;
 } splitting;
 
@@ -239,6 +239,17 @@ static const char *argument_text(const splitting *s, size_t argument, const char
   return mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute);
 }
 
+/* A table that takes much of SRAM has a group of its own, without the products of the first block. */
+static void lookups_mark(splitting *s, MlirValue table, size_t *split) {
+  hct_shape shape = shape_of(table);
+  if (s->forced || (double)hct_shape_elements(&shape) * s->bytes_per_element <= s->alone_bytes) return;
+  for (MlirOpOperand use = mlirValueGetFirstUse(table); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    if (!hct_op_is(mlirOpOperandGetOwner(use), "hct_graph.gather_rows")) continue;
+    hct_op_set(mlirOpOperandGetOwner(use), "hct.piece", hct_attr_i64(s->builder.context, 0));
+    ++*split;
+  }
+}
+
 static hct_status weight_consider(splitting *s, size_t argument, size_t *split) {
   MlirValue value = mlirBlockGetArgument(s->builder.block, (intptr_t)argument);
   hct_shape shape = shape_of(value);
@@ -257,9 +268,11 @@ static hct_status weight_consider(splitting *s, size_t argument, size_t *split) 
     hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is split into %lld pieces along dimension %lld: a die's share takes %.0f bytes of SRAM with its gradient", name, (long long)c.count, (long long)c.dim, (double)hct_shape_elements(&shape) * s->bytes_per_element);
     weight_split(s, argument, name, &c);
     ++*split;
-  } else if (!s->forced && pieces_wanted(s, &shape) > 1) {
-    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is not split, though a die's share takes %.0f bytes of SRAM with its gradient: other operators than products and lookups read it, or pieces and dies do not divide its features", name, (double)hct_shape_elements(&shape) * s->bytes_per_element);
+    return HCT_OK;
   }
+  lookups_mark(s, value, split);
+  if (!s->forced && pieces_wanted(s, &shape) > 1)
+    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is not split, though a die's share takes %.0f bytes of SRAM with its gradient: other operators than products and lookups read it, or pieces and dies do not divide its features", name, (double)hct_shape_elements(&shape) * s->bytes_per_element);
   return HCT_OK;
 }
 
@@ -332,7 +345,7 @@ static hct_status limits_read(splitting *s, const strategy *chosen) {
   double weight = (double)hct_dtype_bytes(known ? dtype : HCT_F32), gradient = infer ? 0 : (double)hct_dtype_bytes(HCT_F32);
   s->parts = chosen->flat ? p->rows * p->cols : least_common_multiple(p->rows, p->cols);
   s->bytes_per_element = (weight + gradient) / (double)(p->rows * p->cols);
-  s->limit_bytes = MOST_SHARE * (double)p->sram_bytes, s->most_bytes = PIECE_SHARE * (double)p->sram_bytes;
+  s->limit_bytes = MOST_SHARE * (double)p->sram_bytes, s->most_bytes = PIECE_SHARE * (double)p->sram_bytes, s->alone_bytes = ALONE_SHARE * (double)p->sram_bytes;
   return HCT_OK;
 }
 
