@@ -28,7 +28,7 @@ typedef struct splitting {
   MlirOperation function, like; /* `like`: the operator that is written anew */
   int64_t forced;               /* pieces of every weight; 0: as many as it takes */
   int64_t parts;                /* of a dimension, that the mesh splits it in */
-  double limit_bytes, most_bytes, alone_bytes, bytes_per_element; /* of a die; SRAM that an element takes, with its gradient */
+  double limit_bytes, most_bytes, alone_bytes, weight_bytes, gradient_bytes; /* of a die; SRAM that an element takes */
   hct_entry_list entries;
 } splitting;
 
@@ -81,8 +81,26 @@ static bool can_cut(MlirValue value, int64_t dim) {
   return true;
 }
 
-static int64_t pieces_wanted(const splitting *s, const hct_shape *shape) {
-  double bytes = (double)hct_shape_elements(shape) * s->bytes_per_element;
+/* Whether all that reads `value` is in fusion group *group, which is -1 before the first. */
+static bool in_one_group(MlirValue value, int64_t *group) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use);
+    int64_t own = hct_op_i64_or(op, "hct.group", 0);
+    if (hct_op_is(op, "hct_graph.transpose") ? !in_one_group(hct_op_result(op, 0), group) : *group >= 0 && *group != own) return false;
+    if (!hct_op_is(op, "hct_graph.transpose")) *group = own;
+  }
+  return true;
+}
+
+/* Of a die: of the weight and its gradient, and where several groups add to that, of what one of them has added before. */
+static double bytes_taken(const splitting *s, MlirValue weight) {
+  hct_shape shape = shape_of(weight);
+  int64_t group = -1;
+  return (double)hct_shape_elements(&shape) * (s->weight_bytes + s->gradient_bytes * (in_one_group(weight, &group) ? 1 : 2));
+}
+
+static int64_t pieces_wanted(const splitting *s, MlirValue weight) {
+  double bytes = bytes_taken(s, weight);
   if (s->forced) return s->forced;
   if (bytes <= s->limit_bytes) return 1;
   int64_t count = 2;
@@ -101,7 +119,7 @@ static int64_t pieces_that_divide(const splitting *s, int64_t size, int64_t want
 
 static cut cut_choose(const splitting *s, MlirValue weight) {
   hct_shape shape = shape_of(weight);
-  int64_t wanted = pieces_wanted(s, &shape);
+  int64_t wanted = pieces_wanted(s, weight);
   for (int64_t i = 0; i < 2 && wanted > 1; i++) {
     int64_t dim = (shape.dims[0] >= shape.dims[1]) == (i == 0) ? 0 : 1, count = pieces_that_divide(s, shape.dims[dim], wanted);
     if (count > 1 && can_cut(weight, dim)) return (cut){dim, s->parts, count};
@@ -241,8 +259,7 @@ static const char *argument_text(const splitting *s, size_t argument, const char
 
 /* A table that takes much of SRAM has a group of its own, without the products of the first block. */
 static void lookups_mark(splitting *s, MlirValue table, size_t *split) {
-  hct_shape shape = shape_of(table);
-  if (s->forced || (double)hct_shape_elements(&shape) * s->bytes_per_element <= s->alone_bytes) return;
+  if (s->forced || bytes_taken(s, table) <= s->alone_bytes) return;
   for (MlirOpOperand use = mlirValueGetFirstUse(table); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
     if (!hct_op_is(mlirOpOperandGetOwner(use), "hct_graph.gather_rows")) continue;
     hct_op_set(mlirOpOperandGetOwner(use), "hct.piece", hct_attr_i64(s->builder.context, 0));
@@ -265,14 +282,14 @@ static hct_status weight_consider(splitting *s, size_t argument, size_t *split) 
   if (shape.rank != 2 || shape.dtype != HCT_F32 || (!mlirAttributeIsNull(data) && !hct_attr_text(data))) return HCT_OK;
   cut c = cut_choose(s, value);
   if (c.count > 1) {
-    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is split into %lld pieces along dimension %lld: a die's share takes %.0f bytes of SRAM with its gradient", name, (long long)c.count, (long long)c.dim, (double)hct_shape_elements(&shape) * s->bytes_per_element);
+    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is split into %lld pieces along dimension %lld: a die's share takes %.0f bytes of SRAM with its gradient", name, (long long)c.count, (long long)c.dim, bytes_taken(s, value));
     weight_split(s, argument, name, &c);
     ++*split;
     return HCT_OK;
   }
   lookups_mark(s, value, split);
-  if (!s->forced && pieces_wanted(s, &shape) > 1)
-    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is not split, though a die's share takes %.0f bytes of SRAM with its gradient: other operators than products and lookups read it, or pieces and dies do not divide its features", name, (double)hct_shape_elements(&shape) * s->bytes_per_element);
+  if (!s->forced && pieces_wanted(s, value) > 1)
+    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is not split, though a die's share takes %.0f bytes of SRAM with its gradient: other operators than products and lookups read it, or pieces and dies do not divide its features", name, bytes_taken(s, value));
   return HCT_OK;
 }
 
@@ -344,7 +361,7 @@ static hct_status limits_read(splitting *s, const strategy *chosen) {
   bool known = hct_dtype_parse(hct_pass_option(s->pass, "dtype", "f32"), &dtype), infer = !strcmp(hct_pass_option(s->pass, "mode", "train"), "infer");
   double weight = (double)hct_dtype_bytes(known ? dtype : HCT_F32), gradient = infer ? 0 : (double)hct_dtype_bytes(HCT_F32);
   s->parts = chosen->flat ? p->rows * p->cols : least_common_multiple(p->rows, p->cols);
-  s->bytes_per_element = (weight + gradient) / (double)(p->rows * p->cols);
+  s->weight_bytes = weight / (double)(p->rows * p->cols), s->gradient_bytes = gradient / (double)(p->rows * p->cols);
   s->limit_bytes = MOST_SHARE * (double)p->sram_bytes, s->most_bytes = PIECE_SHARE * (double)p->sram_bytes, s->alone_bytes = ALONE_SHARE * (double)p->sram_bytes;
   return HCT_OK;
 }
