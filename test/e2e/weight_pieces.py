@@ -74,7 +74,7 @@ for family, names in FAMILIES.items():
         np.save(WORK / f"{name}.npy", numbers.integers(0, 384, (4, 8)))
     run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
     check(f"{family} in little SRAM", names[:1], trained(WORK / "host.so", names), package(32768), pieces=True)
-    check(f"{family} in enough SRAM", names[:1], trained(WORK / "host.so", names), package(65536), pieces=False)
+    check(f"{family} in enough SRAM", names[:1], trained(WORK / "host.so", names), package(98304), pieces=False)
 
 # dies that do not talk to each other for a while are not in one loop: the prediction must not take them to be
 run(BIN / "hecaton-model", "gpt2-xl", "--layers=1", "--batch=24", "--no-weights", "-o", WORK / "m.onnx")
