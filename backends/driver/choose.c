@@ -23,7 +23,7 @@ static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass
 
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
-enum { MOST_TOKEN_BLOCKS = 8, MOST_LAYERS = 16 /* equal ones that are tried as they are; of more, some */, TRIED_LAYERS = 4 };
+enum { MOST_TOKEN_BLOCKS = 16, MOST_LAYERS = 16 /* equal ones that are tried as they are; of more, some */, TRIED_LAYERS = 4 };
 
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
 static int64_t input_size(MlirModule module, size_t dim) {
@@ -253,14 +253,23 @@ static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list
   }
 }
 
-/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto` also of what is best, as long as that makes it better. */
+/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, and for fewest DRAM bytes, also of what is best, as long as that
+ * makes it better. */
 static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
   int64_t sequence = input_size(module, 1), blocks = 2;
   size_t count = list->count;
   for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
-  for (bool more = *best != SIZE_MAX && is_auto(pass, "token-blocks", "fit"); more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
-    size_t like = *best;
+  bool any = is_auto(pass, "token-blocks", "fit") || (any_token_blocks(pass) && objective_of(pass) == HCT_OBJECTIVE_DRAM); /* less in flight leaves SRAM to larger groups */
+  bool again = any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME;
+  for (bool more = *best != SIZE_MAX && any; more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
+    size_t like = *best, tried = list->count;
     blocks_try(pass, module, list, like, blocks, best);
+    if (again && strcmp(list->items[like].recompute, "all")) {
+      candidate one = list->items[tried];
+      one.recompute = "all", one.groups = hct_pass_option(pass, "groups", "auto");
+      HCT_PUSH(pass->arena, list, one);
+      list_try(pass, module, list, list->count - 1, best);
+    }
     more = *best != like;
   }
 }

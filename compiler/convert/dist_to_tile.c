@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+#include "ir/dialect/piece.h"
+
 const hct_dist_value *tile_info(const lowering *l, size_t value) { return &l->program->values[value]; }
 
 /* ---- structure ---- */
@@ -51,6 +53,11 @@ void tile_loop_close(lowering *l, hct_builder *body) {
 
 static MlirValue dram_tensor(lowering *l, const char *name, const char *role, const hct_shape *shape, const hct_layout *layout, MlirAttribute data) {
   hct_layout stored = tile_layout_stored(layout);
+  hct_piece piece;
+  if (strcmp(role, "spill") && hct_piece_parse(l->arena, name, &piece)) {
+    if (!hct_piece_layout(&piece, &stored, &l->pass->package, &stored)) l->status = hct_error(l->pass->diags, HCT_E_PARTITION, (hct_loc){.file = name}, "the mesh does not split the piece in equal runs of %lld parts", (long long)piece.parts);
+    name = piece.whole;
+  }
   hct_text text = {0};
   hct_layout_print(&stored, &text);
   hct_named attributes[5] = {
@@ -416,10 +423,13 @@ static MlirOperation function_create(lowering *l, MlirBlock module_body, MlirLoc
   return function;
 }
 
+enum { KEPT_SHARE = 4 }; /* of SRAM, one in so many, that may be taken from stage to stage */
+
 hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
   hct_dist_program program;
   HCT_TRY(hct_dist_program_read(pass->diags, pass->arena, module, &program));
-  hct_schedule_stages(&program, !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise"));
+  const hct_package *package = &pass->package;
+  hct_schedule_stages(&program, !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise"), (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols) / KEPT_SHARE);
   MlirContext context = mlirModuleGetContext(module);
   lowering l = {
       .pass = pass, .arena = pass->arena, .context = context, .program = &program,

@@ -489,23 +489,40 @@ static void lower_table(lowering *l, const hct_dist_op *op, const tile_view *int
   if (!into) tile_value_set(l, op->results[0], &fresh);
 }
 
+/* The layout with its classes, of which the mesh splits at most the first factor, in equal parts, as one factor: those of a die are one run. */
+static bool classes_join(const lowering *l, const hct_layout *layout, hct_layout *out_joined) {
+  const hct_package *p = &l->pass->package;
+  const hct_factor *first = &layout->factors[layout->dim_first[layout->rank - 1]];
+  int64_t dies = 1;
+  for (int a = 0; a < first->axis_count; a++) dies *= first->axes[a] == HCT_AXIS_ROW ? p->rows : p->cols;
+  *out_joined = tile_layout_merged(layout, layout->rank - 1u);
+  hct_factor *joined = &out_joined->factors[out_joined->factor_count - 1];
+  joined->axis_count = first->axis_count;
+  memcpy(joined->axes, first->axes, sizeof joined->axes);
+  return hct_layout_equal(layout, out_joined) || first->size % dies == 0;
+}
+
 /* pick (z, ids) -> d[tokens] and place (g, ids) -> d[tokens, classes]. */
-static void lower_classes(lowering *l, const hct_dist_op *op) {
+static hct_status lower_classes(lowering *l, const hct_dist_op *op) {
   bool pick = !strcmp(op->name, "hct_graph.pick");
   const hct_dist_value *wide = tile_info(l, pick ? op->operands[0] : op->results[0]);
+  hct_layout layout;
+  if (!classes_join(l, &wide->layout, &layout)) return hct_error(l->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(l->arena, op->op), "%s of classes of which the mesh splits the first factor unevenly", op->name);
   tile_view first = tile_value(l, op->operands[0]), ids = tile_value(l, op->operands[1]);
-  tile_view fresh = result_fresh(l, op);
-  tile_loops loops = loops_of(&wide->layout);
-  unsigned last = wide->layout.rank - 1u;
-  int tokens = wide->layout.dim_first[last];
-  HCT_BUG_ON(wide->layout.factor_count - tokens != 1, "classes in several factors");
+  if (pick) first = tile_view_conform(l, &first, &wide->layout, &layout, wide->shape.dtype);
+  tile_view fresh = pick ? result_fresh(l, op) : tile_view_fresh(l, &layout, wide->shape.dtype);
+  tile_loops loops = loops_of(&layout);
+  unsigned last = layout.rank - 1u;
+  int tokens = layout.dim_first[last];
   tile_operand operands[3] = {operand_plain(&fresh), operand_plain(&first), operand_plain(&ids)};
   for (size_t k = 0; k < 3; k++) {
     bool is_wide = k == (pick ? 1u : 0u);
     if (!is_wide) operands[k].steps[tokens] = (tile_step){HCT_ABSENT, 0, 1};
   }
-  emit_rows(l, pick ? "pick" : "place", &loops, tokens, 3, operands, &wide->layout.factors[tokens], wide->layout.factors[tokens].size);
+  emit_rows(l, pick ? "pick" : "place", &loops, tokens, 3, operands, &layout.factors[tokens], layout.factors[tokens].size);
+  if (!pick) fresh = tile_view_conform(l, &fresh, &layout, &wide->layout, wide->shape.dtype);
   tile_value_set(l, op->results[0], &fresh);
+  return HCT_OK;
 }
 
 /* ---- concat and pad: parts written into a fresh result ---- */
@@ -568,7 +585,7 @@ hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_vie
   else if (!strcmp(name, "contract")) lower_contract(l, op, into);
   else if (!strcmp(name, "softmax") || !strcmp(name, "softmax_grad")) lower_softmax(l, op, name);
   else if (!strcmp(name, "gather_rows") || !strcmp(name, "scatter_rows")) lower_table(l, op, into);
-  else if (!strcmp(name, "pick") || !strcmp(name, "place")) lower_classes(l, op);
+  else if (!strcmp(name, "pick") || !strcmp(name, "place")) return lower_classes(l, op);
   else if (!strcmp(name, "concat")) lower_concat(l, op);
   else if (!strcmp(name, "pad")) lower_pad(l, op);
   else if (!strcmp(name, "update")) tile_lower_update(l, op);

@@ -58,9 +58,10 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
  * stage 2 G - 1 - g. Moved later where a value accumulated over the whole batch is needed inside a loop. Where forward and backward of the last
  * group are one stage, what is accumulated of inputs alone comes in the first, before it (method.md: "the denominator of a mean loss is computed first").
  * An optimizer step waits for the last stage that reads what it replaces. Also decides which values cross stages through DRAM: those that differ
- * from micro-batch to micro-batch, and with `layerwise` all others too, so that nothing stays in SRAM from stage to stage. Every operation but
+ * from micro-batch to micro-batch, and with `layerwise`, or where they are more than `kept_bytes` of whole tensors together (gradients of a tied weight), all
+ * others too, so that nothing stays in SRAM from stage to stage. Every operation but
  * views and constants gets stage and when. */
-void hct_schedule_stages(hct_dist_program *program, bool layerwise);
+void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes);
 
 bool hct_dist_op_is_view(const char *name); /* "hct_graph.reshape", transpose, slice, broadcast */
 /* The value that `value` is a view of, through reshape, transpose, slice and broadcast; itself when it is none. */

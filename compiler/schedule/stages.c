@@ -157,7 +157,23 @@ static void updates_wait(hct_dist_program *program, bool layerwise) {
   }
 }
 
-void hct_schedule_stages(hct_dist_program *program, bool layerwise) {
+static void note_reads(hct_dist_program *program, bool through_dram) {
+  for (size_t i = 0; i < program->op_count; i++)
+    for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage, through_dram);
+}
+
+/* Bytes, of whole tensors, that are the same for all micro-batches and wait in SRAM for a later stage. */
+static int64_t bytes_kept(const hct_dist_program *program) {
+  int64_t bytes = 0;
+  for (size_t v = program->arg_count; v < program->value_count; v++) {
+    const hct_dist_value *value = &program->values[v];
+    const hct_dist_op *maker = &program->ops[value->op];
+    if (!value->timed && !value->spilled && !maker->view && !hct_dist_is_constant(program, v) && value->last_stage > maker->stage) bytes += hct_shape_elements(&value->shape) * (int64_t)hct_dtype_bytes(value->shape.dtype);
+  }
+  return bytes;
+}
+
+void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes) {
   stage_plan plan = plan_make(program, layerwise);
   size_t highest = 0;
   position *made = HCT_NEW_ARRAY(program->arena, position, program->value_count);
@@ -170,7 +186,7 @@ void hct_schedule_stages(hct_dist_program *program, bool layerwise) {
     if (is_placed(program, i) && op->stage > highest) highest = op->stage;
   }
   renumber(program, highest);
-  for (size_t i = 0; i < program->op_count; i++)
-    for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage, layerwise);
+  note_reads(program, layerwise);
   updates_wait(program, layerwise);
+  if (bytes_kept(program) > kept_bytes) note_reads(program, true);
 }

@@ -12,6 +12,7 @@
 
 #include "compiler/pass.h"
 #include "compiler/transform/derive_training.h"
+#include "ir/dialect/piece.h"
 
 typedef struct parameter {
   const char *name;
@@ -76,6 +77,12 @@ static void collect_parameters(training *t) {
   }
 }
 
+/* Of a piece of a parameter, the name that the model has. */
+static const char *whole_name(const training *t, const char *name) {
+  hct_piece piece;
+  return hct_piece_parse(t->tape.arena, name, &piece) ? piece.whole : name;
+}
+
 /* Rules as the pass option gives them, in the order of the command line: "+GLOB" trains, "-GLOB" freezes, the last match wins.
  * Without rules all are trained; a first rule that trains starts from none. */
 static hct_status apply_selection(training *t) {
@@ -87,7 +94,7 @@ static hct_status apply_selection(training *t) {
     bool matched = false, train = rules[r][0] != '-';
     const char *glob = rules[r] + (rules[r][0] == '-' || rules[r][0] == '+');
     for (size_t p = 0; p < t->parameters.count; p++) {
-      if (fnmatch(glob, t->parameters.items[p].name, 0)) continue;
+      if (fnmatch(glob, whole_name(t, t->parameters.items[p].name), 0)) continue;
       t->parameters.items[p].trained = train, matched = true;
     }
     if (matched) continue;

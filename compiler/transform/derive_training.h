@@ -11,6 +11,7 @@ typedef struct hct_tape_summand {
   MlirValue gradient;
   bool sliced;
   int64_t starts[HCT_MAX_RANK];
+  int64_t group; /* fusion group that it is made in */
 } hct_tape_summand;
 
 typedef struct hct_tape_entry {

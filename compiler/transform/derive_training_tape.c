@@ -3,7 +3,8 @@
  *
  * A value carries a gradient when it is of a float type, depends on a wanted parameter, and the loss depends on it. Nothing is
  * built for any other value, so frozen parameters and integer paths cost nothing. A value's summands are added as soon as the
- * last of its uses was differentiated: the sum then stands beside the earliest use, in that use's layer and fusion group. Those of slices
+ * last of its uses was differentiated: the sum then stands beside the earliest use, in that use's layer and fusion group, but for what other
+ * groups make several of, which they add themselves. Those of slices
  * that overlap (the keys of blocks of queries) are added one by one, so that they need not all be kept. */
 #include <string.h>
 
@@ -53,7 +54,7 @@ void hct_tape_add(hct_tape *tape, MlirValue value, MlirValue gradient) {
   gradient = hct_tape_convert(tape, gradient, entry->shape.dtype);
   hct_shape shape = hct_tape_shape(gradient);
   if (!shape_fits_in(&shape, &entry->shape)) gradient = hct_tape_to_shape(tape, gradient, &entry->shape);
-  summand_add(tape, entry, &(hct_tape_summand){.gradient = gradient});
+  summand_add(tape, entry, &(hct_tape_summand){.gradient = gradient, .group = tape->group});
 }
 
 void hct_tape_add_slice(hct_tape *tape, MlirValue value, MlirValue gradient, const int64_t *starts) {
@@ -110,11 +111,28 @@ static MlirValue concat_slices(hct_tape *tape, const hct_tape_entry *entry) {
   return hct_tape_emit(tape, "hct_graph.concat", parts.count, parts.items, &entry->shape, 1, &attribute);
 }
 
+/* Summand k and those after it of its fusion group, none of them slices, added where they are made: a weight that two groups read has one sum in each, which
+ * accumulates there while all micro-batches go through. Null: an earlier one has them. */
+static MlirValue group_sum(hct_tape *tape, const hct_tape_entry *entry, size_t k) {
+  const hct_tape_summand *items = entry->summands.items;
+  MlirValue sum = items[k].gradient;
+  int64_t group = tape->group;
+  for (size_t i = 0; i < k; i++)
+    if (!items[i].sliced && items[i].group == items[k].group) return (MlirValue){NULL};
+  tape->group = items[k].group;
+  for (size_t i = k + 1; i < entry->summands.count; i++)
+    if (!items[i].sliced && items[i].group == items[k].group) sum = add_to(tape, sum, items[i].gradient);
+  tape->group = group;
+  return sum;
+}
+
 static void entry_finish(hct_tape *tape, hct_tape_entry *entry) {
   MlirValue sum = entry->total, tiled = concat_slices(tape, entry);
   for (size_t k = 0; k < entry->summands.count; k++) {
     const hct_tape_summand *s = &entry->summands.items[k];
-    if (!s->sliced) sum = add_to(tape, sum, s->gradient);
+    MlirValue part = s->sliced ? (MlirValue){NULL} : group_sum(tape, entry, k);
+    if (!mlirValueIsNull(part)) sum = add_to(tape, sum, part);
+    else if (!s->sliced) continue;
     else if (mlirValueIsNull(tiled)) sum = add_to(tape, sum, hct_tape_pad(tape, s->gradient, s->starts, entry->shape.dims));
   }
   if (!mlirValueIsNull(tiled)) sum = add_to(tape, sum, tiled);

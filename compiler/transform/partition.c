@@ -12,6 +12,7 @@
 #include "compiler/analysis/workload.h"
 #include "compiler/analysis/workload_relaxed.h"
 #include "compiler/strategy/strategy.h"
+#include "ir/dialect/piece.h"
 
 #include <string.h>
 
@@ -422,6 +423,21 @@ static bool sum_stays_partial(partition *p, const hct_flow_op *op) {
   return true;
 }
 
+/* Whether the sum that reads `op`'s result is in another fusion group or pass, as those of the pieces of a weight (hct-split-weights) are: what waits for it in
+ * DRAM is then not what each die has of it. */
+static bool piece_waits(const partition *p, const hct_flow_op *op, const hct_flow_op *sum) {
+  hct_piece piece;
+  bool of_piece = false;
+  if (hct_op_i64_or(sum->op, "hct.group", -1) == hct_op_i64_or(op->op, "hct.group", -1) && !strcmp(hct_op_str_or(sum->op, "hct.pass", ""), hct_op_str_or(op->op, "hct.pass", ""))) return false;
+  for (size_t k = 0; k < op->operand_count; k++) {
+    size_t read = op->operands[k], made = p->flow.values[read].op;
+    if (made != SIZE_MAX && !strcmp(p->flow.ops[made].name, "transpose")) read = p->flow.ops[made].operands[0];
+    MlirAttribute name = read < p->flow.arg_count ? hct_function_arg_attr(p->flow.function, read, "hct.name") : mlirAttributeGetNull();
+    of_piece |= !mlirAttributeIsNull(name) && hct_piece_parse(p->arena, hct_attr_text(name), &piece);
+  }
+  return of_piece;
+}
+
 /* What is partial is reduced at once, but for sums that meet their like, views, and attention's products, whose reader decides. */
 static void resolve_result(partition *p, const hct_flow_op *op, bool by_strategy) {
   size_t value = op->results[0];
@@ -430,6 +446,7 @@ static void resolve_result(partition *p, const hct_flow_op *op, bool by_strategy
   if (!has_partial(p, value)) return;
   bool meets_sum = p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX && is_add(&p->flow.ops[p->flow.only_user[value]]);
   bool gradient = p->parameter[value] != SIZE_MAX;
+  if (meets_sum && piece_waits(p, op, &p->flow.ops[p->flow.only_user[value]])) meets_sum = false;
   if (!gradient && meets_sum && (by_strategy || is_add(op))) return;
   if (gradient || (!by_strategy && !is_add(op) && strcmp(op->name, "reduce") && strcmp(op->name, "pick"))) return;
   bool scatter = by_strategy || is_add(op);
@@ -487,6 +504,24 @@ static void partition_op(partition *p, const hct_flow_op *op) {
   resolve_result(p, op, by_strategy);
 }
 
+static bool same_factors(const hct_layout *a, const hct_layout *b) {
+  bool same = a->factor_count == b->factor_count && a->rank == b->rank && !memcmp(a->dim_first, b->dim_first, a->rank + 1u);
+  for (int f = 0; same && f < a->factor_count; f++) same = a->factors[f].size == b->factors[f].size;
+  return same;
+}
+
+/* An operand whose dimensions have other factors, of which no list refines both (4 heads, 3 dies): it is gathered, and seen in those of `layout`. */
+static void refactor(partition *p, const hct_flow_op *op, size_t k, const hct_layout *layout) {
+  size_t value = op->operands[k];
+  hct_layout own = partition_layout(&p->flow.values[value]), plain = *layout;
+  for (int f = 0; f < plain.factor_count; f++) plain.factors[f].axis_count = 0;
+  MlirValue whole = partition_reshard(p, value, &own, op, true);
+  const char *text = text_of(p, &plain);
+  const hct_named attributes[] = {{"hct.sharding", hct_attr_strs(p->context, 1, &text)}, {"hct.layer", hct_attr_str(p->context, hct_op_str_or(op->op, "hct.layer", ""))}, {"hct.pass", hct_attr_str(p->context, hct_op_str_or(op->op, "hct.pass", "update"))}, {"hct.group", hct_attr_i64(p->context, hct_op_i64_or(op->op, "hct.group", 0))}};
+  p->now[value].value = hct_build_value(&p->builder, "hct_graph.reshape", 1, &whole, mlirValueGetType(whole), HCT_COUNT(attributes), attributes);
+  p->now[value].layout = plain;
+}
+
 /* (p, g, states..., settings, step): all but the last two lie as the parameter does, or as its copy. */
 static void partition_update(partition *p, const hct_flow_op *op) {
   p->builder.before = op->op;
@@ -498,6 +533,7 @@ static void partition_update(partition *p, const hct_flow_op *op) {
     bool scalar = k + 2 >= op->operand_count;
     hct_layout plain = partition_layout(&p->flow.values[op->operands[k]]);
     if (k >= 2 && !scalar) p->now[op->operands[k]].layout = layout;
+    if (k == 1 && !same_factors(&p->now[op->operands[k]].layout, &layout)) refactor(p, op, k, &layout);
     use_operand(p, op, k, scalar ? &plain : &layout, false);
   }
   for (size_t k = 0; k < op->result_count; k++) set_result(p, op, k, &layout);

@@ -179,7 +179,9 @@ static void rule_classes(rule_builder *b) {
   const hct_flow_value *wide = pick ? operand_value(b, 0) : result_value(b), *flat = pick ? result_value(b) : operand_value(b, 0), *ids = operand_value(b, 1);
   int *wide_labels = pick ? b->rule->operand[0] : b->rule->result, *flat_labels = pick ? b->rule->result : b->rule->operand[0];
   size_t last = wide->shape.rank - 1;
-  for (size_t d = 0; d <= last; d++) labels_new(b, wide, d, wide_labels, d == last && pick ? LABEL_SUM : LABEL_PARALLEL);
+  for (size_t d = 0; d < last; d++) labels_new(b, wide, d, wide_labels, LABEL_PARALLEL);
+  /* a die's classes are one run of all: of several factors the first alone may be split */
+  wide_labels[hct_flow_factor_at(wide, last)] = label_new(b, wide->dims[last].sizes[0], pick ? LABEL_SUM : LABEL_PARALLEL);
   for (size_t d = 0; d < last; d++) {
     labels_same(b, flat, d, flat_labels, wide, d, wide_labels);
     labels_same(b, ids, d, b->rule->operand[1], wide, d, wide_labels);

@@ -153,6 +153,31 @@ static bool layouts_equal(MlirValue a, MlirValue b) {
   return buffer_layout(a, &x) && buffer_layout(b, &y) && hct_layout_equal(&x, &y);
 }
 
+/* Without what is fixed, and with factors that no axis splits joined to those before them in their dimension. */
+static hct_layout layout_runs(const hct_layout *layout) {
+  hct_layout runs = *layout;
+  runs.factor_count = 0;
+  for (unsigned d = 0; d < layout->rank; d++) {
+    runs.dim_first[d] = runs.factor_count;
+    for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) {
+      const hct_factor *factor = &layout->factors[f];
+      if (factor->fixed) continue;
+      if (!factor->axis_count && runs.factor_count > runs.dim_first[d]) runs.factors[runs.factor_count - 1].size *= factor->size;
+      else runs.factors[runs.factor_count++] = *factor;
+    }
+  }
+  runs.dim_first[layout->rank] = runs.factor_count;
+  return runs;
+}
+
+/* Whether a tile of the buffer is what the tensor has of one: of a piece of a parameter, the tensor's layout is the whole's (piece.h). */
+static bool layouts_of_one_tile(MlirValue buffer, MlirValue tensor) {
+  hct_layout b, t;
+  if (!buffer_layout(buffer, &b) || !buffer_layout(tensor, &t)) return false;
+  b = layout_runs(&b), t = layout_runs(&t);
+  return hct_layout_equal(&b, &t);
+}
+
 static void check_range(hct_verifier *v, MlirOperation op) {
   int64_t range[2];
   hct_layout layout;
@@ -180,7 +205,7 @@ static void check_pieces(hct_verifier *v, MlirOperation op, const char *name) {
   size_t count = (size_t)mlirOperationGetNumOperands(op), buffers = buffer_count(op);
   bool load = !strcmp(name, "load"), store = !strcmp(name, "store"), update = !strcmp(name, "update"), cast = !strcmp(name, "cast");
   if (load || store) {
-    if (piece_range(hct_op_operand(op, store), range) && !layouts_equal(hct_op_operand(op, 0), hct_op_operand(op, 1))) hct_verify_refuse(v, op, "the piece is of another layout than the tensor");
+    if (piece_range(hct_op_operand(op, store), range) && !layouts_of_one_tile(hct_op_operand(op, store), hct_op_operand(op, !store))) hct_verify_refuse(v, op, "the piece is of another layout than the tensor");
     return;
   }
   if (update && !pieces_agree(v, op, 0, buffers - 2) && buffers < count) hct_verify_refuse(v, op, "an index, and no piece that it is of");

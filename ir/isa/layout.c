@@ -11,6 +11,7 @@ hct_range hct_split_balanced(int64_t units, int64_t parts, int64_t part) {
 
 hct_range hct_factor_range(const hct_factor *factor, const hct_place *place) {
   hct_range range = {0, factor->size};
+  if (factor->fixed) return (hct_range){factor->fixed - 1, 1};
   for (int a = 0; a < factor->axis_count; a++) {
     if (factor->axes[a] == HCT_AXIS_TIME) {
       if (place->micro_batch_size == 0) continue;
@@ -68,7 +69,7 @@ bool hct_layout_equal(const hct_layout *a, const hct_layout *b) {
   if (memcmp(a->dim_first, b->dim_first, (size_t)a->rank + 1) != 0) return false;
   for (int f = 0; f < a->factor_count; f++) {
     const hct_factor *x = &a->factors[f], *y = &b->factors[f];
-    if (x->size != y->size || x->axis_count != y->axis_count || memcmp(x->axes, y->axes, x->axis_count) != 0) return false;
+    if (x->size != y->size || x->fixed != y->fixed || x->axis_count != y->axis_count || memcmp(x->axes, y->axes, x->axis_count) != 0) return false;
   }
   return true;
 }
@@ -82,6 +83,7 @@ void hct_layout_print(const hct_layout *layout, hct_text *text) {
     for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) {
       const hct_factor *factor = &layout->factors[f];
       hct_text_printf(text, "%s%lld%s", f > layout->dim_first[d] ? "*" : d ? "," : "", (long long)factor->size, factor->axis_count ? "@" : "");
+      if (factor->fixed) hct_text_printf(text, "#%lld", (long long)factor->fixed - 1);
       for (int a = 0; a < factor->axis_count; a++) hct_text_printf(text, "%c", hct_axis_letter((hct_axis)factor->axes[a]));
     }
   hct_text_append(text, "]", 1);
@@ -114,6 +116,12 @@ static bool factor_parse(const char **text, hct_layout *layout, unsigned *axes_s
   if (layout->factor_count == HCT_MAX_FACTORS) return false;
   hct_factor *factor = &layout->factors[layout->factor_count++];
   if (!number_parse(text, &factor->size)) return false;
+  if (**text == '#') {
+    ++*text;
+    if (!number_parse(text, &factor->fixed) || factor->fixed >= factor->size) return false;
+    factor->fixed++;
+    return true;
+  }
   if (**text != '@') return true;
   for (++*text; **text >= 'a' && **text <= 'z'; ++*text) {
     uint8_t axis;

@@ -5,7 +5,7 @@
  * what one period added to each count is added for as many as are left, and all times are moved. Loops nest: what an inner loop skipped is
  * part of the outer loop's iteration.
  *
- * With options->settle a loop is taken to repeat its last two iterations after that many, whether its state recurred or not. */
+ * With options->settle a loop is taken to repeat its last two iterations after that many, whether its state recurred or not, where all dies are in it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +200,16 @@ static void account_all(machine *m) {
   for (size_t d = 0; d < m->die_count; d++) machine_account(m, d);
 }
 
+/* Dies that do not talk to each other drift apart: only where all are in one loop is what it is taken to repeat theirs. */
+static bool all_inside(const machine *m, unsigned level) {
+  const hct_sequencer *first = &m->dies[0].sequencer;
+  for (size_t d = 1; d < m->die_count; d++) {
+    const hct_sequencer *s = &m->dies[d].sequencer;
+    if (s->depth <= level || s->loops[level].body != first->loops[level].body) return false;
+  }
+  return true;
+}
+
 static void confirm_begin(machine *m, loop_watch *watch, snapshot *now, int64_t period, bool assumed) {
   recurrence *r = m->recurrence;
   account_all(m);
@@ -213,7 +223,7 @@ static void confirm_begin(machine *m, loop_watch *watch, snapshot *now, int64_t 
 
 static void confirm_end(machine *m, unsigned level, loop_watch *watch, const snapshot *now) {
   watch->confirming = false;
-  if (!watch->assumed && !state_same(&watch->base, now)) return;
+  if (watch->assumed ? !all_inside(m, level) : !state_same(&watch->base, now)) return;
   account_all(m);
   skip(m, level, watch);
   watch->seen = PATIENCE; /* less than a period is left */
@@ -246,7 +256,7 @@ static void look(machine *m, unsigned level) {
       const snapshot *past = &watch->history[(watch->seen - back) % HISTORY];
       if (state_same(past, &now)) period = iteration - past->iteration;
     }
-    bool settled = !period && m->options->settle && iteration + 2 >= m->options->settle;
+    bool settled = !period && m->options->settle && iteration + 2 >= m->options->settle && all_inside(m, level);
     if (period || settled) confirm_begin(m, watch, &now, settled ? 2 : period, settled);
     else snapshot_swap(&watch->history[watch->seen++ % HISTORY], &now);
   }

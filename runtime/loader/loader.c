@@ -42,11 +42,19 @@ void hct_loader_place(const hct_image *image, hct_memory *memories, const hct_te
   for_tiles(image, memories, tensor, &copy);
 }
 
+/* Of one role, name and shape: the pieces of a parameter are, each with its part of every tile. */
+static bool is_part(const hct_tensor *tensor, const hct_tensor *of, hct_role role) {
+  bool same = tensor->role == role && !strcmp(tensor->name, of->name) && tensor->layout.rank == of->layout.rank;
+  for (unsigned d = 0; same && d < of->layout.rank; d++) same = hct_layout_dim_size(&tensor->layout, d) == hct_layout_dim_size(&of->layout, d);
+  return same;
+}
+
 bool hct_loader_assemble(const hct_image *image, const hct_memory *memories, const hct_tensor *tensor, uint8_t *out_data) {
   tile_copy copy = {.whole = out_data, .equal = true};
   copy.seen = calloc((size_t)hct_layout_elements(&tensor->layout) + 1, 1);
   HCT_BUG_ON(!copy.seen, "out of memory");
-  for_tiles(image, memories, tensor, &copy);
+  for (size_t i = 0; i < image->tensor_count; i++)
+    if (is_part(&image->tensors[i], tensor, tensor->role) && image->tensors[i].dtype == tensor->dtype) for_tiles(image, memories, &image->tensors[i], &copy);
   free(copy.seen);
   return copy.equal;
 }
@@ -83,8 +91,8 @@ static void place_initial(const hct_image *image, hct_memory *memories, const hc
 
 static void place_data(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const uint8_t *data) {
   place_initial(image, memories, tensor, tensor, data);
-  const hct_tensor *copy = tensor->role == HCT_ROLE_PARAM ? hct_image_tensor(image, HCT_ROLE_COPY, tensor->name) : NULL;
-  if (copy) place_initial(image, memories, copy, tensor, data);
+  for (size_t i = 0; i < image->tensor_count && tensor->role == HCT_ROLE_PARAM; i++)
+    if (is_part(&image->tensors[i], tensor, HCT_ROLE_COPY)) place_initial(image, memories, &image->tensors[i], tensor, data);
 }
 
 static hct_status place_external(hct_diags *diags, hct_arena *arena, const hct_image *image, const char *image_path, hct_memory *memories, const hct_tensor *tensor) {

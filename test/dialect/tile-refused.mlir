@@ -2,6 +2,8 @@
 // RUN: %hecaton-opt --split-input-file --verify-diagnostics %s
 module {
   func.func @step() {
+    // expected-error@+1 {{hct_tile.alloc: layout '[4@r*2#1]' has a part alone, as tensors in DRAM may}}
+    %part = "hct_tile.alloc"() {dtype = "f32", layout = "[4@r*2#1]", section = -1 : i64} : () -> !hct_tile.sram
     // expected-error@+1 {{hct_tile.alloc: layout '[4@q]' is not of the form}}
     %0 = "hct_tile.alloc"() {dtype = "f32", layout = "[4@q]", section = -1 : i64} : () -> !hct_tile.sram
     // expected-error@+1 {{hct_tile.alloc: dtype 'f8' is not known}}

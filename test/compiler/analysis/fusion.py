@@ -25,7 +25,7 @@ def counted(groups, sram):
     """DRAM bytes of a step; None: it does not fit."""
     package = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()
     (WORK / "p.xml").write_text(re.sub(r'sram bytes="\d+"', f'sram bytes="{sram}"', package))
-    command = [BIN / "hecaton-compile", WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--mesh=1x1", "--optimizer=sgd", "--recompute=none", f"--micro-batch={MICRO_BATCH}", "--overlap=none", "--objective=dram",
+    command = [BIN / "hecaton-compile", WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--mesh=1x1", "--optimizer=sgd", "--recompute=none", f"--micro-batch={MICRO_BATCH}", "--overlap=none", "--objective=dram", "--weight-pieces=1",
                f"--groups={groups}", "-o", WORK / "m.hct"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

@@ -71,7 +71,7 @@ def wanted(sram):
 def compiled(sram, *options):
     package = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()
     (WORK / "p.xml").write_text(re.sub(r'sram bytes="\d+"', f'sram bytes="{sram}"', package))
-    subprocess.run([BIN / "hecaton-compile", WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--optimizer=sgd", "--recompute=none", "--micro-batch=1", *options], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([BIN / "hecaton-compile", WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--optimizer=sgd", "--recompute=none", "--micro-batch=1", "--weight-pieces=1", *options], check=True, stderr=subprocess.DEVNULL)
 
 
 chain.write(WORK / "m.onnx", WIDTHS, BATCH)

@@ -57,3 +57,26 @@ module attributes {hct.options = {"mode" = "infer"}} {
     return %0 : tensor<4x8xf32>
   }
 }
+// -----
+// What two fusion groups add to one weight's gradient each adds up itself: so all micro-batches go into one sum in each.
+// CHECK-LABEL: func.func @tied
+// CHECK-SAME: %[[X:arg[0-9]+]]: tensor<4x8xf32> {{.*}}%[[W:arg[0-9]+]]: tensor<8xf32>
+// CHECK: %[[D1:.+]] = "hct_graph.reshape"{{.*}}hct.group = 1 : i64{{.*}}-> tensor<8xf32>
+// CHECK: %[[D2:.+]] = "hct_graph.reshape"{{.*}}hct.group = 1 : i64{{.*}}-> tensor<8xf32>
+// CHECK: %[[D3:.+]] = "hct_graph.reshape"{{.*}}hct.group = 0 : i64{{.*}}-> tensor<8xf32>
+// CHECK: %[[D4:.+]] = "hct_graph.reshape"{{.*}}hct.group = 0 : i64{{.*}}-> tensor<8xf32>
+// CHECK-NEXT: %[[S1:.+]] = "hct_graph.map2"(%[[D1]], %[[D2]]) {fn = "add", hct.group = 1 : i64, hct.pass = "backward"}
+// CHECK-NEXT: %[[S0:.+]] = "hct_graph.map2"(%[[D3]], %[[D4]]) {fn = "add", hct.group = 0 : i64, hct.pass = "backward"}
+// CHECK-NEXT: %[[DW:.+]] = "hct_graph.map2"(%[[S1]], %[[S0]]) {fn = "add", hct.group = 0 : i64, hct.pass = "backward"}
+// CHECK-NEXT: "hct_graph.update"(%[[W]], %[[DW]],
+module attributes {hct.options = {"optimizer" = "sgd"}} {
+  func.func @tied(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul", hct.group = 0 : i64} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.map2"(%0, %w) {fn = "add", hct.group = 0 : i64} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.map2"(%1, %w) {fn = "mul", hct.group = 1 : i64} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %3 = "hct_graph.map2"(%2, %w) {fn = "add", hct.group = 1 : i64} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 0, 1>, hct.group = 1 : i64} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %5 = "hct_graph.reshape"(%4) {hct.group = 1 : i64} : (tensor<1x1xf32>) -> tensor<f32>
+    return %5 : tensor<f32>
+  }
+}

@@ -1,0 +1,382 @@
+/* hct-split-weights: a weight that with its gradient takes too much of SRAM as several parameters, each with a share of its features, and its readers
+ * as one operator a piece, whose results are added up or put together (method.md, "Fallbacks, always legal").
+ *
+ *   before  %y = contract(%x, %w) {spec = "bsk,kn->bsn", hct.group = 2} : [b,s,k], [k,n]                    %w {param "w"}
+ *   after   %x0 = reshape(slice(reshape(%x) : [b,s,2,4,k/8])) : [b,s,k/4];  %y0 = contract(%x0, %w0) {hct.group = 2} : [b,s,k/4], [k/4,n]
+ *           %x1 = ...;  %y1 = contract(%x1, %w1) {hct.group = 3};  %s1 = map2(%y0, %y1) {fn = "add", hct.group = 3};  ...     %w0 {param "w#0/4@0*2"}
+ *
+ * Each piece is a fusion group, so that its weight and its gradient are in SRAM while all micro-batches go through, and hct-fuse-groups puts pieces
+ * together again where they fit; what was after it in its group is with the last piece, up to the next product. A sum over the cut dimension becomes a sum of products; another
+ * dimension of the result is put together, as are the features of rows that are looked up. Pieces interleave (piece.h), so that the mesh splits each
+ * of them as it splits the whole, and nothing travels.
+ *
+ * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
+ * 1/4 as a group of its own; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
+ * what other operators read, and sizes that pieces and dies do not divide. */
+#include <string.h>
+
+#include "compiler/strategy/strategy.h"
+#include "ir/dialect/piece.h"
+
+enum { MOST_PIECES = HCT_MAX_VARIADIC }; /* that one concat puts together */
+static const double MOST_SHARE = 0.75, PIECE_SHARE = 0.6, ALONE_SHARE = 0.25; /* of SRAM */
+
+typedef struct splitting {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  hct_builder builder;
+  MlirOperation function, like; /* `like`: the operator that is written anew */
+  int64_t forced;               /* pieces of every weight; 0: as many as it takes */
+  int64_t parts;                /* of a dimension, that the mesh splits it in */
+  double limit_bytes, most_bytes, alone_bytes, weight_bytes, gradient_bytes; /* of a die; SRAM that an element takes */
+  hct_entry_list entries;
+} splitting;
+
+typedef struct cut { int64_t dim, parts, count; } cut;
+
+static hct_shape shape_of(MlirValue value) {
+  hct_shape shape;
+  HCT_BUG_ON(!hct_value_shape(value, &shape), "a value that is no static tensor");
+  return shape;
+}
+
+/* ---- which dimension ---- */
+typedef struct letters { const char *own, *other, *result; size_t own_length, other_length; } letters; /* of a product's spec */
+
+static letters letters_of(MlirOperation op, unsigned operand) {
+  const char *spec = hct_op_str(op, "spec"), *comma = strchr(spec, ','), *arrow = strstr(spec, "->");
+  size_t first = (size_t)(comma - spec), second = (size_t)(arrow - comma - 1);
+  return operand ? (letters){comma + 1, spec, arrow + 2, second, first} : (letters){spec, comma + 1, arrow + 2, first, second};
+}
+
+static int64_t dim_of(const char *text, size_t length, char letter) {
+  const char *at = memchr(text, letter, length);
+  return at ? at - text : -1;
+}
+
+static int64_t transposed_dim(MlirOperation op, int64_t dim) {
+  int64_t perm[HCT_MAX_RANK];
+  size_t rank = hct_op_i64s(op, "perm", perm, HCT_MAX_RANK);
+  for (size_t d = 0; d < rank; d++)
+    if (perm[d] == dim) return (int64_t)d;
+  return -1;
+}
+
+/* Whether all that reads `value` can be written by pieces of `dim`. */
+static bool can_cut(MlirValue value, int64_t dim) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use);
+    unsigned operand = mlirOpOperandGetOperandNumber(use);
+    if (hct_op_is(op, "hct_graph.transpose")) {
+      if (!can_cut(hct_op_result(op, 0), transposed_dim(op, dim))) return false;
+    } else if (hct_op_is(op, "hct_graph.contract")) {
+      letters l = letters_of(op, operand);
+      int64_t other = dim_of(l.other, l.other_length, l.own[dim]), kept = dim_of(l.result, strlen(l.result), l.own[dim]);
+      MlirValue activation = hct_op_operand(op, 1 - operand);
+      if ((other >= 0) == (kept >= 0) || mlirValueEqual(activation, value) || shape_of(other >= 0 ? activation : hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK) return false;
+    } else if (!hct_op_is(op, "hct_graph.gather_rows") || operand != 0 || dim != 1 || shape_of(hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Whether all that reads `value` is in fusion group *group, which is -1 before the first. */
+static bool in_one_group(MlirValue value, int64_t *group) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use);
+    int64_t own = hct_op_i64_or(op, "hct.group", 0);
+    if (hct_op_is(op, "hct_graph.transpose") ? !in_one_group(hct_op_result(op, 0), group) : *group >= 0 && *group != own) return false;
+    if (!hct_op_is(op, "hct_graph.transpose")) *group = own;
+  }
+  return true;
+}
+
+/* Of a die: of the weight and its gradient, and where several groups add to that, of what one of them has added before. */
+static double bytes_taken(const splitting *s, MlirValue weight) {
+  hct_shape shape = shape_of(weight);
+  int64_t group = -1;
+  return (double)hct_shape_elements(&shape) * (s->weight_bytes + s->gradient_bytes * (in_one_group(weight, &group) ? 1 : 2));
+}
+
+static int64_t pieces_wanted(const splitting *s, MlirValue weight) {
+  double bytes = bytes_taken(s, weight);
+  if (s->forced) return s->forced;
+  if (bytes <= s->limit_bytes) return 1;
+  int64_t count = 2;
+  while ((double)count * s->most_bytes < bytes) count++;
+  return count;
+}
+
+/* The fewest pieces, `wanted` at least, that divide the dimension; where there may not be as many, the most; 1: none. */
+static int64_t pieces_that_divide(const splitting *s, int64_t size, int64_t wanted) {
+  for (int64_t count = wanted; count <= (s->forced ? wanted : MOST_PIECES); count++)
+    if (size % (s->parts * count) == 0) return count;
+  int64_t most = s->forced ? 1 : MOST_PIECES;
+  while (most > 1 && size % (s->parts * most)) most--;
+  return most;
+}
+
+static cut cut_choose(const splitting *s, MlirValue weight) {
+  hct_shape shape = shape_of(weight);
+  int64_t wanted = pieces_wanted(s, weight);
+  for (int64_t i = 0; i < 2 && wanted > 1; i++) {
+    int64_t dim = (shape.dims[0] >= shape.dims[1]) == (i == 0) ? 0 : 1, count = pieces_that_divide(s, shape.dims[dim], wanted);
+    if (count > 1 && can_cut(weight, dim)) return (cut){dim, s->parts, count};
+  }
+  return (cut){.count = 1};
+}
+
+/* ---- operators by pieces ---- */
+static MlirValue build(splitting *s, const char *name, size_t count, const MlirValue *operands, const hct_shape *shape, size_t attribute_count, const hct_named *attributes) {
+  static const char *const names[] = {"hct.layer", "hct.pass", "hct.group"};
+  hct_named all[8];
+  for (size_t i = 0; i < attribute_count; i++) all[i] = attributes[i];
+  for (size_t i = 0; i < HCT_COUNT(names); i++)
+    if (hct_op_has(s->like, names[i])) all[attribute_count++] = (hct_named){names[i], mlirOperationGetAttributeByName(s->like, hct_ref(names[i]))};
+  return hct_build_value(&s->builder, name, count, operands, hct_type_tensor(s->builder.context, shape->dtype, shape->rank, shape->dims), attribute_count, all);
+}
+
+/* [.., k, ..] as [.., parts, pieces, rest, ..]. */
+static hct_shape shape_apart(const hct_shape *whole, int64_t dim, const cut *c) {
+  hct_shape apart = *whole;
+  size_t at = (size_t)dim;
+  for (size_t d = whole->rank; d-- > at + 1;) apart.dims[d + 2] = whole->dims[d];
+  apart.rank += 2;
+  apart.dims[at] = c->parts, apart.dims[at + 1] = c->count, apart.dims[at + 2] = whole->dims[at] / c->parts / c->count;
+  return apart;
+}
+
+static hct_shape shape_piece(const hct_shape *whole, int64_t dim, const cut *c) {
+  hct_shape piece = *whole;
+  piece.dims[dim] /= c->count;
+  return piece;
+}
+
+static MlirValue piece_take(splitting *s, MlirValue whole, int64_t dim, const cut *c, int64_t index) {
+  hct_shape shape = shape_of(whole), apart = shape_apart(&shape, dim, c), one = apart, piece = shape_piece(&shape, dim, c);
+  int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
+  for (size_t d = 0; d < apart.rank; d++) steps[d] = 1;
+  starts[dim + 1] = index, one.dims[dim + 1] = 1;
+  const hct_named attributes[] = {{"starts", hct_attr_i64s(s->builder.context, apart.rank, starts)}, {"steps", hct_attr_i64s(s->builder.context, apart.rank, steps)}};
+  MlirValue value = build(s, "hct_graph.reshape", 1, &whole, &apart, 0, NULL);
+  value = build(s, "hct_graph.slice", 1, &value, &one, HCT_COUNT(attributes), attributes);
+  return build(s, "hct_graph.reshape", 1, &value, &piece, 0, NULL);
+}
+
+static MlirValue pieces_join(splitting *s, const hct_shape *whole, int64_t dim, const cut *c, const MlirValue *pieces) {
+  hct_shape apart = shape_apart(whole, dim, c), one = apart;
+  MlirValue *ones = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
+  one.dims[dim + 1] = 1;
+  for (int64_t i = 0; i < c->count; i++) ones[i] = build(s, "hct_graph.reshape", 1, &pieces[i], &one, 0, NULL);
+  const hct_named axis = {"axis", hct_attr_i64(s->builder.context, dim + 1)};
+  MlirValue value = build(s, "hct_graph.concat", (size_t)c->count, ones, &apart, 1, &axis);
+  return build(s, "hct_graph.reshape", 1, &value, whole, 0, NULL);
+}
+
+/* The operator on a piece of its weight; `result` has the type of what it then makes. */
+static MlirValue piece_of_op(splitting *s, unsigned operand, MlirValue piece, const hct_shape *result, int64_t index) {
+  MlirOperation twin = mlirOperationClone(s->like);
+  mlirOperationSetOperand(twin, operand, piece);
+  mlirBlockInsertOwnedOperationBefore(s->builder.block, s->like, twin);
+  mlirValueSetType(hct_op_result(twin, 0), hct_type_tensor(s->builder.context, result->dtype, result->rank, result->dims));
+  hct_op_set(twin, "hct.piece", hct_attr_i64(s->builder.context, index)); /* until groups are numbered */
+  return hct_op_result(twin, 0);
+}
+
+static MlirValue contract_pieces(splitting *s, unsigned operand, const MlirValue *pieces, int64_t dim, const cut *c) {
+  letters l = letters_of(s->like, operand);
+  int64_t other = dim_of(l.other, l.other_length, l.own[dim]), kept = dim_of(l.result, strlen(l.result), l.own[dim]);
+  MlirValue activation = hct_op_operand(s->like, 1 - operand), sum = {NULL}, *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
+  hct_shape whole = shape_of(hct_op_result(s->like, 0)), one = kept >= 0 ? shape_piece(&whole, kept, c) : whole;
+  for (int64_t i = 0; i < c->count; i++) {
+    MlirValue read = other >= 0 ? piece_take(s, activation, other, c, i) : activation;
+    results[i] = piece_of_op(s, operand, pieces[i], &one, i);
+    mlirOperationSetOperand(mlirOpResultGetOwner(results[i]), 1 - operand, read);
+    const MlirValue pair[] = {sum, results[i]};
+    const hct_named add = {"fn", hct_attr_str(s->builder.context, "add")};
+    if (other >= 0) sum = i ? build(s, "hct_graph.map2", 2, pair, &whole, 1, &add) : results[i];
+  }
+  return kept >= 0 ? pieces_join(s, &whole, kept, c, results) : sum;
+}
+
+static MlirValue gather_pieces(splitting *s, const MlirValue *pieces, const cut *c) {
+  hct_shape whole = shape_of(hct_op_result(s->like, 0));
+  int64_t last = (int64_t)whole.rank - 1;
+  hct_shape one = shape_piece(&whole, last, c);
+  MlirValue *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
+  for (int64_t i = 0; i < c->count; i++) results[i] = piece_of_op(s, 0, pieces[i], &one, i);
+  return pieces_join(s, &whole, last, c, results);
+}
+
+static MlirValue *transposed_pieces(splitting *s, const MlirValue *pieces, int64_t dim, const cut *c) {
+  MlirValue *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
+  hct_shape whole = shape_of(hct_op_result(s->like, 0)), one = shape_piece(&whole, dim, c);
+  const hct_named perm = {"perm", mlirOperationGetAttributeByName(s->like, hct_ref("perm"))};
+  for (int64_t i = 0; i < c->count; i++) results[i] = build(s, "hct_graph.transpose", 1, &pieces[i], &one, 1, &perm);
+  return results;
+}
+
+static void readers_rewrite(splitting *s, MlirValue value, const MlirValue *pieces, int64_t dim, const cut *c) {
+  struct { MlirOpOperand *items; size_t count, capacity; } uses = {0};
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) HCT_PUSH(s->arena, &uses, use);
+  for (size_t i = 0; i < uses.count; i++) {
+    MlirOperation op = mlirOpOperandGetOwner(uses.items[i]);
+    unsigned operand = mlirOpOperandGetOperandNumber(uses.items[i]);
+    s->like = s->builder.before = op, s->builder.location = mlirOperationGetLocation(op);
+    if (hct_op_is(op, "hct_graph.transpose")) readers_rewrite(s, hct_op_result(op, 0), transposed_pieces(s, pieces, transposed_dim(op, dim), c), transposed_dim(op, dim), c);
+    else hct_value_replace(hct_op_result(op, 0), hct_op_is(op, "hct_graph.contract") ? contract_pieces(s, operand, pieces, dim, c) : gather_pieces(s, pieces, c));
+    mlirOperationDestroy(op);
+  }
+}
+
+/* ---- the parameter ---- */
+static void piece_describe(splitting *s, size_t argument, size_t like, const hct_piece *piece) {
+  MlirAttribute data = hct_function_arg_attr(s->function, like, "hct.data");
+  HCT_PUSH(s->arena, &s->entries, ((hct_entry){argument, "hct.name", hct_attr_str(s->builder.context, hct_piece_name(s->arena, piece))}));
+  HCT_PUSH(s->arena, &s->entries, ((hct_entry){argument, "hct.role", hct_attr_str(s->builder.context, "param")}));
+  if (!mlirAttributeIsNull(data)) HCT_PUSH(s->arena, &s->entries, ((hct_entry){argument, "hct.data", data})); /* of the whole */
+}
+
+/* The argument becomes the first piece, others come behind all arguments. */
+static void weight_split(splitting *s, size_t argument, const char *name, const cut *c) {
+  MlirValue weight = mlirBlockGetArgument(s->builder.block, (intptr_t)argument), *pieces = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
+  hct_shape whole = shape_of(weight), one = shape_piece(&whole, c->dim, c);
+  MlirType type = hct_type_tensor(s->builder.context, one.dtype, one.rank, one.dims);
+  for (int64_t i = 0; i < c->count; i++) {
+    hct_piece piece = {name, c->dim, c->parts, c->count, i};
+    pieces[i] = i ? mlirBlockAddArgument(s->builder.block, type, mlirValueGetLocation(weight)) : weight;
+    piece_describe(s, i ? (size_t)mlirBlockGetNumArguments(s->builder.block) - 1 : argument, argument, &piece);
+  }
+  readers_rewrite(s, weight, pieces, c->dim, c);
+  mlirValueSetType(weight, type);
+}
+
+static const char *argument_text(const splitting *s, size_t argument, const char *name) {
+  MlirAttribute attribute = hct_function_arg_attr(s->function, argument, name);
+  return mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute);
+}
+
+/* A table that takes much of SRAM has a group of its own, without the products of the first block. */
+static void lookups_mark(splitting *s, MlirValue table, size_t *split) {
+  if (s->forced || bytes_taken(s, table) <= s->alone_bytes) return;
+  for (MlirOpOperand use = mlirValueGetFirstUse(table); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    if (!hct_op_is(mlirOpOperandGetOwner(use), "hct_graph.gather_rows")) continue;
+    hct_op_set(mlirOpOperandGetOwner(use), "hct.piece", hct_attr_i64(s->builder.context, 0));
+    ++*split;
+  }
+}
+
+static hct_status weight_consider(splitting *s, size_t argument, size_t *split) {
+  MlirValue value = mlirBlockGetArgument(s->builder.block, (intptr_t)argument);
+  hct_shape shape = shape_of(value);
+  hct_piece taken;
+  MlirAttribute data = hct_function_arg_attr(s->function, argument, "hct.data");
+  if (strcmp(argument_text(s, argument, "hct.role"), "param")) return HCT_OK;
+  const char *name = hct_arena_strdup(s->arena, argument_text(s, argument, "hct.name"));
+  if (hct_piece_parse(s->arena, name, &taken)) {
+    hct_error(s->pass->diags, HCT_E_IR_INVALID, hct_loc_of_location(s->arena, mlirValueGetLocation(value)), "parameter '%s' has the name of a piece of '%s'", name, taken.whole);
+    hct_hint(s->pass->diags, "another name");
+    return HCT_REFUSED;
+  }
+  if (shape.rank != 2 || shape.dtype != HCT_F32 || (!mlirAttributeIsNull(data) && !hct_attr_text(data))) return HCT_OK;
+  cut c = cut_choose(s, value);
+  if (c.count > 1) {
+    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is split into %lld pieces along dimension %lld: a die's share takes %.0f bytes of SRAM with its gradient", name, (long long)c.count, (long long)c.dim, bytes_taken(s, value));
+    weight_split(s, argument, name, &c);
+    ++*split;
+    return HCT_OK;
+  }
+  lookups_mark(s, value, split);
+  if (!s->forced && pieces_wanted(s, value) > 1)
+    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is not split, though a die's share takes %.0f bytes of SRAM with its gradient: other operators than products and lookups read it, or pieces and dies do not divide its features", name, bytes_taken(s, value));
+  return HCT_OK;
+}
+
+/* ---- groups ---- */
+typedef struct numbering {
+  int64_t *extra;        /* by old group: groups that it has beyond one */
+  hct_index_map *places; /* value -> operator that makes it */
+  int64_t *group, *later; /* by operator: old group; groups after the first of those that it becomes */
+  bool *piece;            /* by operator: it is one */
+  size_t count;
+} numbering;
+
+static bool has_piece(const numbering *n, size_t end, int64_t group, int64_t later) {
+  for (size_t i = 0; i < end; i++)
+    if (n->piece[i] && n->group[i] == group && n->later[i] == later) return true;
+  return false;
+}
+
+/* How many groups of its own the operator has to come after, for its operands' sake; a piece comes in one of its own, and no other product beside it. */
+static int64_t later_of(const numbering *n, MlirOperation op, size_t at, int64_t *first_piece) {
+  int64_t later = 0, piece = hct_op_i64_or(op, "hct.piece", -1);
+  for (intptr_t k = 0; k < mlirOperationGetNumOperands(op); k++) {
+    size_t maker;
+    if (!hct_index_map_get(n->places, hct_value_key(mlirOperationGetOperand(op, k)), &maker) || n->group[maker] != n->group[at]) continue;
+    if (n->later[maker] > later) later = n->later[maker];
+  }
+  if ((piece == 0 || (piece < 0 && hct_op_is(op, "hct_graph.contract"))) && has_piece(n, at, n->group[at], later)) later++;
+  if (piece == 0) return *first_piece = later;
+  return piece > 0 && *first_piece + piece > later ? *first_piece + piece : later;
+}
+
+static void groups_number(splitting *s) {
+  MlirOperation *ops;
+  numbering n = {.places = hct_index_map_create(s->arena), .count = hct_block_operations(s->arena, s->builder.block, &ops) - 1};
+  int64_t groups = 1, first_piece = 0;
+  n.group = HCT_NEW_ARRAY(s->arena, int64_t, n.count + 1), n.later = HCT_NEW_ARRAY(s->arena, int64_t, n.count + 1), n.piece = HCT_NEW_ARRAY(s->arena, bool, n.count + 1);
+  for (size_t i = 0; i < n.count; i++) {
+    n.group[i] = hct_op_i64_or(ops[i], "hct.group", 0);
+    if (n.group[i] >= groups) groups = n.group[i] + 1;
+  }
+  n.extra = HCT_NEW_ARRAY(s->arena, int64_t, (size_t)groups + 1);
+  for (size_t i = 0; i < n.count; i++) {
+    n.later[i] = later_of(&n, ops[i], i, &first_piece);
+    n.piece[i] = hct_op_has(ops[i], "hct.piece");
+    if (n.later[i] > n.extra[n.group[i]]) n.extra[n.group[i]] = n.later[i];
+    for (intptr_t r = 0; r < mlirOperationGetNumResults(ops[i]); r++) hct_index_map_put(n.places, hct_value_key(mlirOperationGetResult(ops[i], r)), i);
+  }
+  int64_t *before = HCT_NEW_ARRAY(s->arena, int64_t, (size_t)groups + 1);
+  for (int64_t g = 1; g < groups; g++) before[g] = before[g - 1] + n.extra[g - 1];
+  for (size_t i = 0; i < n.count; i++) {
+    if (hct_op_has(ops[i], "hct.group")) hct_op_set(ops[i], "hct.group", hct_attr_i64(s->builder.context, n.group[i] + before[n.group[i]] + n.later[i]));
+    mlirOperationRemoveAttributeByName(ops[i], hct_ref("hct.piece"));
+  }
+}
+
+/* ---- the pass ---- */
+static int64_t least_common_multiple(int64_t a, int64_t b) {
+  int64_t multiple = a;
+  while (multiple % b) multiple += a;
+  return multiple;
+}
+
+static hct_status limits_read(splitting *s, const strategy *chosen) {
+  const char *text = hct_pass_option(s->pass, "weight-pieces", "auto");
+  const hct_package *p = &s->pass->package;
+  hct_dtype dtype = HCT_F32;
+  if (strcmp(text, "auto") && (!hct_parse_i64(text, &s->forced) || s->forced < 1 || s->forced > MOST_PIECES))
+    return hct_error(s->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weight-pieces=%s: it must be auto or a whole number from 1 to %d", text, MOST_PIECES);
+  bool known = hct_dtype_parse(hct_pass_option(s->pass, "dtype", "f32"), &dtype), infer = !strcmp(hct_pass_option(s->pass, "mode", "train"), "infer");
+  double weight = (double)hct_dtype_bytes(known ? dtype : HCT_F32), gradient = infer ? 0 : (double)hct_dtype_bytes(HCT_F32);
+  s->parts = chosen->flat ? p->rows * p->cols : least_common_multiple(p->rows, p->cols);
+  s->weight_bytes = weight / (double)(p->rows * p->cols), s->gradient_bytes = gradient / (double)(p->rows * p->cols);
+  s->limit_bytes = MOST_SHARE * (double)p->sram_bytes, s->most_bytes = PIECE_SHARE * (double)p->sram_bytes, s->alone_bytes = ALONE_SHARE * (double)p->sram_bytes;
+  return HCT_OK;
+}
+
+hct_status hct_pass_split_weights(hct_pass_context *pass, MlirModule module) {
+  const strategy *chosen = strategy_find(hct_pass_option(pass, "strategy", "hecaton"));
+  if (!chosen || !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) return HCT_OK; /* hct-partition refuses an unknown one; the host has no mesh */
+  splitting s = {.pass = pass, .arena = pass->arena, .function = hct_module_function(module)};
+  s.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = hct_function_body(s.function)};
+  HCT_TRY(limits_read(&s, chosen));
+  size_t split = 0, arguments = (size_t)mlirBlockGetNumArguments(s.builder.block);
+  for (size_t a = 0; a < arguments; a++) HCT_TRY(weight_consider(&s, a, &split));
+  if (!split) return HCT_OK;
+  hct_function_update_type(s.function);
+  hct_function_set_arg_attrs(s.function, s.entries.count, s.entries.items);
+  groups_number(&s);
+  return HCT_OK;
+}

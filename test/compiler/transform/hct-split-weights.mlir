@@ -1,0 +1,87 @@
+// A weight is split along its longer dimension into parameters of which each has a product and a fusion group of its own, and interleaved as the mesh splits it.
+// RUN: %hecaton-opt --hct-split-weights --split-input-file %s | FileCheck %s
+
+// Summed over what is cut: parts of the input, and a sum of products. What came before is with the first piece, what reads the sum with the last.
+// CHECK-LABEL: func.func @sum
+// CHECK-SAME: (%[[X:[a-z0-9]+]]: tensor<4x3x16xf32> {{.*}}, %[[W0:[a-z0-9]+]]: tensor<8x6xf32> {hct.name = "w#0/2@0*2", hct.role = "param"}{{.*}}, %[[W1:[a-z0-9]+]]: tensor<8x6xf32> {hct.name = "w#1/2@0*2", hct.role = "param"}
+// CHECK-NEXT: %[[N:.+]] = "hct_graph.map1"(%[[X]]) {fn = "neg", hct.group = 1 : i64}
+// CHECK-NEXT: %[[R0:.+]] = "hct_graph.reshape"(%[[N]]) {{.*}} : (tensor<4x3x16xf32>) -> tensor<4x3x2x2x4xf32>
+// CHECK-NEXT: %[[S0:.+]] = "hct_graph.slice"(%[[R0]]) {{.*}}starts = array<i64: 0, 0, 0, 0, 0>{{.*}} -> tensor<4x3x2x1x4xf32>
+// CHECK-NEXT: %[[X0:.+]] = "hct_graph.reshape"(%[[S0]]) {{.*}} -> tensor<4x3x8xf32>
+// CHECK-NEXT: %[[Y0:.+]] = "hct_graph.contract"(%[[X0]], %[[W0]]) {hct.group = 1 : i64, hct.layer = "l", spec = "bsk,kn->bsn"} : (tensor<4x3x8xf32>, tensor<8x6xf32>) -> tensor<4x3x6xf32>
+// CHECK-NEXT: "hct_graph.reshape"(%[[N]])
+// CHECK-NEXT: %[[S1:.+]] = "hct_graph.slice"{{.*}}starts = array<i64: 0, 0, 0, 1, 0>
+// CHECK-NEXT: %[[X1:.+]] = "hct_graph.reshape"(%[[S1]])
+// CHECK-NEXT: %[[Y1:.+]] = "hct_graph.contract"(%[[X1]], %[[W1]]) {hct.group = 2 : i64
+// CHECK-NEXT: %[[Y:.+]] = "hct_graph.map2"(%[[Y0]], %[[Y1]]) {fn = "add", hct.group = 2 : i64, hct.layer = "l"}
+// CHECK-NEXT: %[[A:.+]] = "hct_graph.map1"(%[[Y]]) {fn = "neg", hct.group = 2 : i64}
+// CHECK-NEXT: %[[B:.+]] = "hct_graph.map1"(%[[A]]) {fn = "neg", hct.group = 3 : i64}
+// CHECK-NEXT: return %[[B]] :
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @sum(%x: tensor<4x3x16xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<16x6xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x3x6xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 1 : i64} : (tensor<4x3x16xf32>) -> tensor<4x3x16xf32>
+    %1 = "hct_graph.contract"(%0, %w) {spec = "bsk,kn->bsn", hct.group = 1 : i64, hct.layer = "l"} : (tensor<4x3x16xf32>, tensor<16x6xf32>) -> tensor<4x3x6xf32>
+    %2 = "hct_graph.map1"(%1) {fn = "neg", hct.group = 1 : i64} : (tensor<4x3x6xf32>) -> tensor<4x3x6xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "neg", hct.group = 2 : i64} : (tensor<4x3x6xf32>) -> tensor<4x3x6xf32>
+    return %3 : tensor<4x3x6xf32>
+  }
+}
+// -----
+// A longer dimension of the result is put together, also where the weight is transposed before it is read.
+// CHECK-LABEL: func.func @outputs
+// CHECK-SAME: %[[W0:[a-z0-9]+]]: tensor<8x4xf32> {hct.name = "w#0/2@0*2"{{.*}}, %[[W1:[a-z0-9]+]]: tensor<8x4xf32> {hct.name = "w#1/2@0*2"
+// CHECK: %[[T0:.+]] = "hct_graph.transpose"(%[[W0]]) {{.*}} -> tensor<4x8xf32>
+// CHECK-NEXT: %[[T1:.+]] = "hct_graph.transpose"(%[[W1]])
+// CHECK-NEXT: %[[Y0:.+]] = "hct_graph.contract"(%[[X:.+]], %[[T0]]) {{.*}} -> tensor<4x8xf32>
+// CHECK-NEXT: %[[Y1:.+]] = "hct_graph.contract"(%[[X]], %[[T1]])
+// CHECK-NEXT: %[[A0:.+]] = "hct_graph.reshape"(%[[Y0]]) : (tensor<4x8xf32>) -> tensor<4x2x1x4xf32>
+// CHECK-NEXT: %[[A1:.+]] = "hct_graph.reshape"(%[[Y1]])
+// CHECK-NEXT: %[[C:.+]] = "hct_graph.concat"(%[[A0]], %[[A1]]) {axis = 2 : i64{{.*}} -> tensor<4x2x2x4xf32>
+// CHECK-NEXT: "hct_graph.reshape"(%[[C]]) : (tensor<4x2x2x4xf32>) -> tensor<4x16xf32>
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @outputs(%x: tensor<4x4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<16x4xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x16xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.transpose"(%w) {perm = array<i64: 1, 0>} : (tensor<16x4xf32>) -> tensor<4x16xf32>
+    %1 = "hct_graph.contract"(%x, %0) {spec = "bk,kn->bn"} : (tensor<4x4xf32>, tensor<4x16xf32>) -> tensor<4x16xf32>
+    return %1 : tensor<4x16xf32>
+  }
+}
+// -----
+// A table is split along its features, and by itself as soon as it takes more than three quarters of SRAM: 64 x 16 of 8 bytes, on 2 x 2 dies of 2,560 bytes. The
+// other weight takes less.
+// CHECK-LABEL: func.func @table
+// CHECK-SAME: %{{.+}}: tensor<16x16xf32> {hct.name = "small"{{.*}}%[[T0:[a-z0-9]+]]: tensor<64x8xf32> {hct.name = "t#0/2@1*2"{{.*}}%[[T1:[a-z0-9]+]]: tensor<64x8xf32>
+// CHECK: %[[E0:.+]] = "hct_graph.gather_rows"(%[[T0]], %{{.+}}) {hct.group = 0 : i64} : {{.*}} -> tensor<4x8xf32>
+// CHECK-NEXT: %[[E1:.+]] = "hct_graph.gather_rows"(%[[T1]], %{{.+}}) {hct.group = 1 : i64}
+// CHECK: "hct_graph.concat"({{.*}}axis = 2 : i64, hct.group = 1 : i64{{.*}} -> tensor<4x2x2x4xf32>
+// CHECK: "hct_graph.contract"({{.*}}hct.group = 2 : i64
+module attributes {hct.package = "<package name='p' rows='2' cols='2'><die clock_hz='1e9'><mxu arrays='8' rows='32' cols='32' dataflow='output-stationary' f32_rate='0.25'/><vpu lanes='256' transcendental_cycles='4'/><sram bytes='2560' bytes_per_cycle='2048'/><queue depth='16'/></die><link bandwidth_bytes_per_s='64e9' latency_s='8e-9' bypass_latency_s='4e-9' energy_j_per_bit='0.6e-12'/><dram kind='DDR5-6400' channels='8' channel_bandwidth_bytes_per_s='51.2e9' efficiency='0.92' latency_s='60e-9' channel_capacity_bytes='68719476736' energy_j_per_bit='14e-12'/><energy mac_f32_j='2.2e-12' mac_bf16_j='0.6e-12' vector_op_j='1.5e-12' sram_j_per_byte='0.8e-12' static_w_per_die='0.5'/></package>"} {
+  func.func @table(%ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %s: tensor<16x16xf32> {hct.name = "small", hct.role = "param"}, %t: tensor<64x16xf32> {hct.name = "t", hct.role = "param"}) -> (tensor<4x16xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.gather_rows"(%t, %ids) {hct.group = 0 : i64} : (tensor<64x16xf32>, tensor<4xi64>) -> tensor<4x16xf32>
+    %1 = "hct_graph.contract"(%0, %s) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<16x16xf32>) -> tensor<4x16xf32>
+    return %1 : tensor<4x16xf32>
+  }
+}
+// -----
+// Left alone: what other operators read, sizes that pieces and dies do not divide, vectors, and all where a single piece is asked for.
+// CHECK-LABEL: func.func @others
+// CHECK-SAME: hct.name = "shown"{{.*}}hct.name = "odd"{{.*}}hct.name = "bias"
+// CHECK-NOT: hct_graph.slice
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @others(%x: tensor<4x16xf32> {hct.name = "x", hct.role = "input"}, %a: tensor<16x16xf32> {hct.name = "shown", hct.role = "param"}, %b: tensor<6x6xf32> {hct.name = "odd", hct.role = "param"}, %c: tensor<16xf32> {hct.name = "bias", hct.role = "param"})
+      -> (tensor<4x16xf32> {hct.name = "y", hct.role = "output"}, tensor<16x16xf32> {hct.name = "z", hct.role = "output"}, tensor<6x6xf32> {hct.name = "u", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %a) {spec = "bk,kn->bn"} : (tensor<4x16xf32>, tensor<16x16xf32>) -> tensor<4x16xf32>
+    %1 = "hct_graph.map2"(%0, %c) {fn = "add"} : (tensor<4x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    %2 = "hct_graph.map1"(%a) {fn = "neg"} : (tensor<16x16xf32>) -> tensor<16x16xf32>
+    %3 = "hct_graph.contract"(%b, %b) {spec = "bk,kn->bn"} : (tensor<6x6xf32>, tensor<6x6xf32>) -> tensor<6x6xf32>
+    return %1, %2, %3 : tensor<4x16xf32>, tensor<16x16xf32>, tensor<6x6xf32>
+  }
+}
+// -----
+// CHECK-LABEL: func.func @one
+// CHECK: hct.name = "w", hct.role
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "1"}} {
+  func.func @one(%x: tensor<4x16xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<16x16xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x16xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn"} : (tensor<4x16xf32>, tensor<16x16xf32>) -> tensor<4x16xf32>
+    return %0 : tensor<4x16xf32>
+  }
+}
