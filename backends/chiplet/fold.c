@@ -144,13 +144,14 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
     matched++;
   }
   r.count = (int64_t)(matched / period) + 1;
+  r.next_buffer = f.buffers.next;
   r.next_tensor = f.tensors.next;
   r.next_source = f.next_source;
   if (r.count < fewest || !short_lived(&f, &r)) r.count = 0;
   return r;
 }
 
-static void repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
+void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
   struct { size_t *items; size_t count, capacity; } loops = {0};
   for (size_t i = 0; i < program->op_count; i++)
     if (is_batch_loop(&program->ops[i])) HCT_PUSH(arena, &loops, i);
@@ -224,7 +225,7 @@ bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program 
   int64_t kept = 2 * step + 1;
   made.layer_step = step;
   folding f = {.from = program, .to = &made, .buffer = HCT_NEW_ARRAY(program->arena, size_t, program->buffers.count + 1)};
-  repeats_find(program, program->arena, kept + 1 + 2 * step, &made.repeats);
+  chiplet_repeats_find(program, program->arena, kept + 1 + 2 * step, &made.repeats);
   if (!made.repeats.count) return false;
   for (size_t b = 0; b < program->buffers.count; b++) f.buffer[b] = b;
   made.same_tensor = HCT_NEW_ARRAY(program->arena, size_t, program->tensors.count + 1);

@@ -231,6 +231,9 @@ static size_t stored_operand(const recompute *r, size_t op, size_t operand) {
   return backward || r->ops[op].end >= 0 || (r->written[value] && r->kept[value] == value) ? value : SIZE_MAX;
 }
 
+/* Of a model that is compiled by some of its layers: how much larger the whole is. */
+static double share_of(const recompute *r) { return r->pass->left_out ? r->pass->left_out->whole : 1; }
+
 /* What lies in DRAM for backward and for other groups of forward. Checkpoints' copies, and gradients, are there for a few groups at a time: those of the
  * group that has most. */
 static int64_t stored_bytes(const recompute *r) {
@@ -249,7 +252,7 @@ static int64_t stored_bytes(const recompute *r) {
       if (*passes > most) most = *passes;
     }
   }
-  return sum + most;
+  return sum + (int64_t)((double)most / share_of(r));
 }
 
 /* Bytes of DRAM that parameters, their state and inputs leave: a die lies at one channel, with as many others as there must be; some are lost where
@@ -257,7 +260,7 @@ static int64_t stored_bytes(const recompute *r) {
 static int64_t dram_room(const recompute *r) {
   const hct_package *p = &r->pass->package;
   int64_t dies = p->rows * p->cols, sharing = (dies + p->dram_channels - 1) / p->dram_channels;
-  double room = 0.97 * (double)dies * (double)(p->dram_channel_capacity_bytes / sharing);
+  double room = 0.97 * (double)dies * (double)(p->dram_channel_capacity_bytes / sharing) / share_of(r);
   for (size_t a = 0; a < r->flow.arg_count; a++) room -= (double)bytes_of(r, a);
   return room > 0 ? (int64_t)room : 0;
 }
@@ -278,7 +281,7 @@ static bool *choice_at(recompute *r, double price) {
  * are alike give up the same at the same price: as many of them as fit keep what the price before let them. */
 static void choose_auto(recompute *r) {
   static const double finest = 1.1, dearest = 4096;
-  int64_t room = dram_room(r), low = 0, high = group_count(r);
+  int64_t room = dram_room(r), low = 0, high = r->pass->left_out ? 0 : group_count(r); /* layers stay alike where they stand for others */
   double price = 1, before = 1;
   bool *fits = choice_at(r, price), *fuller = NULL;
   while (stored_bytes(r) > room && price < dearest) {
