@@ -10,6 +10,7 @@
  * layers before it alternate evenly, and what is left over is at the beginning. What a group behind the chain reads is stored for that, and not copied. */
 #include <string.h>
 
+#include "compiler/schedule/program.h"
 #include "compiler/transform/recompute_activations.h"
 
 static bool is_forward(MlirOperation op) { return !strcmp(hct_op_str_or(op, "hct.pass", "forward"), "forward"); }
@@ -39,12 +40,12 @@ static MlirOperation *backward_starts(hct_arena *arena, const hct_flow *flow, in
   return starts;
 }
 
-/* Read by a group behind the chain, and stored for that: its backward comes before the chain's. */
+/* Read by a group behind the chain, itself or a view of it, and stored for that: its backward comes before the chain's. */
 static bool is_read_later(const hct_flow *flow, size_t value, int64_t end) {
   size_t count;
   const size_t *readers = hct_flow_readers(flow, value, &count);
   for (size_t i = 0; i < count; i++)
-    if (hct_op_i64_or(flow->ops[readers[i]].op, "hct.group", 0) > end) return true;
+    if (hct_op_i64_or(flow->ops[readers[i]].op, "hct.group", 0) > end || (hct_dist_op_is_view(hct_op_name(flow->ops[readers[i]].op)) && is_read_later(flow, flow->ops[readers[i]].results[0], end))) return true;
   return false;
 }
 
