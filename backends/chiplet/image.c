@@ -220,9 +220,8 @@ hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *a
   chiplet_program program = {.pass = pass, .arena = arena};
   attempt best;
   HCT_TRY(chiplet_read(&program, module));
-  bool whole = pass->left_out && !pass->streams_only; /* a trial is of the layers that are there */
-  if (whole) HCT_TRY(chiplet_unfold(&program, &pass->left_out->back));
-  if (whole && !pass->left_out->back) return HCT_REFUSED;
+  if (pass->left_out) HCT_TRY(chiplet_unfold(&program, &pass->left_out->back));
+  if (pass->left_out && !pass->left_out->back && !pass->streams_only) return HCT_REFUSED; /* a trial may be of the layers that are there */
   HCT_TRY(chiplet_allocate_dram(&program));
   HCT_TRY(attempts_make(&program, &best));
   pass->interleaving.known = pass->streams_only, pass->interleaving.at_once = best.at_once, pass->interleaving.joined = best.joined; /* a trial's, for the program after it */

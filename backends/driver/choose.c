@@ -22,7 +22,7 @@ static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass
 
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
-enum { MOST_TOKEN_BLOCKS = 8, MOST_LAYERS = 16 /* equal ones that are tried as they are; of more, some */, TRIED_LAYERS = 4 };
+enum { MOST_TOKEN_BLOCKS = 16, MOST_LAYERS = 16 /* equal ones that are tried as they are; of more, some */, TRIED_LAYERS = 4 };
 
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
 static int64_t input_size(MlirModule module, size_t dim) {
