@@ -265,8 +265,32 @@ static int64_t dram_room(const recompute *r) {
   return room > 0 ? (int64_t)room : 0;
 }
 
-static void take_choice(recompute *r, const bool *first, const bool *rest, int64_t groups) {
-  for (size_t i = 0; i < r->flow.op_count; i++) r->ops[i].again = r->ops[i].group < groups ? first[i] : rest[i];
+/* Two choices of which `fuller` stores more, and how they are mixed: whole groups, or, where layers stay alike since they stand for others, as many
+ * values of every group. */
+typedef struct mixture {
+  const bool *fuller, *fits; /* by operator: made again */
+  int64_t *rank, *count;     /* by operator, of those in which they differ its number in its group; by group how many there are; NULL: whole groups */
+  int64_t steps;
+} mixture;
+
+static mixture mixture_make(const recompute *r, const bool *fuller, const bool *fits) {
+  mixture m = {.fuller = fuller, .fits = fits, .steps = group_count(r)};
+  if (!r->pass->left_out) return m;
+  m.rank = HCT_NEW_ARRAY(r->arena, int64_t, r->flow.op_count + 1), m.count = HCT_NEW_ARRAY(r->arena, int64_t, (size_t)m.steps + 1);
+  m.steps = 0;
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    if (fuller[i] == fits[i]) continue;
+    m.rank[i] = m.count[r->ops[i].group]++;
+    if (m.count[r->ops[i].group] > m.steps) m.steps = m.count[r->ops[i].group];
+  }
+  return m;
+}
+
+static void mixture_take(recompute *r, const mixture *m, int64_t step) {
+  for (size_t i = 0; i < r->flow.op_count; i++) {
+    bool first = m->rank ? m->rank[i] * m->steps < step * m->count[r->ops[i].group] : r->ops[i].group < step;
+    r->ops[i].again = first ? m->fuller[i] : m->fits[i];
+  }
 }
 
 static bool *choice_at(recompute *r, double price) {
@@ -281,7 +305,7 @@ static bool *choice_at(recompute *r, double price) {
  * are alike give up the same at the same price: as many of them as fit keep what the price before let them. */
 static void choose_auto(recompute *r) {
   static const double finest = 1.1, dearest = 4096;
-  int64_t room = dram_room(r), low = 0, high = r->pass->left_out ? 0 : group_count(r); /* layers stay alike where they stand for others */
+  int64_t room = dram_room(r), low = 0;
   double price = 1, before = 1;
   bool *fits = choice_at(r, price), *fuller = NULL;
   while (stored_bytes(r) > room && price < dearest) {
@@ -299,13 +323,14 @@ static void choose_auto(recompute *r) {
     if (stored_bytes(r) > room) before = middle, fuller = choice;
     else price = middle, fits = choice;
   }
-  while (low < high) {
+  mixture mix = mixture_make(r, fuller, fits);
+  for (int64_t high = mix.steps; low < high;) {
     int64_t middle = (low + high + 1) / 2;
-    take_choice(r, fuller, fits, middle);
+    mixture_take(r, &mix, middle);
     if (stored_bytes(r) > room) high = middle - 1;
     else low = middle;
   }
-  take_choice(r, fuller, fits, low);
+  mixture_take(r, &mix, low);
 }
 
 /* ---- the clones ---- */
