@@ -12,6 +12,14 @@ typedef struct hct_interleaving {
   int prefetch_percent; /* of SRAM, that may be live while loads wait for what reads them */
 } hct_interleaving;
 
+/* Of many equal layers only some are compiled, and the backend puts the others back. */
+typedef struct hct_left_out {
+  int64_t count; /* layers */
+  double whole;  /* bytes of all parameters over those of the layers that are there */
+  hct_map *data; /* names of the parameters left out -> their hct.data, "" for none */
+  bool back;     /* the backend has put them back */
+} hct_left_out;
+
 typedef struct hct_pass_context {
   hct_diags *diags;
   hct_arena *arena;           /* lives as long as the compilation; in a pass, as long as that */
@@ -24,6 +32,7 @@ typedef struct hct_pass_context {
   bool streams_only;          /* a trial: weights are not read, the program is not written */
   hct_interleaving interleaving; /* what the chiplet backend found best for these options: not tried again */
   struct { hct_map **items; size_t count, capacity; } fallbacks; /* options of choices that are next best, where the program does not fit with `options` */
+  hct_left_out *left_out;     /* NULL: nothing is */
   hct_package package;        /* from the module's attribute hct.package; mesh included */
 } hct_pass_context;
 

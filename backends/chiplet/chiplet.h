@@ -1,5 +1,6 @@
 /* Chiplet backend: tile level to a program image.
  *   read.c      the tile module as a tree of plain structs
+ *   unfold.c    layers that passes did not see put back
  *   fold.c      layers that repeat: compiled a few times, written as a loop
  *   interleave.c     several micro-batches of a loop at once, loops joined
  *   list_schedule.c  operations in the order in which engines can start them
@@ -83,7 +84,7 @@ typedef struct chiplet_op {
 typedef struct chiplet_repeat { /* fold.c */
   size_t first, period; /* operations of the program that it was found in */
   int64_t count, left_out; /* periods */
-  int64_t *next_tensor, *next_source; /* what takes the place of each in the period after; -1: none */
+  int64_t *next_buffer, *next_tensor, *next_source; /* what takes the place of each in the period after; -1: none */
 } chiplet_repeat;
 typedef struct repeat_list { chiplet_repeat *items; size_t count, capacity; } repeat_list;
 
@@ -106,6 +107,11 @@ typedef struct chiplet_program {
 typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
 
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
+hct_status chiplet_tensor_data(chiplet_program *program, const char *reference, hct_tensor *tensor); /* sets where its initial contents are (data.h) */
+/* Puts the layers that pass->left_out says are missing into a program that was just read. False, and the program as before: they cannot be told from others. */
+hct_status chiplet_unfold(chiplet_program *program, bool *out_unfolded);
+/* Runs of at least `fewest` periods that are alike. */
+void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats);
 /* The program with fewer periods of each repeat, for chiplet_roll to make loops of `step` periods of, once it is interleaved and allocated.
  * False: nothing repeats. */
 bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program *out_program);

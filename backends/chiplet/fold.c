@@ -144,13 +144,14 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
     matched++;
   }
   r.count = (int64_t)(matched / period) + 1;
+  r.next_buffer = f.buffers.next;
   r.next_tensor = f.tensors.next;
   r.next_source = f.next_source;
   if (r.count < fewest || !short_lived(&f, &r)) r.count = 0;
   return r;
 }
 
-static void repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
+void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
   struct { size_t *items; size_t count, capacity; } loops = {0};
   for (size_t i = 0; i < program->op_count; i++)
     if (is_batch_loop(&program->ops[i])) HCT_PUSH(arena, &loops, i);
@@ -219,12 +220,46 @@ static void repeat_fold(folding *f, size_t number, int64_t kept, size_t from) {
   for (int64_t k = 0; k < kept; k++) f->ops.items[base + (size_t)k * r->period].period_of = number + 1;
 }
 
+static void buffers_mark(const chiplet_program *program, const chiplet_op *ops, size_t count, bool *used) {
+  for (size_t i = 0; i < count; i++) {
+    for (size_t k = 0; k < ops[i].operand_count; k++) used[ops[i].operands[k].buffer] = used[program->buffers.items[ops[i].operands[k].buffer].storage] = true;
+    buffers_mark(program, ops[i].body, ops[i].body_count, used);
+  }
+}
+
+static void buffers_rename(chiplet_op *ops, size_t count, const size_t *number) {
+  for (size_t i = 0; i < count; i++) {
+    for (size_t k = 0; k < ops[i].operand_count; k++) ops[i].operands[k].buffer = number[ops[i].operands[k].buffer];
+    buffers_rename(ops[i].body, ops[i].body_count, number);
+  }
+}
+
+/* Without the buffers of what was left out, in the same order. */
+static void buffers_compact(chiplet_program *program) {
+  hct_arena *scratch = hct_arena_create();
+  size_t kept = 0, *number = HCT_NEW_ARRAY(scratch, size_t, program->buffers.count + 1);
+  bool *used = HCT_NEW_ARRAY(scratch, bool, program->buffers.count + 1);
+  buffers_mark(program, program->ops, program->op_count, used);
+  for (size_t b = 0; b < program->buffers.count; b++)
+    if (used[b]) number[b] = kept++;
+  chiplet_buffer *items = HCT_NEW_ARRAY(program->arena, chiplet_buffer, kept + 1);
+  for (size_t b = 0; b < program->buffers.count; b++) {
+    if (!used[b]) continue;
+    items[number[b]] = program->buffers.items[b];
+    items[number[b]].storage = number[program->buffers.items[b].storage];
+  }
+  buffers_rename(program->ops, program->op_count, number);
+  program->buffers.items = items;
+  program->buffers.count = program->buffers.capacity = kept;
+  hct_arena_destroy(scratch);
+}
+
 bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program *out_program) {
   chiplet_program made = *program;
   int64_t kept = 2 * step + 1;
   made.layer_step = step;
   folding f = {.from = program, .to = &made, .buffer = HCT_NEW_ARRAY(program->arena, size_t, program->buffers.count + 1)};
-  repeats_find(program, program->arena, kept + 1 + 2 * step, &made.repeats);
+  chiplet_repeats_find(program, program->arena, kept + 1 + 2 * step, &made.repeats);
   if (!made.repeats.count) return false;
   for (size_t b = 0; b < program->buffers.count; b++) f.buffer[b] = b;
   made.same_tensor = HCT_NEW_ARRAY(program->arena, size_t, program->tensors.count + 1);
@@ -239,11 +274,14 @@ bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program 
     HCT_PUSH(made.arena, &f.ops, op);
   }
   ops_keep(&f, from, program->op_count);
-  made.buffers.items = HCT_NEW_ARRAY(made.arena, chiplet_buffer, program->buffers.count + 1);
+  hct_arena *scratch = hct_arena_create();
+  made.buffers.items = HCT_NEW_ARRAY(scratch, chiplet_buffer, program->buffers.count + 1);
   if (program->buffers.count) memcpy(made.buffers.items, program->buffers.items, program->buffers.count * sizeof *made.buffers.items);
   for (size_t b = 0; b < made.buffers.count; b++) made.buffers.items[b].storage = f.buffer[made.buffers.items[b].storage];
   made.ops = f.ops.items;
   made.op_count = f.ops.count;
+  buffers_compact(&made);
+  hct_arena_destroy(scratch);
   chiplet_number(&made);
   *out_program = made;
   return true;

@@ -230,6 +230,8 @@ hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *a
   chiplet_program program = {.pass = pass, .arena = arena};
   attempt best;
   HCT_TRY(chiplet_read(&program, module));
+  if (pass->left_out) HCT_TRY(chiplet_unfold(&program, &pass->left_out->back));
+  if (pass->left_out && !pass->left_out->back && !pass->streams_only) return HCT_REFUSED; /* a trial may be of the layers that are there */
   HCT_TRY(chiplet_allocate_dram(&program));
   HCT_TRY(attempts_make(&program, &best));
   pass->interleaving.known = pass->streams_only, pass->interleaving.at_once = best.at_once, pass->interleaving.joined = best.joined, pass->interleaving.prefetch_percent = best.prefetch_percent; /* a trial's, for the program after it */

@@ -3,9 +3,12 @@
 #include "backends/chiplet/chiplet.h"
 #include "ir/dialect/data.h"
 
+typedef struct read_constant { MlirAttribute data; size_t tensor; } read_constant;
+
 typedef struct tile_reader {
   chiplet_program *program;
   hct_index_map *buffers, *tensors, *numbers, *counters; /* by value: buffer, tensor, index constant, loop counter */
+  struct { read_constant *items; size_t count, capacity; } constants;
   size_t order;
   hct_status status;
 } tile_reader;
@@ -71,8 +74,7 @@ static void read_buffer(tile_reader *r, MlirOperation op, bool alias) {
   HCT_PUSH(p->arena, &p->buffers, buffer);
 }
 
-static hct_status data_inside(tile_reader *r, const hct_data_reference *reference, hct_tensor *tensor) {
-  chiplet_program *p = r->program;
+static hct_status data_inside(chiplet_program *p, const hct_data_reference *reference, hct_tensor *tensor) {
   hct_file file;
   HCT_TRY(hct_data_reference_map(p->pass->diags, hct_path_join(p->arena, p->pass->directory ? p->pass->directory : ".", reference->file), reference, tensor->name, &file));
   uint8_t *data = hct_arena_alloc(p->arena, (size_t)reference->bytes + 1);
@@ -83,15 +85,14 @@ static hct_status data_inside(tile_reader *r, const hct_data_reference *referenc
   return HCT_OK;
 }
 
-static hct_status data_from_reference(tile_reader *r, const char *text, hct_tensor *tensor) {
-  chiplet_program *p = r->program;
+hct_status chiplet_tensor_data(chiplet_program *p, const char *text, hct_tensor *tensor) {
   hct_data_reference reference;
   hct_dtype unused;
   int64_t elements = hct_layout_elements(&tensor->layout);
   if (!hct_data_reference_parse(p->arena, text, &reference) || !hct_data_fits(tensor->dtype, elements, reference.bytes, &unused))
     return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = tensor->name}, "'%s' is no reference to data of %lld elements of %s", text, (long long)elements, hct_dtype_name(tensor->dtype));
   if (p->pass->streams_only || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
-  if (reference.kind == HCT_DATA_INSIDE) return data_inside(r, &reference, tensor);
+  if (reference.kind == HCT_DATA_INSIDE) return data_inside(p, &reference, tensor);
   tensor->data_file = reference.file;
   tensor->data_bytes = (size_t)reference.bytes;
   tensor->data_offset = (uint64_t)reference.offset;
@@ -112,17 +113,32 @@ static void data_dense(tile_reader *r, MlirAttribute attribute, hct_tensor *tens
   tensor->data_bytes = count * size;
 }
 
+/* The tensor of the same constant in the same layout, for which one will do; SIZE_MAX: there is none. */
+static size_t constant_known(tile_reader *r, MlirAttribute data, const hct_tensor *tensor) {
+  for (size_t i = 0; tensor->role == HCT_ROLE_CONSTANT && i < r->constants.count; i++) {
+    const hct_tensor *known = &r->program->tensors.items[r->constants.items[i].tensor];
+    if (mlirAttributeEqual(r->constants.items[i].data, data) && known->dtype == tensor->dtype && hct_layout_equal(&known->layout, &tensor->layout)) return r->constants.items[i].tensor;
+  }
+  return SIZE_MAX;
+}
+
 static void read_tensor(tile_reader *r, MlirOperation op) {
   chiplet_program *p = r->program;
   hct_tensor tensor = {.name = hct_op_str(op, "name"), .layout = layout_of(op)};
   HCT_BUG_ON(!hct_dtype_parse(hct_op_str(op, "dtype"), &tensor.dtype) || !hct_role_parse(hct_op_str(op, "role"), &tensor.role), "tensor '%s'", tensor.name);
   MlirAttribute data = mlirOperationGetAttributeByName(op, hct_ref("data"));
   hct_status status = HCT_OK;
+  size_t known = mlirAttributeIsNull(data) ? SIZE_MAX : constant_known(r, data, &tensor);
+  if (known != SIZE_MAX) {
+    hct_index_map_put(r->tensors, hct_value_key(hct_op_result(op, 0)), known);
+    return;
+  }
   if (!mlirAttributeIsNull(data)) {
-    if (hct_attr_text(data)) status = data_from_reference(r, hct_attr_text(data), &tensor);
+    if (hct_attr_text(data)) status = chiplet_tensor_data(p, hct_attr_text(data), &tensor);
     else if (mlirAttributeIsADenseElements(data)) data_dense(r, data, &tensor);
   }
   if (r->status == HCT_OK) r->status = status;
+  if (tensor.role == HCT_ROLE_CONSTANT && !mlirAttributeIsNull(data)) HCT_PUSH(p->arena, &r->constants, ((read_constant){data, p->tensors.count}));
   hct_index_map_put(r->tensors, hct_value_key(hct_op_result(op, 0)), p->tensors.count);
   HCT_PUSH(p->arena, &p->tensors, tensor);
 }

@@ -358,15 +358,18 @@ static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_orientation = is_auto(pass, "orientation", is_auto(pass, "strategy", "hecaton") ? "auto" : "columns");
   if (!is_auto(pass, "strategy", "hecaton") && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module) && !any_token_blocks(pass)) return;
   MlirModule some = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
+  hct_left_out left_out = {.data = hct_map_create(pass->arena)};
   size_t layers;
-  if (!hct_layers_shorten(some, MOST_LAYERS, TRIED_LAYERS, &layers)) {
+  if (!hct_layers_shorten(some, MOST_LAYERS, TRIED_LAYERS, &layers, &left_out)) {
     mlirModuleDestroy(some);
     choose_among(pass, module, 0);
     return;
   }
   hct_remark(pass->diags, (hct_loc){0}, "choices are made by %d of %zu equal layers%s", TRIED_LAYERS, layers, any_groups(pass, some) ? ", and with --groups=blocks" : "");
   if (any_groups(pass, some)) hct_map_put(pass->options, "groups", hct_arena_strdup(pass->arena, "blocks"));
+  pass->left_out = &left_out;
   choose_among(pass, some, layers);
+  pass->left_out = NULL;
   mlirModuleDestroy(some);
 }
 

@@ -12,7 +12,7 @@
 
 enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
-static const double FILL = 0.97, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
+static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
 
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
 typedef struct order_node {

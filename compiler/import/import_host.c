@@ -42,15 +42,15 @@ void host_strides(const hct_shape *shape, int64_t *out_strides) {
 
 host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides) {
   host_tensor t = host_create(arena, from->shape.dtype, rank, dims);
-  int64_t count = hct_shape_elements(&t.shape);
-  for (int64_t n = 0; n < count; n++) {
-    int64_t at = offset, rest = n;
-    for (size_t d = rank; d-- > 0;) {
-      at += rest % dims[d] * strides[d];
-      rest /= dims[d];
+  int64_t count = hct_shape_elements(&t.shape), inner = rank ? dims[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
+  for (int64_t n = 0; n < count; n += inner) { /* row by row: these may be long */
+    int64_t at = offset, rest = rank ? n / inner : 0;
+    for (size_t d = rank; d-- > 1;) {
+      at += rest % dims[d - 1] * strides[d - 1];
+      rest /= dims[d - 1];
     }
-    if (t.f) t.f[n] = from->f[at];
-    else t.i[n] = from->i[at];
+    for (int64_t k = 0; t.f && k < inner; k++) t.f[n + k] = from->f[at + k * step];
+    for (int64_t k = 0; t.i && k < inner; k++) t.i[n + k] = from->i[at + k * step];
   }
   return t;
 }

@@ -309,12 +309,10 @@ hct_status import_trilu(importer *im) {
   bool upper = import_int(im, "upper", 1) != 0;
   int64_t shift = k ? k->host.i[0] : 0, rows = a->shape.dims[a->shape.rank - 2], cols = a->shape.dims[a->shape.rank - 1];
   host_tensor t = host_create(im->arena, a->shape.dtype, a->shape.rank, a->shape.dims);
-  for (int64_t n = 0; n < hct_shape_elements(&a->shape); n++) {
-    int64_t row = n / cols % rows, col = n % cols;
-    bool kept = upper ? col - row >= shift : col - row <= shift;
-    if (!kept) continue;
-    if (t.i) t.i[n] = a->host.i[n];
-    else t.f[n] = a->host.f[n];
+  for (int64_t first = 0, row = 0; cols > 0 && first < hct_shape_elements(&a->shape); first += cols, row = (row + 1) % rows) {
+    int64_t edge = row + shift, from = !upper || edge < 0 ? 0 : edge, end = upper || edge >= cols ? cols : edge + 1; /* columns kept */
+    for (int64_t n = first + from; t.i && n < first + end; n++) t.i[n] = a->host.i[n];
+    for (int64_t n = first + from; t.f && n < first + end; n++) t.f[n] = a->host.f[n];
   }
   return import_output_host(im, 0, t);
 }

@@ -5,7 +5,8 @@
  * when one activation alone is used after it; the residual stream between two sublayers is such a point, a padding mask or a
  * weight that crosses it does not matter. The body is cut at articulations so that each group has at least one contraction with
  * a parameter: at the first such point after a contraction where the activation has several uses (the residual stream), else at
- * the last one before the next contraction (a plain chain: bias and activation stay with their layer).
+ * the last one before the next contraction (a plain chain: bias and activation stay with their layer). A lookup counts as a contraction (with one-hot
+ * rows) where its table and the table's gradient take a large share of SRAM: then no layer shares its group.
  *
  * With --schedule=layerwise, and with --units=layers, each layer is a group of its own, and a layer whose name comes back after others (the common one of attention and
  * of a gated FFN) is another: an operation is in the group last begun by its layer, unless what it reads is made later.
@@ -23,7 +24,7 @@ enum { FROM_INPUT = 1, FROM_PARAMETER = 2 };
 typedef struct node {
   MlirOperation op;
   bool activation;   /* its result is one */
-  bool contraction;  /* with a parameter */
+  bool contraction;  /* with a parameter, or a lookup in a large one */
   size_t last_use;   /* of an activation: index of the last operation that uses it */
   size_t uses;
   bool stream;       /* an articulation with several uses, as between sublayers */
@@ -34,6 +35,7 @@ typedef struct node {
 
 typedef struct graph {
   hct_arena *arena;
+  int64_t large_bytes; /* of a table with its gradient */
   MlirOperation function;
   MlirBlock body;
   node *nodes;
@@ -74,6 +76,14 @@ static const char *parameter_of(const graph *g, MlirValue value) {
   return from ? from->parameter : NULL;
 }
 
+/* A low copy and a gradient in f32, or both in f32. */
+static bool is_large_lookup(const graph *g, const node *n, size_t operand) {
+  hct_shape shape;
+  enum { TABLE = 0, GRADIENT_BYTES = 4, LOW_BYTES = 2 };
+  if (operand != TABLE || !hct_op_is(n->op, "hct_graph.gather_rows") || !hct_value_shape(mlirOperationGetOperand(n->op, TABLE), &shape)) return false;
+  return hct_shape_elements(&shape) >= g->large_bytes / (GRADIENT_BYTES + LOW_BYTES);
+}
+
 static void trace_origins(graph *g) {
   for (intptr_t i = 0; i < mlirBlockGetNumArguments(g->body); i++) {
     const char *role = argument_text(g, (size_t)i, "hct.role");
@@ -89,7 +99,7 @@ static void trace_origins(graph *g) {
       if (!n->parameter) n->parameter = parameter_of(g, value);
       node *from = producer_of(g, value);
       if (from) from->last_use = i, from->uses++;
-      n->contraction = n->contraction || (hct_op_is(n->op, "hct_graph.contract") && parameter_of(g, value));
+      n->contraction = n->contraction || (parameter_of(g, value) && (hct_op_is(n->op, "hct_graph.contract") || is_large_lookup(g, n, (size_t)o)));
     }
     for (intptr_t r = 0; r < mlirOperationGetNumResults(n->op); r++) {
       MlirValue value = mlirOperationGetResult(n->op, r);
@@ -274,7 +284,8 @@ static void name_layers(graph *g) {
 }
 
 hct_status hct_pass_assign_layers(hct_pass_context *context, MlirModule module) {
-  graph g = {.arena = hct_arena_create(), .function = hct_module_function(module)};
+  enum { LARGE = 4 }; /* a part of SRAM */
+  graph g = {.arena = hct_arena_create(), .function = hct_module_function(module), .large_bytes = context->package.rows * context->package.cols * context->package.sram_bytes / LARGE};
   MlirContext mlir = mlirModuleGetContext(module);
   MlirOperation *ops;
   g.body = hct_function_body(g.function);

@@ -245,6 +245,8 @@ static int64_t choose_blocks(const blocking *b, const attention *a) {
     if (fits && !(masked && blocks <= MASKED_BLOCKS && fills)) continue;
     best = blocks;
   }
+  int64_t tokens; /* each of these blocks has its queries, which are less than all that a die can have at once */
+  if (hct_parse_i64(hct_pass_option(b->pass, "token-blocks", "1"), &tokens) && tokens > best && tokens <= MAX_BLOCKS && a->queries % tokens == 0) best = tokens;
   return best;
 }
 

@@ -34,7 +34,7 @@ typedef struct sharded { /* where a value is now */
   MlirValue value;
   hct_layout layout;
 } sharded;
-typedef struct cached { const char *pass, *layout; MlirValue sharded; } cached;
+typedef struct cached { const char *pass; int64_t group; const char *layout; MlirValue sharded; } cached; /* for operators of one group and pass */
 
 /* A weight made of a parameter's kv heads, each several times; its gradient, and the sum over copies (partition_copies.c). */
 typedef struct weight_copies {

@@ -23,10 +23,13 @@ static bool copies_read(const partition *p, const hct_flow_op *op, weight_copies
 
 static bool is_backward(const hct_flow_op *op) { return !strcmp(hct_op_str_or(op->op, "hct.pass", "forward"), "backward"); }
 
+static int64_t group_of(const hct_flow_op *op) { return hct_op_i64_or(op->op, "hct.group", 0); }
+
 static MlirValue clone(const partition *p, const hct_flow_op *op, size_t replaced, MlirValue operand, const hct_flow_op *reader) {
   MlirOperation twin = mlirOperationClone(op->op);
   if (replaced < op->operand_count) mlirOperationSetOperand(twin, (intptr_t)replaced, operand);
   hct_op_set(twin, "hct.pass", hct_attr_str(p->context, "backward"));
+  hct_op_set(twin, "hct.group", hct_attr_i64(p->context, group_of(reader)));
   mlirBlockInsertOwnedOperationBefore(p->builder.block, reader->op, twin);
   return hct_op_result(twin, 0);
 }
@@ -36,6 +39,7 @@ bool partition_copies_repeat(partition *p) {
   for (size_t i = 0; i < p->flow.op_count; i++) {
     weight_copies copies;
     MlirValue again = {NULL};
+    int64_t group = -1; /* in whose backward that is */
     if (is_backward(&p->flow.ops[i]) || !copies_read(p, &p->flow.ops[i], &copies)) continue;
     size_t count;
     const size_t *readers = hct_flow_readers(&p->flow, copies.weight, &count);
@@ -43,7 +47,8 @@ bool partition_copies_repeat(partition *p) {
       const hct_flow_op *reader = &p->flow.ops[readers[r]];
       for (size_t k = 0; is_backward(reader) && k < reader->operand_count; k++) {
         if (reader->operands[k] != copies.weight) continue;
-        if (mlirValueIsNull(again)) again = clone(p, copies.view, 0, clone(p, copies.product, 0, clone(p, copies.source, SIZE_MAX, again, reader), reader), reader);
+        if (mlirValueIsNull(again) || group != group_of(reader)) again = clone(p, copies.view, 0, clone(p, copies.product, 0, clone(p, copies.source, SIZE_MAX, again, reader), reader), reader);
+        group = group_of(reader);
         mlirOperationSetOperand(reader->op, (intptr_t)k, again);
         any = true;
       }

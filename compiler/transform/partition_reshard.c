@@ -243,8 +243,9 @@ static MlirValue reshard_parts(partition *p, size_t value, const hct_layout *wan
 MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
   if (hct_layout_equal(&p->now[value].layout, wanted)) return p->now[value].value;
   const char *text = layout_text(p, wanted), *pass = hct_op_str_or(user->op, "hct.pass", "forward");
+  int64_t group = hct_op_i64_or(user->op, "hct.group", 0);
   for (size_t i = 0; i < p->cache[value].count; i++)
-    if (!strcmp(p->cache[value].items[i].pass, pass) && !strcmp(p->cache[value].items[i].layout, text)) return p->cache[value].items[i].sharded;
+    if (p->cache[value].items[i].group == group && !strcmp(p->cache[value].items[i].pass, pass) && !strcmp(p->cache[value].items[i].layout, text)) return p->cache[value].items[i].sharded;
   sharded at = p->now[value];
   p->builder.location = mlirOperationGetLocation(user->op);
   MlirValue whole = reshard_parts(p, value, wanted, user, fallback);
@@ -263,7 +264,7 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
       hct_remark(p->pass->diags, hct_loc_of(p->arena, user->op), "%s: an operand is gathered, since its sharding %s does not go through the operator", user->name, layout_text(p, &p->now[value].layout));
     }
   }
-  cached entry = {pass, text, at.value};
+  cached entry = {pass, group, text, at.value};
   HCT_PUSH(p->arena, &p->cache[value], entry);
   return at.value;
 }

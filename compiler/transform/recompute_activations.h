@@ -20,4 +20,19 @@ int64_t recompute_move_ps(const recompute_costs *costs, size_t value, int moves)
  * where backward has none (the parameter is not trained); of a lookup, the reduce-scatter; of a reduction over features, an all-reduce. */
 int64_t recompute_operator_ps(const recompute_costs *costs, const hct_flow_op *op);
 
+/* ---- groups that are computed again as a whole (recompute_activations_checkpoints.c) ---- */
+typedef struct recompute_checkpoint {
+  MlirOperation copy;
+  int64_t group, end; /* the one that it is forward of, and the one in whose backward it is */
+} recompute_checkpoint;
+typedef struct recompute_checkpoints {
+  recompute_checkpoint *items;
+  size_t count, capacity;
+  hct_index_map *by_value, *by_copy; /* result of forward, operator of the copy -> item */
+} recompute_checkpoints;
+
+/* Copies forward of all but the last of `length` consecutive groups to where backward of the last begins; of it what is `sampled` (by value: differs from
+ * sample to sample, and comes from forward). Nothing reads the copies but each other yet. `flow` is as before. */
+recompute_checkpoints recompute_checkpoints_make(hct_arena *arena, const hct_flow *flow, const bool *sampled, int64_t length);
+
 #endif

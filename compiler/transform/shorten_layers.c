@@ -82,7 +82,25 @@ static void skip(const body *b, size_t from, size_t to) {
   for (size_t i = to; i-- > from;) mlirOperationDestroy(b->ops[i]);
 }
 
-bool hct_layers_shorten(MlirModule module, size_t most, size_t keep, size_t *out_layers) {
+static int64_t bytes_of(MlirValue argument) {
+  hct_shape shape;
+  return hct_value_shape(argument, &shape) ? hct_shape_elements(&shape) * (int64_t)hct_dtype_bytes(shape.dtype) : 0;
+}
+
+static void note_left_out(const body *b, MlirBlock block, const bool *gone, hct_left_out *out) {
+  double all = 0, kept = 0;
+  for (intptr_t a = 0; a < mlirBlockGetNumArguments(block); a++) {
+    MlirValue argument = mlirBlockGetArgument(block, a);
+    MlirAttribute role = role_of(b, argument), name = hct_function_arg_attr(b->function, (size_t)a, "hct.name"), data = hct_function_arg_attr(b->function, (size_t)a, "hct.data");
+    if (mlirAttributeIsNull(role) || strcmp(hct_attr_text(role), "param")) continue;
+    all += (double)bytes_of(argument);
+    if (!gone[a]) kept += (double)bytes_of(argument);
+    else hct_map_put(out->data, hct_attr_text(name), (void *)(uintptr_t)(!mlirAttributeIsNull(data) && hct_attr_text(data) ? hct_attr_text(data) : ""));
+  }
+  out->whole = kept > 0 ? all / kept : 1;
+}
+
+bool hct_layers_shorten(MlirModule module, size_t most, size_t keep, size_t *out_layers, hct_left_out *out_left_out) {
   HCT_BUG_ON(keep < 2 || keep > most, "%zu layers of %zu", keep, most);
   body b = {.arena = hct_arena_create(), .function = hct_module_function(module)};
   MlirBlock block = hct_function_body(b.function);
@@ -99,7 +117,9 @@ bool hct_layers_shorten(MlirModule module, size_t most, size_t keep, size_t *out
     for (intptr_t a = 0; a < mlirBlockGetNumArguments(block); a++) unused[a] = hct_value_unused(mlirBlockGetArgument(block, a));
     skip(&b, from, to);
     for (intptr_t a = 0; a < mlirBlockGetNumArguments(block); a++) unused[a] = !unused[a] && hct_value_unused(mlirBlockGetArgument(block, a));
+    if (out_left_out) note_left_out(&b, block, unused, out_left_out);
     hct_function_erase_args(b.function, unused);
+    if (out_left_out) out_left_out->count = (int64_t)(r.layers - keep);
   }
   *out_layers = r.layers;
   hct_arena_destroy(b.arena);

@@ -14,7 +14,7 @@ import numpy as np
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 PACKAGE = (Path(__file__).resolve().parents[2] / "tools/packages/hecaton-2x2.xml").read_text()
-BLOCKS = (1, 2, 4, 8)
+BLOCKS = (1, 2, 4, 8, 16)
 WORK.mkdir(parents=True, exist_ok=True)
 
 

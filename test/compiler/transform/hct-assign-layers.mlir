@@ -85,6 +85,42 @@ module attributes {hct.options = {schedule = "layerwise"}} {
   }
 }
 // -----
+// A table that takes, with its gradient, a quarter of the SRAM of all dies or more (here 32 MiB of 128) is looked up in a group of its own.
+// CHECK-LABEL: func.func @large
+// CHECK: "hct_graph.gather_rows"{{.*}}hct.group = 0 : i64
+// CHECK-NEXT: "hct_graph.contract"{{.*}}hct.group = 1 : i64
+// CHECK-NEXT: "hct_graph.map2"{{.*}}hct.group = 1 : i64
+// CHECK-NEXT: "hct_graph.contract"{{.*}}hct.group = 2 : i64
+module {
+  func.func @large(%ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %e: tensor<700000x8xf32> {hct.name = "m.embed.weight", hct.role = "param"},
+                    %a: tensor<8x8xf32> {hct.name = "m.a.weight", hct.role = "param"}, %b: tensor<8x8xf32> {hct.name = "m.b.weight", hct.role = "param"})
+      -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.gather_rows"(%e, %ids) : (tensor<700000x8xf32>, tensor<4xi64>) -> tensor<4x8xf32>
+    %1 = "hct_graph.contract"(%0, %a) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.map2"(%1, %0) {fn = "add"} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %3 = "hct_graph.contract"(%2, %b) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    return %3 : tensor<4x8xf32>
+  }
+}
+// -----
+// A smaller one shares the group of the first layer.
+// CHECK-LABEL: func.func @small
+// CHECK: "hct_graph.gather_rows"{{.*}}hct.group = 0 : i64
+// CHECK-NEXT: "hct_graph.contract"{{.*}}hct.group = 0 : i64
+// CHECK-NEXT: "hct_graph.map2"{{.*}}hct.group = 0 : i64
+// CHECK-NEXT: "hct_graph.contract"{{.*}}hct.group = 1 : i64
+module {
+  func.func @small(%ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %e: tensor<690000x8xf32> {hct.name = "m.embed.weight", hct.role = "param"},
+                    %a: tensor<8x8xf32> {hct.name = "m.a.weight", hct.role = "param"}, %b: tensor<8x8xf32> {hct.name = "m.b.weight", hct.role = "param"})
+      -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.gather_rows"(%e, %ids) : (tensor<690000x8xf32>, tensor<4xi64>) -> tensor<4x8xf32>
+    %1 = "hct_graph.contract"(%0, %a) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.map2"(%1, %0) {fn = "add"} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %3 = "hct_graph.contract"(%2, %b) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+    return %3 : tensor<4x8xf32>
+  }
+}
+// -----
 // Without operators there is nothing to name.
 // CHECK-LABEL: func.func @empty
 // CHECK-SAME: (%[[X:[a-z0-9]+]]: tensor<4x8xf32>
