@@ -79,9 +79,14 @@ static int64_t first_fit(chiplet_buffer **live, size_t count, int64_t bytes) {
 
 typedef struct placement {
   chiplet_buffer *buffers;
-  chiplet_buffer **all, **order, **live, **pending; /* buffers with bytes of their own, by start; of those alike the first; scratch */
+  chiplet_buffer **all, **order, **live; /* buffers with bytes of their own, by start; of those alike the first, a class; scratch */
   size_t all_count, count, live_count;
-  int64_t capacity, needed;       /* highest end of a byte taken */
+  size_t *class_of;                      /* by buffer, of the first of those alike */
+  size_t *meets_first, *meets;           /* by class: where those that live beside it begin in `meets`, and behind the last class all end */
+  chiplet_buffer **classes;
+  bool *placed;                          /* by class */
+  size_t *seen;                          /* by class: the class it was seen beside last, plus one */
+  int64_t capacity, needed;              /* highest end of a byte taken */
 } placement;
 
 static void put(placement *p, chiplet_buffer *buffer) {
@@ -90,42 +95,68 @@ static void put(placement *p, chiplet_buffer *buffer) {
   if (end > p->needed) p->needed = end;
 }
 
-static const chiplet_buffer *next_alike(const placement *p, const chiplet_buffer *buffer) { return buffer->next_alike == SIZE_MAX ? NULL : &p->buffers[buffer->next_alike]; }
+static size_t class_of(const placement *p, const chiplet_buffer *buffer) { return p->class_of[buffer->alike]; }
 
-static size_t last_of(const placement *p, const chiplet_buffer *buffer) {
-  size_t last = 0;
-  for (; buffer; buffer = next_alike(p, buffer))
-    if (buffer->last > last) last = buffer->last;
-  return last;
+/* Goes through all buffers as they come to live. `fill`: notes which classes meet; else how many, twice where two meet twice. */
+static void meets_walk(placement *p, bool fill, size_t *next) {
+  p->live_count = 0;
+  for (size_t i = 0; i < p->all_count; i++) {
+    size_t kept = 0, own = class_of(p, p->all[i]);
+    for (size_t k = 0; k < p->live_count; k++) {
+      if (p->live[k]->last < p->all[i]->first) continue;
+      size_t other = class_of(p, p->live[k]);
+      if (fill) p->meets[next[own]] = other, p->meets[next[other]] = own;
+      next[own]++, next[other]++;
+      p->live[kept++] = p->live[k];
+    }
+    p->live_count = kept;
+    p->live[p->live_count++] = p->all[i];
+  }
 }
 
-/* Whether any of those alike `a` lives beside any of those alike `b`. */
-static bool meet(const placement *p, const chiplet_buffer *a, const chiplet_buffer *b) {
-  for (const chiplet_buffer *x = a; x; x = next_alike(p, x))
-    for (const chiplet_buffer *y = b; y; y = next_alike(p, y))
-      if (x->first <= y->last && y->first <= x->last) return true;
-  return false;
+static void meets_find(placement *p, hct_arena *arena) {
+  size_t *next = HCT_NEW_ARRAY(arena, size_t, p->count + 1);
+  p->meets_first = HCT_NEW_ARRAY(arena, size_t, p->count + 1);
+  meets_walk(p, false, next);
+  for (size_t c = 0; c < p->count; c++) {
+    p->meets_first[c + 1] = p->meets_first[c] + next[c];
+    next[c] = p->meets_first[c];
+  }
+  p->meets = HCT_NEW_ARRAY(arena, size_t, p->meets_first[p->count] + 1);
+  meets_walk(p, true, next);
 }
 
-/* As they come to live. False, with what is live then, at the first that does not fit. */
-static bool place_in_time(placement *p) {
-  size_t pending_count = 0; /* placed, and living now or later */
+/* Those placed that live beside any of those alike the buffer. */
+static void live_find(placement *p, const chiplet_buffer *buffer) {
+  size_t own = class_of(p, buffer);
+  p->live_count = 0;
+  for (size_t k = p->meets_first[own]; k < p->meets_first[own + 1]; k++) {
+    size_t other = p->meets[k];
+    if (other == own || !p->placed[other] || p->seen[other] == own + 1) continue;
+    p->seen[other] = own + 1;
+    p->live[p->live_count++] = p->classes[other];
+  }
+}
+
+/* In the order at hand. False, with what is live then, at the first that does not fit. */
+static bool place_all(placement *p) {
   p->needed = 0;
+  memset(p->placed, 0, p->count * sizeof *p->placed);
+  memset(p->seen, 0, p->count * sizeof *p->seen);
   for (size_t i = 0; i < p->count; i++) {
-    chiplet_buffer *next = p->order[i];
-    size_t kept = 0;
-    for (size_t k = 0; k < pending_count; k++)
-      if (last_of(p, p->pending[k]) >= next->first) p->pending[kept++] = p->pending[k];
-    pending_count = kept;
-    p->live_count = 0;
-    for (size_t k = 0; k < pending_count; k++)
-      if (meet(p, p->pending[k], next)) p->live[p->live_count++] = p->pending[k];
-    put(p, next);
-    p->live[p->live_count++] = next;
-    p->pending[pending_count++] = next;
+    live_find(p, p->order[i]);
+    put(p, p->order[i]);
+    p->placed[class_of(p, p->order[i])] = true;
+    p->live[p->live_count++] = p->order[i];
     if (p->needed > p->capacity) return false;
   }
   return true;
+}
+
+/* As they come to live. */
+static bool place_in_time(placement *p) {
+  qsort(p->order, p->count, sizeof *p->order, by_start);
+  return place_all(p);
 }
 
 /* The most bytes that are live at once: what no placement can do without. */
@@ -151,17 +182,10 @@ static int by_taken(const void *a, const void *b) {
   return by_start(a, b);
 }
 
-/* The largest first, each in the lowest gap that is free all its life: fewer holes, more work. `order` is by size afterwards. */
+/* The largest first, each in the lowest gap that is free all its life: fewer holes. */
 static bool place_by_size(placement *p) {
   qsort(p->order, p->count, sizeof *p->order, by_taken);
-  p->needed = 0;
-  for (size_t i = 0; i < p->count && p->needed <= p->capacity; i++) {
-    p->live_count = 0;
-    for (size_t k = 0; k < i; k++)
-      if (meet(p, p->order[k], p->order[i])) p->live[p->live_count++] = p->order[k];
-    put(p, p->order[i]);
-  }
-  return p->needed <= p->capacity;
+  return place_all(p);
 }
 
 void chiplet_buffers_measure(chiplet_program *program) {
@@ -172,26 +196,35 @@ void chiplet_buffers_measure(chiplet_program *program) {
   }
 }
 
-/* False, with what is live at the worst moment, when the scratchpad is too small. */
-static bool allocate_sram(chiplet_program *program, placement *out_placement) {
+static placement placement_make(chiplet_program *program, hct_arena *arena) {
   size_t most = program->buffers.count + 1;
-  placement p = {.buffers = program->buffers.items, .all = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .order = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most),
-                 .live = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .pending = HCT_NEW_ARRAY(program->arena, chiplet_buffer *, most), .capacity = program->pass->package.sram_bytes};
-  chiplet_buffers_measure(program);
-  for (size_t b = 0; b < program->buffers.count; b++) {
-    chiplet_buffer *buffer = &program->buffers.items[b];
-    if (buffer->storage == b && buffer->first != SIZE_MAX) p.all[p.all_count++] = buffer;
-  }
+  placement p = {.buffers = program->buffers.items, .all = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .order = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .live = HCT_NEW_ARRAY(arena, chiplet_buffer *, most),
+                 .class_of = HCT_NEW_ARRAY(arena, size_t, most), .classes = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .placed = HCT_NEW_ARRAY(arena, bool, most), .seen = HCT_NEW_ARRAY(arena, size_t, most),
+                 .capacity = program->pass->package.sram_bytes};
+  for (size_t b = 0; b < program->buffers.count; b++)
+    if (p.buffers[b].storage == b && p.buffers[b].first != SIZE_MAX) p.all[p.all_count++] = &p.buffers[b];
   qsort(p.all, p.all_count, sizeof *p.all, by_start);
-  for (size_t i = 0; i < p.all_count; i++)
-    if (&p.buffers[p.all[i]->alike] == p.all[i]) p.order[p.count++] = p.all[i];
-  qsort(p.order, p.count, sizeof *p.order, by_start);
-  if (!place_in_time(&p) && (most_live(&p) > p.capacity || !place_by_size(&p))) {
-    qsort(p.order, p.count, sizeof *p.order, by_start);
-    *out_placement = (place_in_time(&p), p);
-    return false;
+  for (size_t i = 0; i < p.all_count; i++) {
+    if (&p.buffers[p.all[i]->alike] != p.all[i]) continue;
+    p.class_of[p.all[i]->alike] = p.count;
+    p.classes[p.count] = p.order[p.count] = p.all[i];
+    p.count++;
   }
-  program->sram_bytes = p.needed;
+  meets_find(&p, arena);
+  return p;
+}
+
+/* False, with the end of the highest buffer, when the scratchpad is too small. */
+static bool allocate_sram(chiplet_program *program, int64_t *out_needed) {
+  chiplet_buffers_measure(program);
+  hct_arena *scratch = hct_arena_create();
+  placement p = placement_make(program, scratch);
+  bool fits = place_in_time(&p) || (most_live(&p) <= p.capacity && place_by_size(&p));
+  if (!fits) place_in_time(&p);
+  *out_needed = p.needed;
+  hct_arena_destroy(scratch);
+  if (!fits) return false;
+  program->sram_bytes = *out_needed;
   for (size_t b = 0; b < program->buffers.count; b++) {
     const chiplet_buffer *storage = &program->buffers.items[program->buffers.items[b].storage];
     program->buffers.items[b].addr = program->buffers.items[storage->alike].addr;
@@ -267,15 +300,15 @@ hct_status chiplet_allocate_dram(chiplet_program *program) {
 
 hct_status chiplet_allocate(chiplet_program *program) {
   chiplet_buffer *single = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
-  placement full;
+  int64_t needed;
   extend_over_loops(program, program->ops, program->op_count);
   if (program->buffers.count) memcpy(single, program->buffers.items, program->buffers.count * sizeof *single);
   twin_dma_buffers(program);
   chiplet_join_places(program);
-  if (!allocate_sram(program, &full)) { /* once more without double buffers */
+  if (!allocate_sram(program, &needed)) { /* once more without double buffers */
     memcpy(program->buffers.items, single, program->buffers.count * sizeof *single);
     chiplet_join_places(program);
-    if (!allocate_sram(program, &full)) return chiplet_refuse_sram(program, full.needed);
+    if (!allocate_sram(program, &needed)) return chiplet_refuse_sram(program, needed);
     hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers: transfers of one micro-batch do not run beside the work of another");
   }
   return HCT_OK;
