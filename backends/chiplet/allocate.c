@@ -82,7 +82,8 @@ typedef struct placement {
   chiplet_buffer **all, **order, **live; /* buffers with bytes of their own, by start; of those alike the first, a class; scratch */
   size_t all_count, count, live_count;
   size_t *class_of;                      /* by buffer, of the first of those alike */
-  size_t *meets_first, *meets;           /* by class: where those that live beside it begin in `meets`, and behind the last class all end */
+  size_t *meets_first;                   /* by class: where those that live beside it begin in `meets`; behind the last class: where all end */
+  uint32_t *meets;
   chiplet_buffer **classes;
   bool *placed;                          /* by class */
   size_t *seen;                          /* by class: the class it was seen beside last, plus one */
@@ -105,7 +106,7 @@ static void meets_walk(placement *p, bool fill, size_t *next) {
     for (size_t k = 0; k < p->live_count; k++) {
       if (p->live[k]->last < p->all[i]->first) continue;
       size_t other = class_of(p, p->live[k]);
-      if (fill) p->meets[next[own]] = other, p->meets[next[other]] = own;
+      if (fill) p->meets[next[own]] = (uint32_t)other, p->meets[next[other]] = (uint32_t)own;
       next[own]++, next[other]++;
       p->live[kept++] = p->live[k];
     }
@@ -122,7 +123,7 @@ static void meets_find(placement *p, hct_arena *arena) {
     p->meets_first[c + 1] = p->meets_first[c] + next[c];
     next[c] = p->meets_first[c];
   }
-  p->meets = HCT_NEW_ARRAY(arena, size_t, p->meets_first[p->count] + 1);
+  p->meets = HCT_NEW_ARRAY(arena, uint32_t, p->meets_first[p->count] + 1);
   meets_walk(p, true, next);
 }
 
