@@ -58,7 +58,7 @@ typedef struct chiplet_op {
   bool accumulate, has_scalar, in;
   double scalar;
   size_t operand_count;
-  chiplet_operand operands[8];
+  chiplet_operand *operands; /* of this operation alone */
   size_t tensor;              /* load, store */
   bool timed;                 /* an index, of a micro-batch or of a piece, is given: constant_index, or a loop's counter when that is -1 */
   int64_t constant_index;
@@ -133,6 +133,7 @@ bool chiplet_only_reads(const chiplet_op *op, size_t operand); /* else it may wr
 /* A copy of an operation of a loop, with other buffers (`clone`, by buffer; NULL: the same) and for another micro-batch: constant >= 0, outside of any
  * loop, or counter * scale + offset. */
 typedef struct chiplet_numbering { int64_t constant, scale, offset; } chiplet_numbering;
+chiplet_operand *chiplet_operands_copy(hct_arena *arena, const chiplet_op *op);
 chiplet_op chiplet_op_copy(chiplet_program *program, const chiplet_op *op, const size_t *clone, chiplet_numbering numbering);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program); /* SRAM */

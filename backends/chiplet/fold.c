@@ -177,6 +177,7 @@ typedef struct folding {
 
 static chiplet_op op_renamed(folding *f, const chiplet_op *op) {
   chiplet_op copy = *op;
+  copy.operands = chiplet_operands_copy(f->to->arena, op);
   for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = f->buffer[op->operands[k].buffer];
   if (!op->body_count) return copy;
   copy.body = HCT_NEW_ARRAY(f->to->arena, chiplet_op, op->body_count);

@@ -33,8 +33,15 @@ static size_t *buffers_clone(chiplet_program *program, const chiplet_op *loop, s
   return clone;
 }
 
+chiplet_operand *chiplet_operands_copy(hct_arena *arena, const chiplet_op *op) {
+  chiplet_operand *operands = HCT_NEW_ARRAY(arena, chiplet_operand, op->operand_count);
+  if (op->operand_count) memcpy(operands, op->operands, op->operand_count * sizeof *operands);
+  return operands;
+}
+
 chiplet_op chiplet_op_copy(chiplet_program *program, const chiplet_op *op, const size_t *clone, chiplet_numbering n) {
   chiplet_op copy = *op;
+  copy.operands = chiplet_operands_copy(program->arena, op);
   for (size_t k = 0; clone && k < op->operand_count; k++) copy.operands[k].buffer = clone[op->operands[k].buffer];
   if (op->timed && op->constant_index < 0) copy.constant_index = n.constant, copy.index_scale = n.scale, copy.index_offset = n.offset;
   if (!op->body_count) return copy;

@@ -144,11 +144,14 @@ static void read_tensor(tile_reader *r, MlirOperation op) {
 }
 
 /* ---- operations ---- */
+enum { MOST_OPERANDS = 8 };
+
 static void use_buffer(tile_reader *r, chiplet_op *op, MlirValue value) {
   size_t buffer = value_index(r->buffers, value, "buffer");
   chiplet_buffer *storage = &r->program->buffers.items[r->program->buffers.items[buffer].storage];
   if (storage->first == SIZE_MAX) storage->first = op->order;
   storage->last = op->order;
+  HCT_BUG_ON(op->operand_count == MOST_OPERANDS, "an operation of more than %d buffers", MOST_OPERANDS);
   op->operands[op->operand_count++].buffer = buffer;
 }
 
@@ -200,6 +203,7 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
                    .scalar = hct_op_f64_or(operation, "scalar", 0), .factor = (int)hct_op_i64_or(operation, "factor", -1),
                    .table_axes = hct_op_str_or(operation, "table_axes", ""), .classes = hct_op_i64_or(operation, "classes", 0),
                    .row_loops = (int)hct_op_i64_or(operation, "row_loops", 0), .in = !strcmp(hct_op_str_or(operation, "direction", ""), "in")};
+  op.operands = HCT_NEW_ARRAY(r->program->arena, chiplet_operand, MOST_OPERANDS);
   op.fn = hct_op_str_or(operation, "fn", hct_op_str_or(operation, "kind", ""));
   const char *axis = hct_op_str_or(operation, "axis", "t");
   op.over_time = axis[0] == 't';

@@ -99,6 +99,7 @@ typedef struct unfolding {
 
 static chiplet_op op_moved(unfolding *u, const chiplet_op *op, size_t shift) {
   chiplet_op copy = *op;
+  copy.operands = chiplet_operands_copy(u->program->arena, op);
   for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = moved(&u->buffers, op->operands[k].buffer, shift, u->layers);
   if (op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE) copy.tensor = moved(&u->tensors, op->tensor, shift, u->layers);
   copy.source = (uint32_t)moved(&u->sources, op->source, shift, u->layers);
