@@ -127,13 +127,13 @@ static void stage_read(const hct_units *u, hct_stage_need *s, const hct_unit_rea
 
 hct_stage_need hct_stage_need_create(const hct_units *u) {
   size_t keys = u->flow->value_count + u->lookups.count + 1;
-  return (hct_stage_need){.seen = HCT_NEW_ARRAY(u->arena, size_t, keys), .weighed = HCT_NEW_ARRAY(u->arena, size_t, keys), .argument = HCT_NEW_ARRAY(u->arena, int64_t, u->flow->arg_count + 1)};
+  return (hct_stage_need){.seen = HCT_NEW_ARRAY(u->arena, size_t, keys), .weighed = HCT_NEW_ARRAY(u->arena, size_t, keys), .argument = HCT_NEW_ARRAY(u->arena, int64_t, u->flow->value_count + 1)};
 }
 
 void hct_stage_begin(const hct_units *u, hct_stage_need *s, size_t first) {
   s->first = first, s->number++;
   s->read_bytes = s->pending_bytes = s->resident_bytes = 0;
-  memset(s->argument, 0, (u->flow->arg_count + 1) * sizeof *s->argument);
+  memset(s->argument, 0, (u->flow->value_count + 1) * sizeof *s->argument);
 }
 
 void hct_stage_extend(const hct_units *u, hct_stage_need *s, size_t unit) {

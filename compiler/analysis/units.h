@@ -35,6 +35,13 @@ size_t hct_units_of(const hct_units *units, size_t op); /* SIZE_MAX: views and c
 
 size_t hct_units_root(const hct_units *units, size_t value); /* what a view is of */
 
+/* Groups of one of many equal layers, forward and backward alike; it has equal ones on both sides (units_repeat.c). */
+typedef struct hct_layer_units { size_t first, length; } hct_layer_units;
+bool hct_units_find_layer(const hct_units *units, hct_layer_units *out_layer);                      /* false: there are no five layers alike */
+bool hct_units_in_layer(const hct_units *units, const hct_layer_units *layer, size_t value);        /* whether it is made there */
+/* The same with that layer `copies` times more. For stages only: values have no operators behind them. */
+hct_units hct_units_repeat(const hct_units *units, const hct_layer_units *layer, size_t copies);
+
 /* A stage of units [first, last], while `last` grows. */
 typedef struct hct_stage_need {
   size_t first, number;
@@ -43,7 +50,7 @@ typedef struct hct_stage_need {
   int64_t resident_bytes; /* weights and accumulators, which stay in SRAM while all samples go through */
   size_t *seen;           /* by key: number of the stage that read it last */
   size_t *weighed;        /* by value, likewise: held as a weight */
-  int64_t *argument;      /* by argument: bytes that this stage reads */
+  int64_t *argument;      /* by value, of arguments: bytes that this stage reads */
 } hct_stage_need;
 
 hct_stage_need hct_stage_need_create(const hct_units *units);

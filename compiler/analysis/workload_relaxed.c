@@ -18,12 +18,21 @@ static int64_t stages_choose(const hct_units *units, int64_t sram_bytes, bool ev
   return hct_cuts_choose(&costs, HCT_NEW_ARRAY(units->arena, size_t, units->count + 1)).first;
 }
 
-int64_t hct_workload_relaxed_bytes(const hct_flow *flow, const bool *sampled, int64_t sram_bytes, bool everywhere) {
+int64_t hct_workload_relaxed_bytes(const hct_flow *flow, const bool *sampled, int64_t sram_bytes, bool everywhere, size_t more_layers) {
   hct_arena *arena = hct_arena_create();
-  hct_units units = hct_units_read(arena, flow, sampled, false);
-  int64_t bytes = stages_choose(&units, sram_bytes, everywhere);
-  for (size_t k = 0; k < flow->returned_count; k++)
-    if (flow->returned[k] >= flow->arg_count) bytes += hct_flow_value_bytes(&flow->values[flow->returned[k]]);
+  hct_units units = hct_units_read(arena, flow, sampled, false), all = units;
+  hct_layer_units layer;
+  bool more = more_layers && hct_units_find_layer(&units, &layer);
+  if (more_layers && !more) {
+    hct_arena_destroy(arena);
+    return -1;
+  }
+  if (more) all = hct_units_repeat(&units, &layer, more_layers);
+  int64_t bytes = stages_choose(&all, sram_bytes, everywhere);
+  for (size_t k = 0; k < flow->returned_count; k++) {
+    size_t value = flow->returned[k];
+    if (value >= flow->arg_count) bytes += hct_flow_value_bytes(&flow->values[value]) * (more && hct_units_in_layer(&units, &layer, value) ? (int64_t)more_layers + 1 : 1);
+  }
   hct_arena_destroy(arena);
   return bytes;
 }

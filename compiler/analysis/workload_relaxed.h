@@ -35,7 +35,7 @@
 
 #include "compiler/analysis/factors.h"
 
-/* `sampled`, by value: there is one of it a sample (it is cut in time). `everywhere`: cut at every unit, the layerwise class. */
-int64_t hct_workload_relaxed_bytes(const hct_flow *flow, const bool *sampled, int64_t sram_bytes, bool everywhere);
+/* `more_layers`: of many equal layers, as many as the module leaves out; -1: no five of its layers are alike. `sampled`, by value: there is one of it a sample (it is cut in time). `everywhere`: cut at every unit, the layerwise class. */
+int64_t hct_workload_relaxed_bytes(const hct_flow *flow, const bool *sampled, int64_t sram_bytes, bool everywhere, size_t more_layers);
 
 #endif

@@ -594,7 +594,7 @@ static int64_t relaxed_bytes(const partition *p) {
   bool cut = !partition_find_mixing(&p->flow, p->batch, time) && (p->batch > 1 || layerwise); /* else fused keeps the one sample's in SRAM */
   for (size_t v = 0; v < p->flow.value_count; v++) sampled[v] = cut && time[v];
   const hct_package *package = &p->pass->package;
-  return hct_workload_relaxed_bytes(&p->flow, sampled, (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols), layerwise);
+  return hct_workload_relaxed_bytes(&p->flow, sampled, (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols), layerwise, p->pass->left_out ? (size_t)p->pass->left_out->count : 0);
 }
 
 static void write_module(partition *p, MlirModule module) {
@@ -630,7 +630,8 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   HCT_TRY(choose_strategy(&p));
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
-  hct_op_set(mlirModuleGetOperation(module), "hct.dram_relaxed_bytes", hct_attr_i64(p.context, relaxed_bytes(&p))); /* of the module as it comes */
+  int64_t relaxed = relaxed_bytes(&p); /* of the module as it comes */
+  if (relaxed >= 0) hct_op_set(mlirModuleGetOperation(module), "hct.dram_relaxed_bytes", hct_attr_i64(p.context, relaxed));
   mark_cuts(&p);
   mark_rows(&p);
   seed_arguments(&p);
