@@ -104,8 +104,9 @@ static void put_sequencer(machine *m, words *w, const hct_sequencer *s, unsigned
 
 static void put_die(machine *m, words *w, const die *d, unsigned level, int64_t iteration) {
   put_sequencer(m, w, &d->sequencer, level, iteration);
-  put(m, w, (uint64_t)(uintptr_t)d->held);
-  put(m, w, (uint64_t)d->source << 2 | (d->halted ? 2u : 0u) | (d->issue_pending ? 1u : 0u));
+  put(m, w, (uint64_t)d->ahead_count << 32 | d->source);
+  for (uint32_t i = 0; i < d->ahead_count; i++) put(m, w, (uint64_t)(uintptr_t)d->ahead[(d->ahead_head + i) % AHEAD]);
+  put(m, w, !d->halted && d->issue_ps >= m->now_ps ? (uint64_t)(d->issue_ps - m->now_ps) : UINT64_MAX - d->halted);
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
     const engine *queue = &d->engines[e];
     put(m, w, (uint64_t)queue->count << 1 | (d->running >> e & 1));
@@ -121,15 +122,16 @@ static int by_event(const void *a, const void *b) {
   return event_before(x, y) ? -1 : event_before(y, x);
 }
 
+/* Completions. When sequencers issue follows from the rest. */
 static void put_events(machine *m, words *w) {
   recurrence *r = m->recurrence;
-  size_t count = m->heap_count + m->issue_count;
-  if (count > r->event_capacity) {
-    r->event_capacity = count * 2;
+  if (m->heap_count > r->event_capacity) {
+    r->event_capacity = m->heap_count * 2;
     r->events = HCT_NEW_ARRAY(m->arena, event, r->event_capacity);
   }
-  if (m->heap_count) memcpy(r->events, m->heap, m->heap_count * sizeof *m->heap);
-  for (size_t i = 0; i < m->issue_count; i++) r->events[m->heap_count + i] = m->issues[(m->issue_head + i) & (m->issue_capacity - 1)];
+  size_t count = 0;
+  for (size_t i = 0; i < m->heap_count; i++)
+    if (event_engine(&m->heap[i]) != HCT_ENGINE_COUNT) r->events[count++] = m->heap[i];
   if (count) qsort(r->events, count, sizeof *r->events, by_event);
   for (size_t i = 0; i < count; i++) {
     put(m, w, (uint64_t)(r->events[i].time_ps - m->now_ps));
@@ -145,6 +147,7 @@ static void put_noc(void *user, uint64_t word) {
 
 static void state_write(machine *m, unsigned level, int64_t iteration, words *out_state) {
   out_state->count = 0;
+  for (size_t d = 0; d < m->die_count; d++) machine_catch_up(m, d);
   for (size_t d = 0; d < m->die_count; d++) put_die(m, out_state, &m->dies[d], level, iteration);
   put_events(m, out_state);
   hct_noc_state(&m->noc, m->now_ps, put_noc, &(noc_words){m, out_state});
@@ -188,10 +191,10 @@ static void skip(machine *m, unsigned level, const loop_watch *watch) {
   m->result.skipped_instructions += instructions_counted(m) - before;
   m->now_ps += by;
   for (size_t i = 0; i < m->heap_count; i++) m->heap[i].time_ps += by;
-  for (size_t i = 0; i < m->issue_count; i++) m->issues[(m->issue_head + i) & (m->issue_capacity - 1)].time_ps += by;
   hct_noc_shift(&m->noc, by);
   for (size_t d = 0; d < m->die_count; d++) {
-    m->dies[d].accounted_ps += by;
+    m->dies[d].accounted_ps += by, m->dies[d].issue_ps += by;
+    if (m->dies[d].wake_ps != INT64_MAX) m->dies[d].wake_ps += by;
     if (m->dies[d].sequencer.depth > level) m->dies[d].sequencer.state.counter[level] += times * watch->period;
   }
 }
