@@ -112,7 +112,8 @@ static int64_t dram_start(machine *m, size_t index, bool load, int64_t bytes) {
 
 /* Whether a DRAM access is not done yet; it has its next event then. */
 static bool dram_goes_on(machine *m, size_t index, int engine_index) {
-  if (m->options->classes || (engine_index != HCT_ENGINE_LOAD && engine_index != HCT_ENGINE_STORE)) return false;
+  uint8_t opcode = engine_head(&m->dies[index].engines[engine_index])->opcode;
+  if (m->options->classes || (opcode != HCT_OP_LD && opcode != HCT_OP_ST)) return false; /* a SYNC may have the engine */
   int64_t at = hct_noc_dram_look(&m->noc, (int64_t)index, engine_index == HCT_ENGINE_LOAD, m->now_ps, stretch(m));
   if (at >= 0) complete_at(m, index, engine_index, at);
   return at >= 0;
