@@ -3,30 +3,6 @@
 #include "ir/timing/machine_internal.h"
 #include "ir/timing/rules.h"
 
-/* ---- events ---- */
-enum { HEAP_CHILDREN = 4 }; /* of a node: they lie in one line of the cache */
-
-static void event_push(machine *m, event e) {
-  if (m->heap_count == m->heap_capacity) m->heap = hct_vec_grow(m->arena, m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap);
-  size_t at = m->heap_count++;
-  for (size_t parent; at && event_before(&e, &m->heap[parent = (at - 1) / HEAP_CHILDREN]); at = parent) m->heap[at] = m->heap[parent];
-  m->heap[at] = e;
-}
-
-static event event_pop(machine *m) {
-  event top = m->heap[0], last = m->heap[--m->heap_count];
-  size_t at = 0, count = m->heap_count;
-  for (size_t first; (first = HEAP_CHILDREN * at + 1) < count;) {
-    size_t least = first, end = first + HEAP_CHILDREN < count ? first + HEAP_CHILDREN : count;
-    for (size_t child = first + 1; child < end; child++) least = event_before(&m->heap[child], &m->heap[least]) ? child : least;
-    if (!event_before(&m->heap[least], &last)) break;
-    m->heap[at] = m->heap[least];
-    at = least;
-  }
-  m->heap[at] = last;
-  return top;
-}
-
 /* 1, or with --jitter a factor from 1 to 2 (xorshift64*). */
 static double stretch(machine *m) {
   if (!m->options->jitter) return 1;
@@ -81,7 +57,7 @@ static void begin(machine *m, size_t index, int engine_index) {
 }
 
 static void complete_at(machine *m, size_t index, int engine_index, int64_t time_ps) {
-  event_push(m, event_at(time_ps, index, engine_index));
+  event_push(&m->events, event_at(time_ps, index, engine_index));
 }
 
 static bool is_transfer(const hct_instr *instr) { return instr->opcode == HCT_OP_SEND || instr->opcode == HCT_OP_RECV || instr->opcode == HCT_OP_RECVR; }
@@ -212,7 +188,7 @@ static void issue_plan(machine *m, size_t index) {
   int64_t at = d->issue_ps + (k - 1) * m->cycle_ps;
   if (asks == NEED_RETIREMENT || at >= d->wake_ps) return;
   d->wake_ps = at;
-  event_push(m, event_at(at, index, HCT_ENGINE_COUNT));
+  event_push(&m->events, event_at(at, index, HCT_ENGINE_COUNT));
 }
 
 static void wake(machine *m, size_t index) {
@@ -325,6 +301,7 @@ static void machine_init(machine *m) {
   hct_noc_init(&m->noc, m->arena, m->package, m->image->dram_bytes_used);
   for (size_t i = 0; m->options->classes && i < (size_t)(m->image->rows * m->image->cols); i++)
     for (int ring = 0; ring < HCT_RING_COUNT; ring++) m->ring_links[ring] += hct_noc_links(&m->noc, (int64_t)i, (int64_t)ring_neighbour(m, i, (hct_ring)ring, 1));
+  event_queue_init(&m->events, m->arena, m->die_count);
   const instr_cost **costs = HCT_NEW_ARRAY(m->arena, const instr_cost *, m->image->stream_count + 1);
   for (size_t i = 0; i < m->die_count; i++) die_init(m, i, costs);
 }
@@ -359,8 +336,7 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
   machine_init(&m);
   if (!options->effects && !options->jitter && !options->every_iteration) m.recurrence = recurrence_create(&m);
   for (size_t i = 0; i < m.die_count; i++) issue_plan(&m, i);
-  while (m.heap_count && !m.stopped) {
-    event e = event_pop(&m);
+  for (event e; !m.stopped && event_pop(&m.events, &e);) {
     m.now_ps = e.time_ps, m.place = e.place;
     if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);
     if (event_engine(&e) == HCT_ENGINE_COUNT) wake(&m, event_die(&e));

@@ -2,6 +2,7 @@
 #ifndef HCT_TIMING_MACHINE_INTERNAL_H
 #define HCT_TIMING_MACHINE_INTERNAL_H
 
+#include "ir/timing/events.h"
 #include "ir/timing/machine.h"
 #include "ir/timing/noc.h"
 
@@ -38,17 +39,6 @@ typedef struct die { /* what every event looks at comes first: it is one line of
   hct_issued *ahead_issued; /* [AHEAD], where there are effects; else NULL */
 } die;
 
-/* At one moment, events are in order of dies, and of a die in order of engines; engine HCT_ENGINE_COUNT: the sequencer issues, else what the engine runs is complete. */
-enum { EVENT_ENGINE_BITS = 4 };
-typedef struct event {
-  int64_t time_ps;
-  uint32_t place; /* die << EVENT_ENGINE_BITS | engine */
-} event;
-static inline event event_at(int64_t time_ps, size_t index, int engine_index) { return (event){time_ps, (uint32_t)index << EVENT_ENGINE_BITS | (uint32_t)engine_index}; }
-static inline size_t event_die(const event *e) { return e->place >> EVENT_ENGINE_BITS; }
-static inline int event_engine(const event *e) { return (int)(e->place & ((1u << EVENT_ENGINE_BITS) - 1)); }
-static inline bool event_before(const event *a, const event *b) { return a->time_ps < b->time_ps || (a->time_ps == b->time_ps && a->place < b->place); }
-
 typedef struct recurrence recurrence; /* recurrence.c */
 
 typedef struct machine {
@@ -65,8 +55,7 @@ typedef struct machine {
   int64_t ring_links[HCT_RING_COUNT]; /* with classes: from all dies to the next */
   int64_t now_ps, cycle_ps;
   uint32_t place;       /* of the event at now_ps that is being simulated */
-  event *heap;
-  size_t heap_count, heap_capacity;
+  event_queue events;
   uint64_t random;
   bool stopped; /* an effect wants no more */
   hct_status status;

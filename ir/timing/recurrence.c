@@ -125,13 +125,14 @@ static int by_event(const void *a, const void *b) {
 /* Completions. When sequencers issue follows from the rest. */
 static void put_events(machine *m, words *w) {
   recurrence *r = m->recurrence;
-  if (m->heap_count > r->event_capacity) {
-    r->event_capacity = m->heap_count * 2;
+  size_t most = event_queue_list(&m->events, NULL);
+  if (most > r->event_capacity) {
+    r->event_capacity = most * 2;
     r->events = HCT_NEW_ARRAY(m->arena, event, r->event_capacity);
   }
-  size_t count = 0;
-  for (size_t i = 0; i < m->heap_count; i++)
-    if (event_engine(&m->heap[i]) != HCT_ENGINE_COUNT) r->events[count++] = m->heap[i];
+  size_t all = event_queue_list(&m->events, r->events), count = 0;
+  for (size_t i = 0; i < all; i++)
+    if (event_engine(&r->events[i]) != HCT_ENGINE_COUNT) r->events[count++] = r->events[i];
   if (count) qsort(r->events, count, sizeof *r->events, by_event);
   for (size_t i = 0; i < count; i++) {
     put(m, w, (uint64_t)(r->events[i].time_ps - m->now_ps));
@@ -190,7 +191,7 @@ static void skip(machine *m, unsigned level, const loop_watch *watch) {
   counts_repeat(m->recurrence, watch->counts, (uint64_t)times);
   m->result.skipped_instructions += instructions_counted(m) - before;
   m->now_ps += by;
-  for (size_t i = 0; i < m->heap_count; i++) m->heap[i].time_ps += by;
+  event_queue_shift(&m->events, by);
   hct_noc_shift(&m->noc, by);
   for (size_t d = 0; d < m->die_count; d++) {
     m->dies[d].accounted_ps += by, m->dies[d].issue_ps += by;
