@@ -1,7 +1,5 @@
 #include "ir/timing/events.h"
 
-#include <string.h>
-
 enum { HEAP_CHILDREN = 4, WORD = 64 };
 
 void event_queue_init(event_queue *q, hct_arena *arena, size_t dies) {
@@ -118,7 +116,6 @@ bool event_pop(event_queue *q, event *out_event) {
 void event_queue_shift(event_queue *q, int64_t by_ps) {
   q->now_ps += by_ps;
   for (size_t i = 0; i < q->heap_count; i++) q->moments[q->heap[i].moment].time_ps = q->heap[i].time_ps += by_ps;
-  memset(q->known, 0, sizeof q->known);
 }
 
 size_t event_queue_list(const event_queue *q, event *out_events) {
