@@ -3,45 +3,6 @@
 #include "ir/timing/machine_internal.h"
 #include "ir/timing/rules.h"
 
-/* ---- events ---- */
-enum { HEAP_CHILDREN = 4 }; /* of a node: they lie in one line of the cache */
-
-static void event_push(machine *m, event e) {
-  if (m->heap_count == m->heap_capacity) m->heap = hct_vec_grow(m->arena, m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap);
-  size_t at = m->heap_count++;
-  for (size_t parent; at && event_before(&e, &m->heap[parent = (at - 1) / HEAP_CHILDREN]); at = parent) m->heap[at] = m->heap[parent];
-  m->heap[at] = e;
-}
-
-static event event_pop(machine *m) {
-  event top = m->heap[0], last = m->heap[--m->heap_count];
-  size_t at = 0, count = m->heap_count;
-  for (size_t first; (first = HEAP_CHILDREN * at + 1) < count;) {
-    size_t least = first, end = first + HEAP_CHILDREN < count ? first + HEAP_CHILDREN : count;
-    for (size_t child = first + 1; child < end; child++) least = event_before(&m->heap[child], &m->heap[least]) ? child : least;
-    if (!event_before(&m->heap[least], &last)) break;
-    m->heap[at] = m->heap[least];
-    at = least;
-  }
-  m->heap[at] = last;
-  return top;
-}
-
-/* Each sequencer issues a cycle after what lets it: events come nearly in order. */
-static void issue_push(machine *m, event e) {
-  size_t mask = m->issue_capacity - 1, at = m->issue_head + m->issue_count++;
-  for (; at != m->issue_head && event_before(&e, &m->issues[(at - 1) & mask]); at--) m->issues[at & mask] = m->issues[(at - 1) & mask];
-  m->issues[at & mask] = e;
-}
-
-static event next_event(machine *m) {
-  const event *issue = &m->issues[m->issue_head & (m->issue_capacity - 1)];
-  if (!m->issue_count || (m->heap_count && event_before(&m->heap[0], issue))) return event_pop(m);
-  m->issue_head++;
-  m->issue_count--;
-  return *issue;
-}
-
 /* 1, or with --jitter a factor from 1 to 2 (xorshift64*). */
 static double stretch(machine *m) {
   if (!m->options->jitter) return 1;
@@ -96,7 +57,7 @@ static void begin(machine *m, size_t index, int engine_index) {
 }
 
 static void complete_at(machine *m, size_t index, int engine_index, int64_t time_ps) {
-  event_push(m, event_at(time_ps, index, engine_index));
+  event_push(&m->events, event_at(time_ps, index, engine_index));
 }
 
 static bool is_transfer(const hct_instr *instr) { return instr->opcode == HCT_OP_SEND || instr->opcode == HCT_OP_RECV || instr->opcode == HCT_OP_RECVR; }
@@ -127,7 +88,8 @@ static int64_t dram_start(machine *m, size_t index, bool load, int64_t bytes) {
 
 /* Whether a DRAM access is not done yet; it has its next event then. */
 static bool dram_goes_on(machine *m, size_t index, int engine_index) {
-  if (m->options->classes || (engine_index != HCT_ENGINE_LOAD && engine_index != HCT_ENGINE_STORE)) return false;
+  uint8_t opcode = engine_head(&m->dies[index].engines[engine_index])->opcode;
+  if (m->options->classes || (opcode != HCT_OP_LD && opcode != HCT_OP_ST)) return false; /* a SYNC may have the engine */
   int64_t at = hct_noc_dram_look(&m->noc, (int64_t)index, engine_index == HCT_ENGINE_LOAD, m->now_ps, stretch(m));
   if (at >= 0) complete_at(m, index, engine_index, at);
   return at >= 0;
@@ -152,50 +114,103 @@ static void start_try(machine *m, size_t index, int engine_index) {
   complete_at(m, index, engine_index, done);
 }
 
-/* ---- the sequencer: one instruction a cycle, while queues have room ---- */
-static void issue_schedule(machine *m, size_t index) {
+/* ---- the sequencer: one instruction a cycle, while queues have room ----
+ * What joins a queue that is not empty changes nothing until something retires: only then is it caught up on. An event is needed only for what finds its queue empty. */
+static void fetch(machine *m, size_t index) {
   die *d = &m->dies[index];
-  if (d->issue_pending || d->halted) return;
-  d->issue_pending = true;
-  issue_push(m, event_at(m->now_ps + m->cycle_ps, index, HCT_ENGINE_COUNT));
+  uint32_t at = (uint32_t)(d->ahead_head + d->ahead_count++) % AHEAD;
+  const hct_instr *instr = d->ahead[at] = hct_sequencer_next(&d->sequencer);
+  if (m->options->effects && instr && instr->opcode != HCT_OP_FENCE) hct_issue(instr, &d->sequencer.state, &d->ahead_issued[at]);
+  if (index == 0 && m->recurrence) d->again = (uint8_t)d->sequencer.again;
 }
 
-static void issue(machine *m, size_t index) {
-  die *d = &m->dies[index];
-  d->issue_pending = false;
-  if (!d->held) {
-    d->held = hct_sequencer_next(&d->sequencer);
-    if (!d->held) {
-      d->halted = true;
-      return;
-    }
-    if (m->options->effects && d->held->opcode != HCT_OP_FENCE) hct_issue(d->held, &d->sequencer.state, &d->held_issued);
-    if (index == 0 && d->sequencer.again && m->recurrence) recurrence_look(m, d->sequencer.again);
-  }
-  if (d->held->opcode == HCT_OP_FENCE) {
-    if (d->filled) return; /* tried again when something completes */
-    d->held = NULL;
-    issue_schedule(m, index);
-    return;
-  }
-  int target = d->held->engine;
+static void queue_push(machine *m, die *d, int target) {
   engine *e = &d->engines[target];
-  if (e->count == (uint32_t)m->package->queue_depth) return;
-  machine_account(m, index);
   uint32_t at = e->head + e->count++;
   if (at >= (uint32_t)m->package->queue_depth) at -= (uint32_t)m->package->queue_depth;
-  e->queue[at] = d->held;
-  if (e->issued) e->issued[at] = d->held_issued;
-  d->filled = (uint16_t)(d->filled | 1u << target);
-  d->held = NULL;
-  issue_schedule(m, index);
-  if (e->count == 1) start_try(m, index, target);
+  e->queue[at] = d->ahead[d->ahead_head];
+  if (e->issued) e->issued[at] = d->ahead_issued[d->ahead_head];
+}
+
+/* Issues the first instruction; false: it cannot be issued. One that finds its queue empty is to be issued now. */
+static bool issue(machine *m, size_t index) {
+  die *d = &m->dies[index];
+  const hct_instr *instr = d->ahead[d->ahead_head];
+  if (!instr) {
+    d->halted = true;
+    return false;
+  }
+  bool fence = instr->opcode == HCT_OP_FENCE, starts = false;
+  if (fence ? d->filled : d->engines[instr->engine].count == (uint32_t)m->package->queue_depth) return false;
+  if (!fence) {
+    starts = !(d->filled >> instr->engine & 1);
+    if (starts) machine_account(m, index);
+    queue_push(m, d, instr->engine);
+    d->filled = (uint16_t)(d->filled | 1u << instr->engine);
+  }
+  d->ahead_head = (uint8_t)((d->ahead_head + 1) % AHEAD);
+  d->ahead_count--;
+  d->issue_ps += m->cycle_ps;
+  if (starts) start_try(m, index, instr->engine);
+  return true;
+}
+
+void machine_catch_up(machine *m, size_t index) {
+  event now = {m->now_ps, m->place};
+  for (die *d = &m->dies[index]; !d->halted;) {
+    event next = event_at(d->issue_ps, index, HCT_ENGINE_COUNT);
+    if (!event_before(&next, &now) || !issue(m, index)) return;
+  }
+}
+
+/* Whether an instruction needs an event: not if it joins others in a queue, or waits for something to retire. `more`: it is preceded by so many of its queue. */
+typedef enum need { NEED_NOTHING, NEED_EVENT, NEED_RETIREMENT } need;
+static need need_of(const machine *m, const die *d, uint32_t k, uint8_t more[HCT_ENGINE_COUNT]) {
+  const hct_instr *instr = d->ahead[(d->ahead_head + k) % AHEAD];
+  if (!instr || (d->again && k + 1 == d->ahead_count)) return NEED_EVENT;
+  if (instr->opcode == HCT_OP_FENCE) return d->filled ? NEED_RETIREMENT : NEED_EVENT;
+  if (!(d->filled >> instr->engine & 1)) return NEED_EVENT;
+  if (d->engines[instr->engine].count + more[instr->engine]++ == (uint32_t)m->package->queue_depth) return NEED_RETIREMENT;
+  return k + 1 == AHEAD ? NEED_EVENT : NEED_NOTHING;
+}
+
+/* Asks for the die's next issue event, if it needs one before anything retires. */
+static void issue_plan(machine *m, size_t index) {
+  die *d = &m->dies[index];
+  if (d->halted || !issue_comes(m, index)) return;
+  uint8_t more[HCT_ENGINE_COUNT] = {0};
+  need asks = NEED_NOTHING;
+  uint32_t k = 0;
+  for (; asks == NEED_NOTHING; k++) {
+    if (k == d->ahead_count) fetch(m, index);
+    asks = need_of(m, d, k, more);
+  }
+  int64_t at = d->issue_ps + (k - 1) * m->cycle_ps;
+  if (asks == NEED_RETIREMENT || at >= d->wake_ps) return;
+  d->wake_ps = at;
+  event_push(&m->events, event_at(at, index, HCT_ENGINE_COUNT));
+}
+
+static void wake(machine *m, size_t index) {
+  die *d = &m->dies[index];
+  if (d->wake_ps == m->now_ps) d->wake_ps = INT64_MAX;
+  machine_catch_up(m, index);
+  if (!d->halted && d->issue_ps == m->now_ps) {
+    if (d->again && d->ahead_count == 1) {
+      unsigned again = d->again;
+      d->again = 0;
+      recurrence_look(m, again);
+    }
+    issue(m, index);
+  }
+  issue_plan(m, index);
 }
 
 /* ---- completing ---- */
 static void retire(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
   engine *e = &d->engines[engine_index];
+  machine_catch_up(m, index);
   machine_account(m, index);
   const hct_instr *instr = engine_head(e);
   hct_stats_add(m->stats, index, instr, &cost_of(d, instr)->counts, 1);
@@ -205,7 +220,8 @@ static void retire(machine *m, size_t index, int engine_index) {
   if (!--e->count) d->filled = (uint16_t)(d->filled & ~(1u << engine_index));
   for (int other = 0; (d->filled & ~d->running) >> other; other++)
     if ((d->filled & ~d->running) >> other & 1) start_try(m, index, other);
-  issue_schedule(m, index);
+  if (!issue_comes(m, index)) d->issue_ps = m->now_ps + m->cycle_ps;
+  issue_plan(m, index);
 }
 
 /* Sender and receiver complete at the same moment: the data moves once, before either signals. */
@@ -270,7 +286,8 @@ static void die_init(machine *m, size_t index, const instr_cost **costs) {
     d->engines[e].queue = HCT_NEW_ARRAY(m->arena, const hct_instr *, (size_t)m->package->queue_depth);
     if (m->options->effects) d->engines[e].issued = HCT_NEW_ARRAY(m->arena, hct_issued, (size_t)m->package->queue_depth);
   }
-  issue_schedule(m, index);
+  if (m->options->effects) d->ahead_issued = HCT_NEW_ARRAY(m->arena, hct_issued, AHEAD);
+  d->issue_ps = m->cycle_ps, d->wake_ps = INT64_MAX;
 }
 
 static void machine_init(machine *m) {
@@ -284,8 +301,7 @@ static void machine_init(machine *m) {
   hct_noc_init(&m->noc, m->arena, m->package, m->image->dram_bytes_used);
   for (size_t i = 0; m->options->classes && i < (size_t)(m->image->rows * m->image->cols); i++)
     for (int ring = 0; ring < HCT_RING_COUNT; ring++) m->ring_links[ring] += hct_noc_links(&m->noc, (int64_t)i, (int64_t)ring_neighbour(m, i, (hct_ring)ring, 1));
-  for (m->issue_capacity = 1; m->issue_capacity < m->die_count; m->issue_capacity *= 2) {}
-  m->issues = HCT_NEW_ARRAY(m->arena, event, m->issue_capacity);
+  event_queue_init(&m->events, m->arena, m->die_count);
   const instr_cost **costs = HCT_NEW_ARRAY(m->arena, const instr_cost *, m->image->stream_count + 1);
   for (size_t i = 0; i < m->die_count; i++) die_init(m, i, costs);
 }
@@ -319,11 +335,11 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
   machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
   machine_init(&m);
   if (!options->effects && !options->jitter && !options->every_iteration) m.recurrence = recurrence_create(&m);
-  while ((m.heap_count || m.issue_count) && !m.stopped) {
-    event e = next_event(&m);
-    m.now_ps = e.time_ps;
+  for (size_t i = 0; i < m.die_count; i++) issue_plan(&m, i);
+  for (event e; !m.stopped && event_pop(&m.events, &e);) {
+    m.now_ps = e.time_ps, m.place = e.place;
     if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);
-    if (event_engine(&e) == HCT_ENGINE_COUNT) issue(&m, event_die(&e));
+    if (event_engine(&e) == HCT_ENGINE_COUNT) wake(&m, event_die(&e));
     else complete(&m, event_die(&e), event_engine(&e));
   }
   if (m.stopped) m.status = HCT_REFUSED;

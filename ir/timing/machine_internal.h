@@ -2,6 +2,7 @@
 #ifndef HCT_TIMING_MACHINE_INTERNAL_H
 #define HCT_TIMING_MACHINE_INTERNAL_H
 
+#include "ir/timing/events.h"
 #include "ir/timing/machine.h"
 #include "ir/timing/noc.h"
 
@@ -17,31 +18,26 @@ typedef struct instr_cost {
   hct_instr_counts counts;
 } instr_cost;
 
+enum { AHEAD = 8 }; /* instructions that a die's sequencer has handed out but not issued; a power of two */
+
 typedef struct die { /* what every event looks at comes first: it is one line of the cache */
   uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
-  bool halted, issue_pending;
+  bool halted;
+  uint8_t ahead_head, ahead_count;
+  uint8_t again;            /* of the first die: the loops of which the last of `ahead` begins another iteration, until it is looked at */
   uint32_t source;          /* of the instruction started last */
   int64_t accounted_ps;
-  const hct_instr *held;    /* taken from the sequencer, but not issued yet */
+  int64_t issue_ps;         /* when the first of `ahead` is issued; if that is past, it waits for a place in its queue, or a fence for all of them */
+  int64_t wake_ps;          /* of the event that issues it, or INT64_MAX */
+  const hct_instr *ahead[AHEAD]; /* NULL: the end */
   const hct_instr *first;   /* of its stream, whose instructions have `costs` */
   const instr_cost *costs;
   uint32_t next[HCT_RING_COUNT], previous[HCT_RING_COUNT]; /* on rings: dies, or classes of them */
   engine engines[HCT_ENGINE_COUNT];
   int32_t semaphores[HCT_SEMAPHORES];
   hct_sequencer sequencer;
-  hct_issued held_issued;
+  hct_issued *ahead_issued; /* [AHEAD], where there are effects; else NULL */
 } die;
-
-/* At one moment, events are in order of dies, and of a die in order of engines; engine HCT_ENGINE_COUNT: the sequencer may issue, else what the engine runs is complete. */
-enum { EVENT_ENGINE_BITS = 4 };
-typedef struct event {
-  int64_t time_ps;
-  uint32_t place; /* die << EVENT_ENGINE_BITS | engine */
-} event;
-static inline event event_at(int64_t time_ps, size_t index, int engine_index) { return (event){time_ps, (uint32_t)index << EVENT_ENGINE_BITS | (uint32_t)engine_index}; }
-static inline size_t event_die(const event *e) { return e->place >> EVENT_ENGINE_BITS; }
-static inline int event_engine(const event *e) { return (int)(e->place & ((1u << EVENT_ENGINE_BITS) - 1)); }
-static inline bool event_before(const event *a, const event *b) { return a->time_ps < b->time_ps || (a->time_ps == b->time_ps && a->place < b->place); }
 
 typedef struct recurrence recurrence; /* recurrence.c */
 
@@ -58,10 +54,8 @@ typedef struct machine {
   size_t die_count, link_count;
   int64_t ring_links[HCT_RING_COUNT]; /* with classes: from all dies to the next */
   int64_t now_ps, cycle_ps;
-  event *heap;          /* completions */
-  size_t heap_count, heap_capacity;
-  event *issues;        /* the sequencers' next instructions, at most one a die, in order: a ring of issue_capacity, a power of two */
-  size_t issue_head, issue_count, issue_capacity;
+  uint32_t place;       /* of the event at now_ps that is being simulated */
+  event_queue events;
   uint64_t random;
   bool stopped; /* an effect wants no more */
   hct_status status;
@@ -70,6 +64,12 @@ typedef struct machine {
 
 /* Books the time since the last change under what the die was doing; called before each change. */
 void machine_account(machine *m, size_t die);
+/* Issues what the die's sequencer has issued before the event that is being simulated, none of which is the first of its queue: that has an event of its own. */
+void machine_catch_up(machine *m, size_t die);
+static inline bool issue_comes(const machine *m, size_t index) {
+  event now = {m->now_ps, m->place}, issue = event_at(m->dies[index].issue_ps, index, HCT_ENGINE_COUNT);
+  return event_before(&now, &issue);
+}
 recurrence *recurrence_create(machine *m);
 /* The first die has begun another iteration of the loops `again`: whole periods of the outermost that has recurred are skipped. */
 void recurrence_look(machine *m, unsigned again);

@@ -1,9 +1,9 @@
 /* Iterations that recur. Each time the first die begins another iteration of a loop, the whole state is written down relative to the present
  * time and to the first die's counter of that loop: positions, queues, semaphores, events under way, how long links and channels stay taken.
- * Addresses are no part of it, since no time depends on them. Where a state is that of `period` iterations before, one more period is
- * simulated with all counts kept from its start; when it ends in the same state again, so will every further one until some die's loop ends:
- * what one period added to each count is added for as many as are left, and all times are moved. Loops nest: what an inner loop skipped is
- * part of the outer loop's iteration.
+ * Addresses are no part of it, since no time depends on them. Where a state is that of `period` iterations before, so will it be after every
+ * further period until some die's loop ends: what one period added to each count is added for as many as are left, and all times are moved.
+ * Counts take more memory than states and are kept of the last few iterations; of a longer period, one more is simulated from counts kept
+ * at its start. Loops nest: what an inner loop skipped is part of the outer loop's iteration.
  *
  * With options->settle a loop is taken to repeat its last two iterations after that many, whether its state recurred or not, where all dies are in it. */
 #include <stdlib.h>
@@ -13,21 +13,22 @@
 
 enum {
   HISTORY = 32,        /* states kept, so the longest period */
+  COUNTED = 4,         /* of those, with all counts */
   LEAST_BODY = 16,    /* shorter bodies (ring steps, nests of one operation) are simulated faster than compared */
   PATIENCE = 48,      /* iterations after which a loop that has not recurred is left alone */
 };
 
 typedef struct words { uint64_t *items; size_t count, capacity; } words;
-typedef struct snapshot { words state; uint64_t checksum; int64_t iteration; } snapshot;
+typedef struct snapshot { words state; uint64_t checksum; int64_t iteration, now_ps; } snapshot;
 typedef struct loop_watch {
   snapshot history[HISTORY];
   size_t seen;           /* iterations looked at since the loop began */
+  uint64_t *counts[COUNTED]; /* of `history`, at the same place modulo COUNTED */
   bool confirming;       /* a period is being simulated once more, from `base` on */
   bool assumed;          /* its end is not compared */
   int64_t period;
   snapshot base;
-  int64_t base_ps;
-  uint64_t *counts;      /* all counts at its start */
+  uint64_t *base_counts;
 } loop_watch;
 
 typedef struct span { uint64_t *items; size_t count; } span;
@@ -48,7 +49,11 @@ static void count_span(recurrence *r, void *items, size_t bytes) {
   r->count_total += bytes / sizeof(uint64_t);
 }
 
-static void counts_keep(const recurrence *r, uint64_t *into) {
+static void counts_keep(machine *m, uint64_t **counts) {
+  const recurrence *r = m->recurrence;
+  if (!*counts) *counts = HCT_NEW_ARRAY(m->arena, uint64_t, r->count_total + 1);
+  uint64_t *into = *counts;
+  for (size_t d = 0; d < m->die_count; d++) machine_account(m, d);
   for (size_t s = 0; s < r->span_count; s++) {
     memcpy(into, r->counts[s].items, r->counts[s].count * sizeof *into);
     into += r->counts[s].count;
@@ -104,8 +109,9 @@ static void put_sequencer(machine *m, words *w, const hct_sequencer *s, unsigned
 
 static void put_die(machine *m, words *w, const die *d, unsigned level, int64_t iteration) {
   put_sequencer(m, w, &d->sequencer, level, iteration);
-  put(m, w, (uint64_t)(uintptr_t)d->held);
-  put(m, w, (uint64_t)d->source << 2 | (d->halted ? 2u : 0u) | (d->issue_pending ? 1u : 0u));
+  put(m, w, (uint64_t)d->ahead_count << 32 | d->source);
+  for (uint32_t i = 0; i < d->ahead_count; i++) put(m, w, (uint64_t)(uintptr_t)d->ahead[(d->ahead_head + i) % AHEAD]);
+  put(m, w, !d->halted && d->issue_ps >= m->now_ps ? (uint64_t)(d->issue_ps - m->now_ps) : UINT64_MAX - d->halted);
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
     const engine *queue = &d->engines[e];
     put(m, w, (uint64_t)queue->count << 1 | (d->running >> e & 1));
@@ -121,15 +127,17 @@ static int by_event(const void *a, const void *b) {
   return event_before(x, y) ? -1 : event_before(y, x);
 }
 
+/* Completions. When sequencers issue follows from the rest. */
 static void put_events(machine *m, words *w) {
   recurrence *r = m->recurrence;
-  size_t count = m->heap_count + m->issue_count;
-  if (count > r->event_capacity) {
-    r->event_capacity = count * 2;
+  size_t most = event_queue_list(&m->events, NULL);
+  if (most > r->event_capacity) {
+    r->event_capacity = most * 2;
     r->events = HCT_NEW_ARRAY(m->arena, event, r->event_capacity);
   }
-  if (m->heap_count) memcpy(r->events, m->heap, m->heap_count * sizeof *m->heap);
-  for (size_t i = 0; i < m->issue_count; i++) r->events[m->heap_count + i] = m->issues[(m->issue_head + i) & (m->issue_capacity - 1)];
+  size_t all = event_queue_list(&m->events, r->events), count = 0;
+  for (size_t i = 0; i < all; i++)
+    if (event_engine(&r->events[i]) != HCT_ENGINE_COUNT) r->events[count++] = r->events[i];
   if (count) qsort(r->events, count, sizeof *r->events, by_event);
   for (size_t i = 0; i < count; i++) {
     put(m, w, (uint64_t)(r->events[i].time_ps - m->now_ps));
@@ -145,6 +153,7 @@ static void put_noc(void *user, uint64_t word) {
 
 static void state_write(machine *m, unsigned level, int64_t iteration, words *out_state) {
   out_state->count = 0;
+  for (size_t d = 0; d < m->die_count; d++) machine_catch_up(m, d);
   for (size_t d = 0; d < m->die_count; d++) put_die(m, out_state, &m->dies[d], level, iteration);
   put_events(m, out_state);
   hct_noc_state(&m->noc, m->now_ps, put_noc, &(noc_words){m, out_state});
@@ -179,25 +188,23 @@ static uint64_t instructions_counted(const machine *m) {
   return sum;
 }
 
-static void skip(machine *m, unsigned level, const loop_watch *watch) {
-  int64_t times = periods_left(m, level, watch->period);
+/* A period has passed since `from_ps`, when counts were `counts`. */
+static void skip(machine *m, unsigned level, int64_t period, int64_t from_ps, const uint64_t *counts) {
+  int64_t times = periods_left(m, level, period);
   if (times <= 0) return;
-  int64_t by = times * (m->now_ps - watch->base_ps);
+  int64_t by = times * (m->now_ps - from_ps);
+  for (size_t d = 0; d < m->die_count; d++) machine_account(m, d);
   uint64_t before = instructions_counted(m);
-  counts_repeat(m->recurrence, watch->counts, (uint64_t)times);
+  counts_repeat(m->recurrence, counts, (uint64_t)times);
   m->result.skipped_instructions += instructions_counted(m) - before;
   m->now_ps += by;
-  for (size_t i = 0; i < m->heap_count; i++) m->heap[i].time_ps += by;
-  for (size_t i = 0; i < m->issue_count; i++) m->issues[(m->issue_head + i) & (m->issue_capacity - 1)].time_ps += by;
+  event_queue_shift(&m->events, by);
   hct_noc_shift(&m->noc, by);
   for (size_t d = 0; d < m->die_count; d++) {
-    m->dies[d].accounted_ps += by;
-    if (m->dies[d].sequencer.depth > level) m->dies[d].sequencer.state.counter[level] += times * watch->period;
+    m->dies[d].accounted_ps += by, m->dies[d].issue_ps += by;
+    if (m->dies[d].wake_ps != INT64_MAX) m->dies[d].wake_ps += by;
+    if (m->dies[d].sequencer.depth > level) m->dies[d].sequencer.state.counter[level] += times * period;
   }
-}
-
-static void account_all(machine *m) {
-  for (size_t d = 0; d < m->die_count; d++) machine_account(m, d);
 }
 
 /* Dies that do not talk to each other drift apart: only where all are in one loop is what it is taken to repeat theirs. */
@@ -211,22 +218,38 @@ static bool all_inside(const machine *m, unsigned level) {
 }
 
 static void confirm_begin(machine *m, loop_watch *watch, snapshot *now, int64_t period, bool assumed) {
-  recurrence *r = m->recurrence;
-  account_all(m);
-  if (!watch->counts) watch->counts = HCT_NEW_ARRAY(m->arena, uint64_t, r->count_total + 1);
-  counts_keep(r, watch->counts);
+  counts_keep(m, &watch->base_counts);
   watch->confirming = true, watch->assumed = assumed;
   watch->period = period;
-  watch->base_ps = m->now_ps;
   snapshot_swap(&watch->base, now);
 }
 
 static void confirm_end(machine *m, unsigned level, loop_watch *watch, const snapshot *now) {
   watch->confirming = false;
   if (watch->assumed ? !all_inside(m, level) : !state_same(&watch->base, now)) return;
-  account_all(m);
-  skip(m, level, watch);
+  skip(m, level, watch->period, watch->base.now_ps, watch->base_counts);
   watch->seen = PATIENCE; /* less than a period is left */
+}
+
+/* How many states before `now` it was the same; 0: it was not. */
+static size_t recurred(const loop_watch *watch, const snapshot *now) {
+  for (size_t back = 1; back <= watch->seen && back <= HISTORY; back++)
+    if (state_same(&watch->history[(watch->seen - back) % HISTORY], now)) return back;
+  return 0;
+}
+
+static void compare(machine *m, unsigned level, loop_watch *watch, snapshot *now) {
+  size_t back = recurred(watch, now), past = watch->seen - back;
+  int64_t period = back ? now->iteration - watch->history[past % HISTORY].iteration : 0;
+  if (back && back <= COUNTED) {
+    skip(m, level, period, watch->history[past % HISTORY].now_ps, watch->counts[past % COUNTED]);
+    watch->seen = PATIENCE;
+  } else if (back || (m->options->settle && now->iteration + 2 >= m->options->settle && all_inside(m, level))) {
+    confirm_begin(m, watch, now, back ? period : 2, !back);
+  } else {
+    counts_keep(m, &watch->counts[watch->seen % COUNTED]);
+    snapshot_swap(&watch->history[watch->seen++ % HISTORY], now);
+  }
 }
 
 static bool is_small(const hct_sequencer *s, unsigned level) {
@@ -244,22 +267,11 @@ static void look(machine *m, unsigned level) {
   int64_t iteration = first->state.counter[level];
   if (iteration == 1) watch->seen = 0, watch->confirming = false; /* another run of a loop */
   if (watch->seen >= PATIENCE || (watch->confirming && iteration != watch->base.iteration + watch->period)) return;
-  snapshot now = {.state = m->recurrence->scratch, .iteration = iteration};
+  snapshot now = {.state = m->recurrence->scratch, .iteration = iteration, .now_ps = m->now_ps};
   state_write(m, level, iteration, &now.state);
   now.checksum = hct_checksum(now.state.items, now.state.count * sizeof *now.state.items);
-  if (watch->confirming) {
-    confirm_end(m, level, watch, &now);
-  } else {
-    size_t kept = watch->seen < HISTORY ? watch->seen : HISTORY;
-    int64_t period = 0;
-    for (size_t back = 1; back <= kept && !period; back++) {
-      const snapshot *past = &watch->history[(watch->seen - back) % HISTORY];
-      if (state_same(past, &now)) period = iteration - past->iteration;
-    }
-    bool settled = !period && m->options->settle && iteration + 2 >= m->options->settle && all_inside(m, level);
-    if (period || settled) confirm_begin(m, watch, &now, settled ? 2 : period, settled);
-    else snapshot_swap(&watch->history[watch->seen++ % HISTORY], &now);
-  }
+  if (watch->confirming) confirm_end(m, level, watch, &now);
+  else compare(m, level, watch, &now);
   m->recurrence->scratch = now.state;
 }
 
