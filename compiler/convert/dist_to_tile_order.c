@@ -10,7 +10,7 @@
 
 #include "compiler/convert/dist_to_tile.h"
 
-enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, LOAD_LEAD = 3 };
+enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
 static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
 
@@ -22,9 +22,9 @@ typedef struct order_node {
   int64_t bytes;      /* its result takes, until the last reader */
   index_list before, after, reads, loads; /* nodes; nodes whose results it reads and loads, one entry an operand */
   size_t waits_all, readers_all;
-  bool sum;           /* others add to its result in place */
+  bool common;        /* others add to its result in place, or many read it: it will have to live in any case */
   bool root;          /* nothing reads it, or it adds to a sum in place: what comes next may be another such */
-  size_t previous;    /* node plus one that adds to the same sum just before */
+  index_list gates;   /* of a root: the nearest roots among what it needs */
 } order_node;
 
 /* What DMA brings for its first reader; without double buffers it lies in SRAM until the last one is done. */
@@ -141,10 +141,8 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
     o->made_by[op->results[k]] = node + 1;
     o->held_by[op->results[k]] = held == SIZE_MAX ? node + 1 : o->held_by[held];
     if (held != SIZE_MAX) {
-      const order_node *first = &o->nodes[o->made_by[held] - 1];
-      o->nodes[o->held_by[held] - 1].sum = true;
+      o->nodes[o->held_by[held] - 1].common = true;
       o->nodes[node].root = true;
-      o->nodes[node].previous = first->root ? o->made_by[held] : 0;
       continue;
     }
     if (op->accumulate) reside(o, op->results[k], 1);
@@ -153,9 +151,29 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
   }
   if (!direct) return;
   size_t sum = tile_accumulator_of(o->l, op)->results[0];
-  o->nodes[node].root = true, o->nodes[node].previous = last_sum[sum];
+  o->nodes[node].root = true;
   if (last_sum[sum]) depend(o, last_sum[sum] - 1, node);
   last_sum[sum] = node + 1;
+}
+
+/* From each root back to the first roots on every way. */
+static void gates_find(ordering *o) {
+  size_t *seen = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1);
+  index_list path = {0};
+  for (size_t i = 0; i < o->count; i++) {
+    if (!o->nodes[i].root) continue;
+    HCT_PUSH(o->arena, &path, i);
+    while (path.count) {
+      const order_node *n = &o->nodes[path.items[--path.count]];
+      for (size_t k = 0; k < n->before.count; k++) {
+        size_t before = n->before.items[k];
+        if (seen[before] == i + 1) continue;
+        seen[before] = i + 1;
+        if (o->nodes[before].root) HCT_PUSH(o->arena, &o->nodes[i].gates, before);
+        else HCT_PUSH(o->arena, &path, before);
+      }
+    }
+  }
 }
 
 static void nodes_make(ordering *o, const size_t *written, size_t count) {
@@ -175,7 +193,9 @@ static void nodes_make(ordering *o, const size_t *written, size_t count) {
       if (o->nodes[n->after.items[k]].path > n->path) n->path = o->nodes[n->after.items[k]].path;
     n->path += n->seconds;
     n->root |= !n->after.count;
+    n->common |= n->readers_all >= COMMON;
   }
+  gates_find(o);
 }
 
 static ordering ordering_make(lowering *l, const size_t *written, size_t count, bool single) {
@@ -197,10 +217,11 @@ typedef struct progress {
   size_t *load_readers;    /* left, by load */
   bool *placed;
   int64_t live, peak;
+  int64_t common;          /* of what lives */
 } progress;
 
 static progress progress_start(const ordering *o) {
-  progress at = {HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), HCT_NEW_ARRAY(o->arena, size_t, o->loads.count + 1), HCT_NEW_ARRAY(o->arena, bool, o->count + 1), 0, 0};
+  progress at = {HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), HCT_NEW_ARRAY(o->arena, size_t, o->loads.count + 1), HCT_NEW_ARRAY(o->arena, bool, o->count + 1), 0, 0, 0};
   for (size_t i = 0; i < o->count; i++) at.waits[i] = o->nodes[i].waits_all, at.readers[i] = o->nodes[i].readers_all;
   for (size_t i = 0; i < o->loads.count; i++) at.load_readers[i] = o->loads.items[i].readers_all;
   return at;
@@ -211,7 +232,7 @@ static void progress_copy(const ordering *o, progress *to, const progress *from)
   memcpy(to->readers, from->readers, o->count * sizeof *to->readers);
   memcpy(to->load_readers, from->load_readers, o->loads.count * sizeof *to->load_readers);
   memcpy(to->placed, from->placed, o->count * sizeof *to->placed);
-  to->live = from->live, to->peak = from->peak;
+  to->live = from->live, to->peak = from->peak, to->common = from->common;
 }
 
 static size_t times_in(const index_list *list, size_t item) {
@@ -232,35 +253,43 @@ static const order_load *loaded_for(const ordering *o, const progress *at, const
   return is_first(&n->loads, k) && at->load_readers[n->loads.items[k]] == load->readers_all ? load : NULL;
 }
 
+static bool load_is_common(const order_load *load) { return load->readers_all >= COMMON; }
+
 /* Bytes that the node takes: its result's, and those of what is loaded for it first. */
-static int64_t taken_by(const ordering *o, const progress *at, const order_node *n) {
-  int64_t bytes = n->bytes;
+static int64_t taken_by(const ordering *o, const progress *at, const order_node *n, bool common_only) {
+  int64_t bytes = n->common || !common_only ? n->bytes : 0;
   for (size_t k = 0; k < n->loads.count; k++) {
     const order_load *load = loaded_for(o, at, n, k);
-    if (load) bytes += load->bytes;
+    if (load && (load_is_common(load) || !common_only)) bytes += load->bytes;
   }
   return bytes;
 }
 
 /* Bytes that the node frees when it is done: results and loads of which it is the last reader, its own where nothing reads it. */
-static int64_t freed_by(const ordering *o, const progress *at, const order_node *n) {
-  int64_t bytes = n->readers_all ? 0 : n->bytes;
-  for (size_t k = 0; k < n->reads.count; k++)
-    if (is_first(&n->reads, k) && at->readers[n->reads.items[k]] == times_in(&n->reads, n->reads.items[k])) bytes += o->nodes[n->reads.items[k]].bytes;
-  for (size_t k = 0; k < n->loads.count; k++)
-    if (is_first(&n->loads, k) && at->load_readers[n->loads.items[k]] == times_in(&n->loads, n->loads.items[k])) bytes += o->loads.items[n->loads.items[k]].bytes;
+static int64_t freed_by(const ordering *o, const progress *at, const order_node *n, bool common_only) {
+  int64_t bytes = n->readers_all || (common_only && !n->common) ? 0 : n->bytes;
+  for (size_t k = 0; k < n->reads.count; k++) {
+    const order_node *read = &o->nodes[n->reads.items[k]];
+    if ((read->common || !common_only) && is_first(&n->reads, k) && at->readers[n->reads.items[k]] == times_in(&n->reads, n->reads.items[k])) bytes += read->bytes;
+  }
+  for (size_t k = 0; k < n->loads.count; k++) {
+    const order_load *load = &o->loads.items[n->loads.items[k]];
+    if ((load_is_common(load) || !common_only) && is_first(&n->loads, k) && at->load_readers[n->loads.items[k]] == times_in(&n->loads, n->loads.items[k])) bytes += load->bytes;
+  }
   return bytes;
 }
 
-static int64_t growth_of(const ordering *o, const progress *at, size_t node) { return taken_by(o, at, &o->nodes[node]) - freed_by(o, at, &o->nodes[node]); }
+static int64_t growth_of(const ordering *o, const progress *at, size_t node) { return taken_by(o, at, &o->nodes[node], false) - freed_by(o, at, &o->nodes[node], false); }
 
 /* Nodes that wait for nothing any more join `out_ready`, unless NULL. */
 static void node_place(const ordering *o, progress *at, size_t node, index_list *out_ready) {
   const order_node *n = &o->nodes[node];
-  int64_t freed = freed_by(o, at, n);
-  at->live += taken_by(o, at, n);
+  int64_t freed = freed_by(o, at, n, false), common_freed = freed_by(o, at, n, true);
+  at->live += taken_by(o, at, n, false);
+  at->common += taken_by(o, at, n, true);
   if (at->live > at->peak) at->peak = at->live;
   at->live -= freed;
+  at->common -= common_freed;
   at->placed[node] = true;
   for (size_t k = 0; k < n->reads.count; k++) at->readers[n->reads.items[k]]--;
   for (size_t k = 0; k < n->loads.count; k++) at->load_readers[n->loads.items[k]]--;
@@ -333,34 +362,88 @@ static void descend(const ordering *o, descent *d, size_t root) {
   }
 }
 
-/* What lives, but sums that have begun: these will have to live in any case. */
-static int64_t live_but_sums(const ordering *o, const progress *at) {
-  int64_t bytes = at->live;
-  for (size_t i = 0; i < o->count; i++)
-    if (o->nodes[i].sum && at->placed[i] && at->readers[i]) bytes -= o->nodes[i].bytes;
-  return bytes;
+static int64_t live_but_common(const progress *at) { return at->live - at->common; }
+
+/* Where a search for an order has come, tries from there, and tries from the end of one of these. */
+typedef struct search {
+  descent here, ahead, trial;
+  bool looks_ahead, peaks; /* count */
+} search;
+
+/* A root all of whose gates are placed: what it needs is no other root, which could be placed for its own sake. */
+static bool may_follow(const ordering *o, const descent *from, size_t node) {
+  const index_list *gates = &o->nodes[node].gates;
+  if (!o->nodes[node].root || from->at.placed[node]) return false;
+  for (size_t k = 0; k < gates->count; k++)
+    if (!from->at.placed[gates->items[k]]) return false;
+  return true;
 }
 
-/* Depth first, so that little lives at once: of the next roots, which are what nothing reads and sums that grow in place, the one that leaves least and takes
- * least more than was taken before. */
-static schedule schedule_deep(const ordering *o) {
-  descent d = descent_start(o), trial = descent_start(o);
-  while (d.count < o->count) {
-    size_t best = SIZE_MAX, tried = 0;
-    int64_t least = 0;
-    for (size_t i = 0; i < o->count && tried < ROOTS; i++) {
-      const order_node *n = &o->nodes[i];
-      if (!n->root || d.at.placed[i] || (n->previous && !d.at.placed[n->previous - 1])) continue;
-      tried++;
-      descent_copy(o, &trial, &d);
-      descend(o, &trial, i);
-      int64_t left = live_but_sums(o, &trial.at) + trial.at.peak - d.at.peak;
-      if (best == SIZE_MAX || left < least) best = i, least = left;
-    }
-    HCT_BUG_ON(best == SIZE_MAX, "operations in a circle");
-    descend(o, &d, best);
+/* What lives there, and, if that counts, as much as it took in between more than was taken before `from`. */
+static int64_t left_at(const search *s, const descent *d, const descent *from) { return live_but_common(&d->at) + (s->peaks ? d->at.peak - from->at.peak : 0); }
+
+/* Of the next roots, the one that leaves least; SIZE_MAX: there is none. */
+static size_t root_of_least(const ordering *o, search *s, const descent *from, int64_t *out_left) {
+  size_t best = SIZE_MAX, tried = 0;
+  for (size_t i = 0; i < o->count && tried < ROOTS; i++) {
+    if (!may_follow(o, from, i)) continue;
+    tried++;
+    descent_copy(o, &s->trial, from);
+    descend(o, &s->trial, i);
+    int64_t left = left_at(s, &s->trial, from);
+    if (best == SIZE_MAX || left < *out_left) best = i, *out_left = left;
   }
-  return (schedule){d.placed, d.at.peak};
+  return best;
+}
+
+/* What is left after the root and those that from there leave less than before, one after another. */
+static int64_t left_ahead(const ordering *o, search *s, size_t root) {
+  descent_copy(o, &s->ahead, &s->here);
+  for (size_t next = root; next != SIZE_MAX;) {
+    descend(o, &s->ahead, next);
+    int64_t left = 0;
+    next = root_of_least(o, s, &s->ahead, &left);
+    if (left >= live_but_common(&s->ahead.at)) next = SIZE_MAX;
+  }
+  return left_at(s, &s->ahead, &s->here);
+}
+
+/* Of many roots, which take long to try, SIZE_MAX. */
+static size_t root_of_least_ahead(const ordering *o, search *s) {
+  size_t best = SIZE_MAX, count = 0;
+  int64_t least = 0;
+  for (size_t i = 0; i < o->count; i++) count += may_follow(o, &s->here, i);
+  for (size_t i = 0; i < o->count && count <= AHEAD; i++) {
+    if (!may_follow(o, &s->here, i)) continue;
+    int64_t left = left_ahead(o, s, i);
+    if (best == SIZE_MAX || left < least) best = i, least = left;
+  }
+  return best;
+}
+
+/* Depth first, so that little lives at once: of the next roots, which are what nothing reads and sums that grow in place, the one that leaves least, and takes
+ * least more than was taken before. Where each leaves more than there is, what it lets others free counts as well: in attention's backward, a block's
+ * probabilities are there until it has added to dV, and the gradient of its scores until it has added to dK. */
+static schedule schedule_deep_by(const ordering *o, bool looks_ahead, bool peaks) {
+  search s = {descent_start(o), descent_start(o), descent_start(o), looks_ahead, peaks};
+  while (s.here.count < o->count) {
+    int64_t left = 0;
+    size_t next = root_of_least(o, &s, &s.here, &left);
+    HCT_BUG_ON(next == SIZE_MAX, "operations in a circle");
+    size_t ahead = looks_ahead && left > live_but_common(&s.here.at) ? root_of_least_ahead(o, &s) : SIZE_MAX;
+    descend(o, &s.here, ahead == SIZE_MAX ? next : ahead);
+  }
+  return (schedule){s.here.placed, s.here.at.peak};
+}
+
+/* Looks ahead where the first does not fit in `room`, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
+static schedule schedule_deep(const ordering *o, int64_t room) {
+  schedule best = schedule_deep_by(o, false, true);
+  for (int peaks = 1; peaks >= 0 && best.peak > room; peaks--) {
+    schedule ahead = schedule_deep_by(o, true, peaks);
+    if (ahead.peak < best.peak) best = ahead;
+  }
+  return best;
 }
 
 /* What is left of a schedule that never takes more than `room`, where nodes have been placed out of its order. */
@@ -375,7 +458,7 @@ typedef struct fallback {
 /* Whether the rest of the base fits when `node` comes now. From where all nodes up to one are placed, it does in any case. */
 static bool stays_safe(const ordering *o, fallback *f, const progress *at, size_t node) {
   size_t end = f->position[node] + 1 > f->end ? f->position[node] + 1 : f->end;
-  if (at->live + taken_by(o, at, &o->nodes[node]) > f->room) return false;
+  if (at->live + taken_by(o, at, &o->nodes[node], false) > f->room) return false;
   if (f->position[node] == f->next && end == f->next + 1) return true;
   progress_copy(o, &f->trial, at);
   f->trial.peak = 0;
@@ -412,7 +495,7 @@ static double start_of(const ordering *o, const progress *at, const engines *e, 
 static size_t pick(const ordering *o, const progress *at, fallback *f, const engines *e, const index_list *ready, double *starts) {
   for (size_t i = 0; i < ready->count; i++) {
     const order_node *n = &o->nodes[ready->items[i]];
-    bool fits = at->live + taken_by(o, at, n) <= f->room;
+    bool fits = at->live + taken_by(o, at, n, false) <= f->room;
     starts[i] = fits ? start_of(o, at, e, ready->items[i]) : INFINITY;
   }
   for (int tries = 0; tries < TRIES; tries++) {
@@ -475,7 +558,7 @@ static void put_problem(const ordering *o, words *w) {
     const order_node *n = &o->nodes[i];
     uint64_t seconds;
     memcpy(&seconds, &n->seconds, sizeof seconds);
-    const uint64_t numbers[] = {n->at, n->engines, seconds, (uint64_t)n->bytes, n->sum, n->root, n->previous};
+    const uint64_t numbers[] = {n->at, n->engines, seconds, (uint64_t)n->bytes, n->common, n->root};
     for (size_t k = 0; k < HCT_COUNT(numbers); k++) HCT_PUSH(o->arena, w, numbers[k]);
     put_list(o, w, &n->before), put_list(o, w, &n->reads), put_list(o, w, &n->loads);
   }
@@ -505,8 +588,8 @@ static void order_keep(lowering *l, const words *key, const size_t *order, size_
 
 /* `o`: with double buffers; `single`: without, where they take too much. */
 static void order_find(const ordering *o, const ordering *single, size_t *order) {
-  schedule written = schedule_written(o), deep = schedule_deep(o);
-  if ((written.peak < deep.peak ? written.peak : deep.peak) > room_of(o, FILL)) o = single, written = schedule_written(o), deep = schedule_deep(o);
+  schedule written = schedule_written(o), deep = schedule_deep(o, room_of(o, FILL));
+  if ((written.peak < deep.peak ? written.peak : deep.peak) > room_of(o, FILL)) o = single, written = schedule_written(o), deep = schedule_deep(o, room_of(o, FILL_SINGLE));
   int64_t room = room_of(o, o->single ? FILL_SINGLE : FILL), most = room_of(o, MOST_FILL);
   const schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
   schedule best = base->peak > most ? *base : schedule_within(o, base, base->peak > room ? base->peak : room);
