@@ -3,7 +3,7 @@
 too little for a residual block, groups are made of layers; and losses are those of blocks that are not fused.
 
 Beyond what is compulsory, a step of one stage reads the labels twice, since they are counted before the loss divides by their number; which of them
-count goes through DRAM between the two. Besides it reads constants, which are the causal mask [seq, seq] and one number, and the settings.
+count goes through DRAM between the two. Besides it reads constants, which with one block of tokens are the causal mask [seq, seq] and one number, and the settings.
 
 usage: groups.py BIN_DIRECTORY WORK_DIRECTORY
 """
@@ -46,7 +46,7 @@ for i, name in enumerate(("ids", "labels")):
 assert compiled(1 << 25, "--groups=blocks", "--micro-batch=2")[0]
 apart, compulsory, losses = run()
 for micro_batch in (1, 2, 3, 8):
-    fits, said = compiled(1 << 25, "--objective=dram", f"--micro-batch={micro_batch}", "--recompute=none")
+    fits, said = compiled(1 << 25, "--objective=dram", "--token-blocks=1", f"--micro-batch={micro_batch}", "--recompute=none")
     assert fits and "run as stages that begin at 0\n" in said, said
     have, _, got = run()
     wanted = compulsory + TOKENS * (I64 + 2 * F32) + (SEQ * SEQ + 1 + SETTINGS) * F32
