@@ -18,7 +18,7 @@ typedef struct repetition {
   size_t own_count;
 } repetition;
 
-static size_t forward_unit(const hct_units *u, size_t group, bool backward) { return backward ? u->count - 1 - group : group; }
+static size_t unit_at(const hct_units *u, size_t group, bool backward) { return backward ? u->count - 1 - group : group; }
 static size_t group_of(const hct_units *u, size_t unit) { return unit < u->count / 2 ? unit : u->count - 1 - unit; }
 
 /* ---- which layer ---- */
@@ -55,7 +55,7 @@ bool hct_units_in_layer(const hct_units *u, const hct_layer_units *layer, size_t
 static void neighbours_pair(repetition *r) {
   for (size_t g = r->first; g < r->first + r->length; g++)
     for (int backward = 0; backward < 2; backward++) {
-      const hct_unit *own = &r->from->items[forward_unit(r->from, g, backward)], *lower = &r->from->items[forward_unit(r->from, g - r->length, backward)], *upper = &r->from->items[forward_unit(r->from, g + r->length, backward)];
+      const hct_unit *own = &r->from->items[unit_at(r->from, g, backward)], *lower = &r->from->items[unit_at(r->from, g - r->length, backward)], *upper = &r->from->items[unit_at(r->from, g + r->length, backward)];
       for (size_t i = 0; i < own->made.count; i++) r->before[lower->made.items[i]] = r->after[upper->made.items[i]] = own->made.items[i];
     }
 }
@@ -90,7 +90,7 @@ static size_t value_read(const repetition *r, size_t value, size_t copy) {
 /* ---- the units ---- */
 static void unit_copy(repetition *r, size_t from_unit, size_t to_group, bool backward, size_t copy, bool layer, bool above) {
   const hct_unit *from = &r->from->items[from_unit];
-  size_t at = forward_unit(r->to, to_group, backward), values = r->from->flow->value_count;
+  size_t at = unit_at(r->to, to_group, backward), values = r->from->flow->value_count;
   hct_unit *to = &r->to->items[at];
   to->accumulators = from->accumulators;
   for (size_t i = 0; i < from->reads.count; i++) {
@@ -115,7 +115,7 @@ static void units_copy(repetition *r) {
     for (int backward = 0; backward < 2; backward++) {
       bool layer = in_layer(r, g), above = g >= r->first + r->length;
       for (size_t copy = 0; copy <= (layer ? r->copies : 0); copy++)
-        unit_copy(r, forward_unit(r->from, g, backward), g + (above ? r->copies : copy) * r->length, backward, copy, layer, above);
+        unit_copy(r, unit_at(r->from, g, backward), g + (above ? r->copies : copy) * r->length, backward, copy, layer, above);
     }
   for (size_t u = 0; u < r->to->count; u++)
     for (size_t k = 0; k < r->to->items[u].made.count; k++) HCT_PUSH(r->to->arena, &r->to->items[r->to->last[r->to->items[u].made.items[k]]].last_read, r->to->items[u].made.items[k]);
