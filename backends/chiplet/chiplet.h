@@ -129,6 +129,7 @@ int64_t chiplet_op_ps(const chiplet_program *program, const chiplet_op *op); /* 
 bool chiplet_is_piece_loop(const chiplet_op *op); /* holds an optimizer step: over pieces of tiles, not micro-batches */
 bool chiplet_is_ring_loop(const chiplet_op *op);
 bool chiplet_is_batch_loop(const chiplet_op *op); /* over micro-batches */
+bool chiplet_stores_to(const chiplet_program *program, const chiplet_op *op, size_t tensor); /* or to one that lies at the same bytes */
 bool chiplet_only_reads(const chiplet_op *op, size_t operand); /* else it may write it */
 /* A copy of an operation of a loop, with other buffers (`clone`, by buffer; NULL: the same) and for another micro-batch: constant >= 0, outside of any
  * loop, or counter * scale + offset. */

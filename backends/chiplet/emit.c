@@ -299,6 +299,8 @@ bool chiplet_only_reads(const chiplet_op *op, size_t operand) {
   }
 }
 
+bool chiplet_stores_to(const chiplet_program *program, const chiplet_op *op, size_t tensor) { return op->kind == CHIPLET_STORE && program->same_tensor[op->tensor] == program->same_tensor[tensor]; }
+
 bool chiplet_is_batch_loop(const chiplet_op *op) { return op->kind == CHIPLET_LOOP && !op->over_layers && !chiplet_is_ring_loop(op) && !chiplet_is_piece_loop(op); }
 
 bool chiplet_is_ring_loop(const chiplet_op *op) {

@@ -61,8 +61,6 @@ static bool tensors_alike(const hct_tensor *a, const hct_tensor *b) {
 }
 
 static bool moves_data(const chiplet_op *op) { return op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE; }
-static bool is_batch_loop(const chiplet_op *op) { return op->kind == CHIPLET_LOOP && !chiplet_is_ring_loop(op) && !chiplet_is_piece_loop(op); }
-
 /* ---- finding repeats ---- */
 /* One-to-one: what takes the place of each in the period after. */
 typedef struct chain { int64_t *next, *before; } chain;
@@ -154,7 +152,7 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
 void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
   struct { size_t *items; size_t count, capacity; } loops = {0};
   for (size_t i = 0; i < program->op_count; i++)
-    if (is_batch_loop(&program->ops[i])) HCT_PUSH(arena, &loops, i);
+    if (chiplet_is_batch_loop(&program->ops[i])) HCT_PUSH(arena, &loops, i);
   for (size_t j = 0; j < loops.count;) {
     chiplet_repeat found = {0};
     for (size_t q = 1; q <= LONGEST_PERIOD && j + q < loops.count && found.count < fewest; q++) found = repeat_at(program, arena, loops.items[j], loops.items[j + q] - loops.items[j], fewest);

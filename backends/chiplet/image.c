@@ -172,7 +172,7 @@ static bool attempt_better(attempt *best, attempt *a, hct_objective objective) {
 static int64_t most_iterations(const chiplet_program *program) {
   int64_t most = 1;
   for (size_t i = 0; i < program->op_count; i++)
-    if (program->ops[i].kind == CHIPLET_LOOP && !chiplet_is_ring_loop(&program->ops[i]) && !chiplet_is_piece_loop(&program->ops[i]) && program->ops[i].trips > most) most = program->ops[i].trips;
+    if (chiplet_is_batch_loop(&program->ops[i]) && program->ops[i].trips > most) most = program->ops[i].trips;
   return most;
 }
 

@@ -13,10 +13,6 @@ typedef struct prefetching {
   int64_t *busy; /* picoseconds of MXU work before it */
 } prefetching;
 
-static bool touches_tensor(const chiplet_program *program, const chiplet_op *op, size_t tensor) {
-  return op->kind == CHIPLET_STORE && program->same_tensor[op->tensor] == program->same_tensor[tensor];
-}
-
 static size_t last_of_op(const chiplet_op *op) { return op->body_count ? op->body_end : op->order; }
 
 static void loop_measure(prefetching *p, const chiplet_op *loop) {
@@ -42,7 +38,7 @@ static size_t load_position(const prefetching *p, const chiplet_op *loop, size_t
   int64_t wanted = p->busy[at] - LEAD * load->ps;
   size_t to = at;
   if (buffer->storage != load->operands[0].buffer || buffer->first != load->order) return at;
-  while (to > 0 && p->busy[to] > wanted && p->live[to - 1] + chiplet_pitch(buffer) <= p->room && !touches_tensor(p->program, &loop->body[to - 1], load->tensor)) to--;
+  while (to > 0 && p->busy[to] > wanted && p->live[to - 1] + chiplet_pitch(buffer) <= p->room && !chiplet_stores_to(p->program, &loop->body[to - 1], load->tensor)) to--;
   return to > 0 && to < at && chiplet_are_halves(&loop->body[to - 1], &loop->body[to]) ? to + 1 : to;
 }
 

@@ -47,7 +47,7 @@ static void stays(rotation *r, const chiplet_op *op) {
 
 static bool body_stores(const rotation *r, size_t tensor) {
   for (size_t i = 0; i < r->loop->body_count; i++)
-    if (r->loop->body[i].kind == CHIPLET_STORE && r->program->same_tensor[r->loop->body[i].tensor] == r->program->same_tensor[tensor]) return true;
+    if (chiplet_stores_to(r->program, &r->loop->body[i], tensor)) return true;
   return false;
 }
 

@@ -23,7 +23,7 @@ static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass
 
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
-enum { MOST_TOKEN_BLOCKS = 16, MOST_LAYERS = 16 /* equal ones that are tried as they are; of more, some */, TRIED_LAYERS = 4 };
+enum { MOST_TOKEN_BLOCKS = 16, TRIED_LAYERS = 4 /* of more equal ones than HCT_MOST_WHOLE_LAYERS */ };
 
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
 static int64_t input_size(MlirModule module, size_t dim) {
@@ -360,7 +360,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
   MlirModule some = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   hct_left_out left_out = {.data = hct_map_create(pass->arena)};
   size_t layers;
-  if (!hct_layers_shorten(some, MOST_LAYERS, TRIED_LAYERS, &layers, &left_out)) {
+  if (!hct_layers_shorten(some, HCT_MOST_WHOLE_LAYERS, TRIED_LAYERS, &layers, &left_out)) {
     mlirModuleDestroy(some);
     choose_among(pass, module, 0);
     return;

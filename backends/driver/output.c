@@ -5,7 +5,7 @@
 #include "backends/backend.h"
 #include "compiler/transform/shorten_layers.h"
 
-enum { MOST_LAYERS = 16, COMPILED_LAYERS = 6 };
+enum { COMPILED_LAYERS = 6 };
 
 hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *text) {
   if (!strcmp(path, "-")) {
@@ -54,7 +54,7 @@ static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level lev
   size_t layers;
   if (hct_pipeline_has_run(module, first) || hct_pipeline_run_before(pass, module, first) != HCT_OK) return false;
   MlirModule graph = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
-  bool shorter = hct_layers_shorten(graph, MOST_LAYERS, COMPILED_LAYERS, &layers, &left_out);
+  bool shorter = hct_layers_shorten(graph, HCT_MOST_WHOLE_LAYERS, COMPILED_LAYERS, &layers, &left_out);
   some.diags = hct_diags_create(NULL), some.left_out = &left_out;
   if (shorter) {
     hct_remark(some.diags, (hct_loc){0}, "compiled are %d of %zu equal layers, which the others are copies of: what is said of passes is of these", COMPILED_LAYERS, layers);

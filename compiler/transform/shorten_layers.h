@@ -4,6 +4,8 @@
 
 #include "compiler/pass.h"
 
+enum { HCT_MOST_WHOLE_LAYERS = 16 }; /* equal layers that are all looked at; of more, some stand for the others */
+
 /* Of a forward graph (after hct-canonicalize): the longest run of equal sequences of operators around its middle, where each reads, of the run, only
  * what the last few made, loses all but `keep` of them, with the parameters that nothing else reads. The module stays as it is where the run has no more
  * than `most`, or a later operator reads what only a sequence that goes makes. `*out_layers`: how many there were. `out_left_out`, unless NULL, with a map in it, gets what has gone. Whether it was changed. */

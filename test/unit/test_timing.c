@@ -118,6 +118,35 @@ static void test_collectives_go_first(void) {
   hct_arena_destroy(arena);
 }
 
+static void put_word(void *user, uint64_t word) { *(uint64_t *)user = (*(uint64_t *)user ^ word) * UINT64_C(0x100000001b3) + 1; }
+static uint64_t state_of(hct_noc *noc, int64_t now) {
+  uint64_t hash = 0;
+  hct_noc_state(noc, now, put_word, &hash);
+  return hash;
+}
+
+/* Whose access the channel serves, and in which order two accesses have a link, is part of the state; when is not. */
+static void test_state_tells_accesses_apart(void) {
+  hct_package p = package();
+  p.rows = p.cols = 8, p.dram_channels = 32, p.link_arbitration = HCT_ARBITRATION_COLLECTIVES_FIRST;
+  hct_arena *arena = hct_arena_create();
+  hct_noc a, b;
+  int64_t bytes = 47104, later = 123456;
+  hct_noc_init(&a, arena, &p, 0), hct_noc_init(&b, arena, &p, 0);
+  CHECK(state_of(&a, 0) == state_of(&b, 0));
+  hct_noc_dram_start(&a, 10, bytes, true, 0, 1), hct_noc_dram_start(&b, 18, bytes, true, 0, 1);
+  CHECK(state_of(&a, 0) != state_of(&b, 0));
+  hct_noc_init(&a, arena, &p, 0), hct_noc_init(&b, arena, &p, 0);
+  hct_noc_dram_start(&a, 10, bytes, false, 0, 1), hct_noc_dram_start(&a, 18, bytes, false, 0, 1);
+  hct_noc_dram_start(&b, 18, bytes, false, 0, 1), hct_noc_dram_start(&b, 10, bytes, false, 0, 1);
+  for (int64_t link = 0; link < 8 * 8 * 4; link++) CHECK(a.memory_asked_ps[link] == b.memory_asked_ps[link]);
+  CHECK(state_of(&a, 0) != state_of(&b, 0));
+  uint64_t before = state_of(&a, 5000);
+  hct_noc_shift(&a, later);
+  CHECK(state_of(&a, 5000 + later) == before);
+  hct_arena_destroy(arena);
+}
+
 static void test_channels_attach_clockwise(void) {
   hct_package p = package();
   const hct_channel_site wanted[] = {{0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 3}, {1, 3}, {2, 3}, {3, 3}, {3, 3}, {3, 2}, {3, 1}, {3, 0}, {3, 0}, {2, 0}, {1, 0}, {0, 0}};
@@ -155,6 +184,7 @@ int main(void) {
   test_dram_streams_at_peak_times_efficiency();
   test_dram_takes_links_in_its_turn();
   test_collectives_go_first();
+  test_state_tells_accesses_apart();
   test_channels_attach_clockwise();
   test_full_channels_pass_dies_on();
   return 0;
