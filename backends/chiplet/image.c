@@ -103,6 +103,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
   meta_list list = {0};
   MlirOperation top = mlirModuleGetOperation(module);
   meta_add(arena, &list, "model", hct_op_str_or(top, "hct.model", ""));
+  meta_add(arena, &list, "inputs", hct_op_str_or(top, "hct.inputs", ""));
   for (size_t i = 0; i < HCT_COUNT(options); i++) meta_add(arena, &list, options[i].key, hct_pass_option(pass, options[i].key, options[i].fallback));
   for (size_t i = 0; i < HCT_COUNT(figures); i++) {
     const char *name = hct_arena_printf(arena, "hct.%s", figures[i]);

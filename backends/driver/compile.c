@@ -56,7 +56,7 @@ static bool value_fits(const char *values, const char *text) {
 /* Repeatable options are joined by newlines; --trainable and --frozen are one list. */
 static void option_put(hct_pass_context *pass, const char *name, const char *text) {
   bool selection = !strcmp(name, "trainable") || !strcmp(name, "frozen");
-  bool repeatable = selection || !strcmp(name, "dim") || !strcmp(name, "shape") || !strcmp(name, "keep-output");
+  bool repeatable = selection || !strcmp(name, "dim") || !strcmp(name, "shape") || !strcmp(name, "constant") || !strcmp(name, "keep-output");
   const char *key = selection ? "trainable" : name, *before = repeatable ? hct_map_get(pass->options, key) : NULL;
   const char *sign = selection ? (name[0] == 't' ? "+" : "-") : "";
   hct_map_put(pass->options, key, hct_arena_printf(pass->arena, "%s%s%s%s", before ? before : "", before ? "\n" : "", sign, text));

@@ -150,6 +150,9 @@ static hct_status convert_body(conversion *c, MlirBlock from) {
     import_value *value = hct_map_get(im->values, name_of(c, hct_op_operand(end, i)));
     if (!value) return hct_error(im->pass->diags, HCT_E_IR_INVALID, hct_loc_of(im->arena, end), "result %zu is not made here", i);
     values[i] = build_value(im, value);
+    bool made_twice = mlirValueIsABlockArgument(values[i]);
+    for (size_t j = 0; j < i; j++) made_twice |= mlirValueEqual(values[i], values[j]);
+    if (made_twice) values[i] = build_map1(im, "mov", values[i], shape_of(values[i]).dtype); /* every result is a tensor of its own */
   }
   hct_build(&im->builder, "func.return", returned, values, 0, NULL, 0, NULL);
   return HCT_OK;

@@ -131,7 +131,8 @@ static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hc
   im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "input '%s'", info->name)};
   const Onnx__TypeProto__Tensor *type = info->type ? info->type->tensor_type : NULL;
   hct_shape shape = {0};
-  if (!type || !dtype_from_onnx(type->elem_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "it is no tensor of f32, i64, i32 or bool");
+  if (!type || !hct_dtype_from_onnx(type->elem_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "it is no tensor of integers of 8 to 64 bits, f16, bf16, f32, f64 or bool");
+  if (shape.dtype == HCT_F64) shape.dtype = HCT_F32;
   const char *given = option_entry(im, "shape", info->name);
   if (given) {
     HCT_TRY(dims_from_option(im, info->name, given, &shape));
@@ -167,6 +168,12 @@ static const Onnx__TensorProto *initializer_find(const importer *im, const char 
 /* What hct.data says of a float initializer: where its bytes lie in a file, or, given in another form, what they are. */
 static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, const wire_tensor *where, int64_t bytes, MlirAttribute *out_data) {
   hct_data_reference reference = {.file = im->reference, .bytes = bytes, .kind = HCT_DATA_INSIDE};
+  if (tensor->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE) { /* computed with in f32 */
+    host_tensor host;
+    HCT_TRY(host_from_proto(im, tensor, &host));
+    *out_data = host_attribute(im, &host);
+    return HCT_OK;
+  }
   if (tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
     import_bytes external;
     HCT_TRY(import_external(im, tensor, bytes, &external));
@@ -187,22 +194,37 @@ static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, 
   return HCT_OK;
 }
 
+static void known_keep(importer *im, const char *name, host_tensor host) {
+  import_value *kept = HCT_NEW(im->arena, import_value);
+  *kept = (import_value){.known = true, .host = host, .shape = host.shape};
+  hct_map_put(im->values, name, kept);
+}
+
 static hct_status import_initializer(importer *im, const Onnx__TensorProto *tensor, const wire_tensor *where) {
   hct_shape shape;
   int64_t bytes;
   im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "initializer '%s'", tensor->name ? tensor->name : "")};
   if (!tensor->name || hct_map_has(im->values, tensor->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "its name is missing or taken");
   HCT_TRY(host_shape_from_proto(im, tensor, &shape, &bytes));
-  if (shape.dtype == HCT_F32) {
+  if (hct_dtype_is_float(shape.dtype)) {
     MlirAttribute data;
     HCT_TRY(parameter_data(im, tensor, where, bytes, &data));
+    if (shape.dtype == HCT_F64) shape.dtype = HCT_F32;
     return argument_add(im, tensor->name, "param", &shape, data);
   }
   host_tensor host;
   HCT_TRY(host_from_proto(im, tensor, &host));
-  import_value *kept = HCT_NEW(im->arena, import_value);
-  *kept = (import_value){.known = true, .host = host, .shape = host.shape};
-  hct_map_put(im->values, tensor->name, kept);
+  known_keep(im, tensor->name, host);
+  return HCT_OK;
+}
+
+static hct_status input_constant(importer *im, const char *name, const char *path) {
+  hct_array array;
+  HCT_TRY(hct_array_read(im->pass->diags, im->arena, path, &array));
+  if (array.rank > HCT_MAX_RANK) return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "--constant=%s: an array of rank %zu; at most %d is supported", name, array.rank, HCT_MAX_RANK);
+  host_tensor host = host_create(im->arena, array.dtype, array.rank, array.dims);
+  host_from_bytes(&host, array.data);
+  known_keep(im, name, host);
   return HCT_OK;
 }
 
@@ -212,6 +234,11 @@ static hct_status import_arguments(importer *im, MlirOperation function, const w
     hct_shape shape;
     if (!info->name || initializer_find(im, info->name)) continue;
     if (hct_map_has(im->values, info->name)) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "two inputs are named '%s'", info->name);
+    const char *constant = option_entry(im, "constant", info->name);
+    if (constant) {
+      HCT_TRY(input_constant(im, info->name, constant));
+      continue;
+    }
     HCT_TRY(input_shape(im, info, &shape));
     HCT_TRY(argument_add(im, info->name, "input", &shape, mlirAttributeGetNull()));
   }
@@ -362,6 +389,10 @@ static hct_status import_graph(importer *im, const wire_list *wire, MlirModule *
     return status;
   }
   hct_op_set(mlirModuleGetOperation(module), "hct.opset", hct_attr_i64(im->context, im->opset));
+  hct_text inputs = {0};
+  for (size_t i = 0; i < im->graph->n_input; i++) hct_text_printf(&inputs, "%s\n", im->graph->input[i]->name);
+  hct_op_set(mlirModuleGetOperation(module), "hct.inputs", hct_attr_str(im->context, inputs.data ? inputs.data : ""));
+  hct_text_fini(&inputs);
   *out_module = module;
   return HCT_OK;
 }

@@ -127,7 +127,7 @@ hct_status import_pow(importer *im) {
 hct_status import_cast(importer *im) {
   import_value *a = import_input(im, 0);
   hct_dtype dtype;
-  if (!dtype_from_onnx((int32_t)import_int(im, "to", 0), &dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "cast to element type %lld", (long long)import_int(im, "to", 0));
+  if (!hct_dtype_from_onnx((int32_t)import_int(im, "to", 0), &dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "cast to element type %lld", (long long)import_int(im, "to", 0));
   if (!a->known) {
     if (dtype == a->shape.dtype) return import_output(im, 0, *a);
     return import_output_value(im, 0, build_map1(im, "mov", a->value, dtype == HCT_F64 ? HCT_F32 : dtype));

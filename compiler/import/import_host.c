@@ -3,18 +3,7 @@
 
 #include "compiler/import/import_internal.h"
 
-bool dtype_from_onnx(int32_t type, hct_dtype *out_dtype) {
-  switch (type) {
-    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT: *out_dtype = HCT_F32; return true;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64: *out_dtype = HCT_I64; return true;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__INT32: *out_dtype = HCT_I32; return true;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL: *out_dtype = HCT_BOOL; return true;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE: *out_dtype = HCT_F64; return true;
-    default: return false;
-  }
-}
-
-bool host_is_float(const host_tensor *t) { return t->shape.dtype == HCT_F32 || t->shape.dtype == HCT_F64; }
+bool host_is_float(const host_tensor *t) { return hct_dtype_is_float(t->shape.dtype); }
 
 host_tensor host_create(hct_arena *arena, hct_dtype dtype, size_t rank, const int64_t *dims) {
   host_tensor t = {.shape = {.dtype = dtype, .rank = rank}};
@@ -28,8 +17,10 @@ host_tensor host_create(hct_arena *arena, hct_dtype dtype, size_t rank, const in
 double host_get(const host_tensor *t, int64_t index) { return t->f ? t->f[index] : (double)t->i[index]; }
 
 void host_set(host_tensor *t, int64_t index, double value) {
-  if (t->f) t->f[index] = t->shape.dtype == HCT_F32 ? (double)(float)value : value;
-  else t->i[index] = (int64_t)value;
+  uint8_t bytes[8];
+  hct_element_set(t->shape.dtype, bytes, value); /* rounded, or cut, as dies do */
+  if (t->f) t->f[index] = hct_element_get(t->shape.dtype, bytes);
+  else t->i[index] = hct_element_get_int(t->shape.dtype, bytes);
 }
 
 void host_strides(const hct_shape *shape, int64_t *out_strides) {
@@ -55,43 +46,12 @@ host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, co
   return t;
 }
 
-static bool read_raw(const uint8_t *data, size_t bytes, host_tensor *t, size_t count) {
+void host_from_bytes(host_tensor *t, const uint8_t *data) {
   size_t size = hct_dtype_bytes(t->shape.dtype);
-  if (bytes != count * size) return false;
-  for (size_t n = 0; n < count; n++) {
-    const uint8_t *at = data + n * size;
-    float f;
-    double d;
-    int32_t w;
-    switch (t->shape.dtype) {
-      case HCT_F32: memcpy(&f, at, 4); t->f[n] = (double)f; break;
-      case HCT_F64: memcpy(&d, at, 8); t->f[n] = d; break;
-      case HCT_I64: memcpy(&t->i[n], at, 8); break;
-      case HCT_I32: memcpy(&w, at, 4); t->i[n] = w; break;
-      default: t->i[n] = *at != 0;
-    }
-  }
-  return true;
-}
-
-static bool read_typed(const Onnx__TensorProto *p, host_tensor *t, size_t count) {
-  switch (t->shape.dtype) {
-    case HCT_F32:
-      if (p->n_float_data != count) return false;
-      for (size_t n = 0; n < count; n++) t->f[n] = (double)p->float_data[n];
-      return true;
-    case HCT_F64:
-      if (p->n_double_data != count) return false;
-      for (size_t n = 0; n < count; n++) t->f[n] = p->double_data[n];
-      return true;
-    case HCT_I64:
-      if (p->n_int64_data != count) return false;
-      for (size_t n = 0; n < count; n++) t->i[n] = p->int64_data[n];
-      return true;
-    default:
-      if (p->n_int32_data != count) return false;
-      for (size_t n = 0; n < count; n++) t->i[n] = p->int32_data[n];
-      return true;
+  int64_t count = hct_shape_elements(&t->shape);
+  for (int64_t n = 0; n < count; n++) {
+    if (t->f) t->f[n] = hct_element_get(t->shape.dtype, data + (size_t)n * size);
+    else t->i[n] = hct_element_get_int(t->shape.dtype, data + (size_t)n * size);
   }
 }
 
@@ -102,7 +62,7 @@ static hct_status import_refuse_data(importer *im, const char *name, int64_t cou
 hct_status host_shape_from_proto(importer *im, const Onnx__TensorProto *p, hct_shape *out_shape, int64_t *out_bytes) {
   hct_shape shape = {.rank = p->n_dims};
   const char *name = p->name ? p->name : "(unnamed)";
-  if (!dtype_from_onnx(p->data_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "tensor '%s' has element type %d; f32, f64, i64, i32 and bool are supported", name, p->data_type);
+  if (!hct_dtype_from_onnx(p->data_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "tensor '%s' has element type %d; integers of 8 to 64 bits, f16, bf16, f32, f64 and bool are supported", name, p->data_type);
   if (p->n_dims > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_SHAPE, "tensor '%s' has rank %zu; at most %d is supported", name, p->n_dims, HCT_MAX_RANK);
   int64_t bytes = (int64_t)hct_dtype_bytes(shape.dtype);
   for (size_t d = 0; d < p->n_dims; d++) {
@@ -130,10 +90,13 @@ hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor
   }
   int64_t count = bytes / (int64_t)hct_dtype_bytes(shape.dtype);
   if (count > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has %lld elements; at most %d can be known at compile time", name, (long long)count, INT32_MAX);
-  if (!external && p->has_raw_data && raw.bytes != (size_t)bytes) return import_refuse_data(im, name, count);
   host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
-  bool fits = external || p->has_raw_data ? read_raw(raw.data, raw.bytes, &t, (size_t)count) : read_typed(p, &t, (size_t)count);
-  if (!fits) return import_refuse_data(im, name, count);
+  if (!external) {
+    hct_array array;
+    if (!hct_array_from_proto(im->arena, p, &array)) return import_refuse_data(im, name, count);
+    raw.data = array.data;
+  }
+  host_from_bytes(&t, raw.data);
   *out_tensor = t;
   return HCT_OK;
 }
@@ -141,55 +104,41 @@ hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor
 MlirAttribute host_attribute(importer *im, const host_tensor *t) {
   size_t count = (size_t)hct_shape_elements(&t->shape);
   hct_dtype dtype = t->shape.dtype == HCT_F64 ? HCT_F32 : t->shape.dtype;
+  size_t size = hct_dtype_bytes(dtype);
   MlirType type = hct_type_tensor(im->context, dtype, t->shape.rank, t->shape.dims);
   hct_arena *scratch = hct_arena_create();
   MlirAttribute attribute;
-  if (dtype == HCT_F32) {
-    float *data = HCT_NEW_ARRAY(scratch, float, count + 1);
-    bool splat = count > 0;
-    for (size_t n = 0; n < count; n++) {
-      data[n] = (float)t->f[n];
-      splat = splat && memcmp(&data[n], &data[0], sizeof *data) == 0;
-    }
-    attribute = splat ? mlirDenseElementsAttrFloatSplatGet(type, data[0]) : mlirDenseElementsAttrFloatGet(type, (intptr_t)count, data);
-  } else if (dtype == HCT_BOOL) {
+  if (dtype == HCT_BOOL) {
     int *data = HCT_NEW_ARRAY(scratch, int, count + 1);
     for (size_t n = 0; n < count; n++) data[n] = t->i[n] != 0;
     attribute = mlirDenseElementsAttrBoolGet(type, (intptr_t)count, data);
-  } else if (dtype == HCT_I64) {
-    attribute = mlirDenseElementsAttrInt64Get(type, (intptr_t)count, t->i);
   } else {
-    int32_t *data = HCT_NEW_ARRAY(scratch, int32_t, count + 1);
-    for (size_t n = 0; n < count; n++) data[n] = (int32_t)t->i[n];
-    attribute = mlirDenseElementsAttrInt32Get(type, (intptr_t)count, data);
+    uint8_t *data = hct_arena_alloc(scratch, count * size + 1);
+    bool splat = count > 0;
+    for (size_t n = 0; n < count; n++) {
+      if (t->f) hct_element_set(dtype, data + n * size, t->f[n]);
+      else hct_element_set_int(dtype, data + n * size, t->i[n]);
+      splat = splat && !memcmp(data + n * size, data, size);
+    }
+    attribute = mlirDenseElementsAttrRawBufferGet(type, splat ? size : count * size, data);
   }
   hct_arena_destroy(scratch);
   return attribute;
 }
 
 bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor) {
-  if (!mlirAttributeIsADenseElements(attribute)) return false;
-  MlirType type = mlirAttributeGetType(attribute), element = mlirShapedTypeGetElementType(type);
-  hct_dtype dtype = HCT_F32;
-  if (mlirTypeIsAInteger(element)) {
-    unsigned width = mlirIntegerTypeGetWidth(element);
-    if (width != 64 && width != 32 && width != 1) return false;
-    dtype = width == 64 ? HCT_I64 : width == 32 ? HCT_I32 : HCT_BOOL;
-  } else if (!mlirTypeIsAF32(element)) {
-    return false;
-  }
-  int64_t dims[HCT_MAX_RANK], rank = mlirShapedTypeGetRank(type);
-  if (rank > HCT_MAX_RANK) return false;
-  for (int64_t d = 0; d < rank; d++) dims[d] = mlirShapedTypeGetDimSize(type, (intptr_t)d);
-  host_tensor t = host_create(im->arena, dtype, (size_t)rank, dims);
-  int64_t count = hct_shape_elements(&t.shape);
-  const float *numbers = hct_attr_f32s(attribute);
+  hct_shape shape;
+  if (!mlirAttributeIsADenseElements(attribute) || !hct_type_shape(mlirAttributeGetType(attribute), &shape)) return false;
+  host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
+  int64_t count = hct_shape_elements(&shape);
+  size_t size = hct_dtype_bytes(shape.dtype);
+  bool splat = mlirDenseElementsAttrIsSplat(attribute);
+  const uint8_t *raw = mlirDenseElementsAttrGetRawData(attribute);
   for (int64_t n = 0; n < count; n++) {
-    intptr_t at = (intptr_t)n;
-    if (dtype == HCT_F32) t.f[n] = numbers ? (double)numbers[n] : (double)mlirDenseElementsAttrGetFloatSplatValue(attribute);
-    else if (dtype == HCT_I64) t.i[n] = mlirDenseElementsAttrGetInt64Value(attribute, at);
-    else if (dtype == HCT_I32) t.i[n] = mlirDenseElementsAttrGetInt32Value(attribute, at);
-    else t.i[n] = mlirDenseElementsAttrGetBoolValue(attribute, at);
+    const uint8_t *at = raw + (splat ? 0 : (size_t)n * size);
+    if (shape.dtype == HCT_BOOL) t.i[n] = splat ? mlirDenseElementsAttrGetBoolSplatValue(attribute) : mlirDenseElementsAttrGetBoolValue(attribute, (intptr_t)n);
+    else if (t.f) t.f[n] = hct_element_get(shape.dtype, at);
+    else t.i[n] = hct_element_get_int(shape.dtype, at);
   }
   *out_tensor = t;
   return true;

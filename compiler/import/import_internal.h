@@ -5,6 +5,7 @@
 #include <onnx.pb-c.h>
 
 #include "compiler/import/import.h"
+#include "ir/data/array.h"
 #include "ir/isa/image.h"
 
 typedef struct host_tensor { /* a value known at compile time */
@@ -71,7 +72,7 @@ void host_set(host_tensor *t, int64_t index, double value);
 /* Type and dimensions, with as many bytes as an image can hold. */
 hct_status host_shape_from_proto(importer *im, const Onnx__TensorProto *proto, hct_shape *out_shape, int64_t *out_bytes);
 hct_status host_from_proto(importer *im, const Onnx__TensorProto *proto, host_tensor *out_tensor);
-bool dtype_from_onnx(int32_t type, hct_dtype *out_dtype);
+void host_from_bytes(host_tensor *t, const uint8_t *data); /* of its type, row-major */
 /* Element (i0, i1, ...) of the result is that of `from` at offset + sum i_d * strides[d]. */
 host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides);
 void host_strides(const hct_shape *shape, int64_t *out_strides);

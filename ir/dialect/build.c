@@ -54,11 +54,12 @@ MlirType hct_type_scalar(MlirContext context, hct_dtype dtype) {
     case HCT_BF16: return mlirBF16TypeGet(context);
     case HCT_F16: return mlirF16TypeGet(context);
     case HCT_F64: return mlirF64TypeGet(context);
-    case HCT_I64: return mlirIntegerTypeGet(context, 64);
-    case HCT_I32: return mlirIntegerTypeGet(context, 32);
     case HCT_BOOL: return mlirIntegerTypeGet(context, 1);
+    default: break;
   }
-  hct_bug(__FILE__, __LINE__, "element type %d", (int)dtype);
+  unsigned bits = 8 * (unsigned)hct_dtype_bytes(dtype);
+  HCT_BUG_ON(!bits, "element type %d", (int)dtype);
+  return hct_dtype_is_unsigned(dtype) ? mlirIntegerTypeUnsignedGet(context, bits) : mlirIntegerTypeGet(context, bits);
 }
 
 MlirType hct_type_tensor(MlirContext context, hct_dtype dtype, size_t rank, const int64_t *shape) {

@@ -74,6 +74,7 @@ MlirValue hct_op_operand(MlirOperation op, size_t index);
 typedef struct hct_shape { hct_dtype dtype; size_t rank; int64_t dims[HCT_MAX_RANK]; } hct_shape;
 /* Ranked static tensors of a supported element type and rank <= HCT_MAX_RANK; false otherwise. */
 bool hct_value_shape(MlirValue value, hct_shape *out_shape);
+bool hct_type_shape(MlirType type, hct_shape *out_shape); /* the same of a type */
 int64_t hct_shape_elements(const hct_shape *shape);
 bool hct_value_unused(MlirValue value);
 void hct_value_replace(MlirValue old_value, MlirValue new_value);

@@ -77,15 +77,17 @@ static bool dtype_of(MlirType type, hct_dtype *out_dtype) {
   else if (mlirTypeIsAF16(type)) *out_dtype = HCT_F16;
   else if (mlirTypeIsAF64(type)) *out_dtype = HCT_F64;
   else if (!mlirTypeIsAInteger(type)) return false;
-  else if (mlirIntegerTypeGetWidth(type) == 64) *out_dtype = HCT_I64;
-  else if (mlirIntegerTypeGetWidth(type) == 32) *out_dtype = HCT_I32;
-  else if (mlirIntegerTypeGetWidth(type) == 1) *out_dtype = HCT_BOOL;
-  else return false;
+  else {
+    char name[16];
+    snprintf(name, sizeof name, "%si%u", mlirIntegerTypeIsUnsigned(type) ? "u" : "", mlirIntegerTypeGetWidth(type));
+    return hct_dtype_parse(name, out_dtype);
+  }
   return true;
 }
 
-bool hct_value_shape(MlirValue value, hct_shape *out_shape) {
-  MlirType type = mlirValueGetType(value);
+bool hct_value_shape(MlirValue value, hct_shape *out_shape) { return hct_type_shape(mlirValueGetType(value), out_shape); }
+
+bool hct_type_shape(MlirType type, hct_shape *out_shape) {
   hct_shape shape = {0};
   if (!mlirTypeIsARankedTensor(type) || !mlirShapedTypeHasStaticShape(type)) return false;
   shape.rank = (size_t)mlirShapedTypeGetRank(type);

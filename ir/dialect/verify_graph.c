@@ -126,7 +126,7 @@ static void check_pad(hct_verifier *v, MlirOperation op, const hct_shape *from, 
 }
 
 static bool is_index(hct_verifier *v, MlirOperation op, const hct_shape *ids) {
-  bool fits = ids->dtype == HCT_I64 || ids->dtype == HCT_I32;
+  bool fits = !hct_dtype_is_float(ids->dtype) && ids->dtype != HCT_BOOL;
   if (!fits) hct_verify_refuse(v, op, "operand 1 (%s) is no tensor of integers", shape_text(v, ids));
   return fits;
 }

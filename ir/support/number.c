@@ -31,29 +31,34 @@ bool hct_parse_f64(const char *text, double *out_value) {
 
 uint64_t hct_checksum(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
 
+typedef enum dtype_kind { FLOAT, SIGNED, UNSIGNED, LOGICAL } dtype_kind;
 typedef struct dtype_row {
   hct_dtype dtype;
   size_t bytes;
   const char *name;
+  dtype_kind kind;
+  const char *npy;
+  int32_t onnx;
 } dtype_row;
 
 static const dtype_row dtypes[] = {
-#define HCT_DTYPE(name, code, bytes, mlir) {HCT_##name, bytes, mlir},
+#define HCT_DTYPE(name, code, bytes, mlir, kind, npy, onnx) {HCT_##name, bytes, mlir, kind, npy, onnx},
 #include "ir/support/dtypes.def"
 #undef HCT_DTYPE
 };
 
-size_t hct_dtype_bytes(hct_dtype dtype) {
+static const dtype_row *row_of(hct_dtype dtype) {
   for (size_t i = 0; i < HCT_COUNT(dtypes); i++)
-    if (dtypes[i].dtype == dtype) return dtypes[i].bytes;
-  return 0;
+    if (dtypes[i].dtype == dtype) return &dtypes[i];
+  return NULL;
 }
 
-const char *hct_dtype_name(hct_dtype dtype) {
-  for (size_t i = 0; i < HCT_COUNT(dtypes); i++)
-    if (dtypes[i].dtype == dtype) return dtypes[i].name;
-  return "?";
-}
+size_t hct_dtype_bytes(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->bytes : 0; }
+const char *hct_dtype_name(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->name : "?"; }
+const char *hct_dtype_npy(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->npy : ""; }
+bool hct_dtype_is_half(hct_dtype dtype) { return dtype == HCT_BF16 || dtype == HCT_F16; }
+bool hct_dtype_is_float(hct_dtype dtype) { return row_of(dtype) && row_of(dtype)->kind == FLOAT; }
+bool hct_dtype_is_unsigned(hct_dtype dtype) { return row_of(dtype) && row_of(dtype)->kind == UNSIGNED; }
 
 bool hct_dtype_parse(const char *name, hct_dtype *out_dtype) {
   for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {
@@ -64,5 +69,20 @@ bool hct_dtype_parse(const char *name, hct_dtype *out_dtype) {
   return false;
 }
 
-bool hct_dtype_is_half(hct_dtype dtype) { return dtype == HCT_BF16 || dtype == HCT_F16; }
-bool hct_dtype_is_float(hct_dtype dtype) { return dtype == HCT_F32 || dtype == HCT_F64 || hct_dtype_is_half(dtype); }
+bool hct_dtype_from_npy(const char *descr, hct_dtype *out_dtype) {
+  for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {
+    if (!dtypes[i].npy[0] || strcmp(dtypes[i].npy, descr) != 0) continue;
+    *out_dtype = dtypes[i].dtype;
+    return true;
+  }
+  return false;
+}
+
+bool hct_dtype_from_onnx(int32_t data_type, hct_dtype *out_dtype) {
+  for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {
+    if (dtypes[i].onnx != data_type) continue;
+    *out_dtype = dtypes[i].dtype;
+    return true;
+  }
+  return false;
+}

@@ -142,20 +142,30 @@ bool hct_parse_f64(const char *text, double *out_value);  /* whole string, finit
 
 /* ---- element types, shared by all levels ---- */
 typedef enum hct_dtype {
-#define HCT_DTYPE(name, code, bytes, mlir) HCT_##name = code,
+#define HCT_DTYPE(name, code, bytes, mlir, kind, npy, onnx) HCT_##name = code,
 #include "ir/support/dtypes.def"
 #undef HCT_DTYPE
 } hct_dtype;
 size_t hct_dtype_bytes(hct_dtype dtype);     /* 0 for an unknown code */
 const char *hct_dtype_name(hct_dtype dtype); /* "f32" */
 bool hct_dtype_parse(const char *name, hct_dtype *out_dtype);
+const char *hct_dtype_npy(hct_dtype dtype);  /* NumPy's descr, "<f4"; empty where NumPy has no such type */
+bool hct_dtype_from_npy(const char *descr, hct_dtype *out_dtype);
+bool hct_dtype_from_onnx(int32_t data_type, hct_dtype *out_dtype); /* TensorProto.DataType */
 bool hct_dtype_is_float(hct_dtype dtype);
+bool hct_dtype_is_unsigned(hct_dtype dtype); /* i1 is not */
 bool hct_dtype_is_half(hct_dtype dtype); /* bf16 or f16: two bytes, computed with in f32 */
 /* IEEE 754: to nearest, ties to even; too large is infinite; NaN stays NaN. */
 uint16_t hct_bf16_of_f32(float value);
 uint16_t hct_f16_of_f32(float value);
 float hct_f32_of_bf16(uint16_t bits);
 float hct_f32_of_f16(uint16_t bits);
+/* One element in memory, of any alignment. As a number: exact but for 64-bit integers above 2^53; stored numbers are rounded to nearest (floats),
+ * or cut to whole ones, i32 and i64 to their ends and others modulo 2^bits. As an integer: exact (ui64: its bits); floats are cut; stored modulo 2^bits. */
+double hct_element_get(hct_dtype dtype, const uint8_t *at);
+void hct_element_set(hct_dtype dtype, uint8_t *at, double value);
+int64_t hct_element_get_int(hct_dtype dtype, const uint8_t *at);
+void hct_element_set_int(hct_dtype dtype, uint8_t *at, int64_t value);
 
 /* ---- files ---- */
 typedef struct hct_file { /* a file mapped read-only */

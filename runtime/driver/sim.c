@@ -113,8 +113,17 @@ static const char *shape_text(sim_job *job, const hct_array *array) {
   return copy;
 }
 
+/* An input of the model that nothing in the program needs. */
+static bool input_is_unused(const sim_job *job, const char *name) {
+  const char *names = hct_image_meta(&job->image, "inputs");
+  for (size_t length = strlen(name); names && *names; names += strcspn(names, "\n"), names += *names == '\n')
+    if (!strncmp(names, name, length) && names[length] == '\n') return true;
+  return false;
+}
+
 static hct_status input_bind(sim_job *job, binding *b) {
   b->tensor = hct_image_tensor(&job->image, HCT_ROLE_INPUT, b->name);
+  if (!b->tensor && input_is_unused(job, b->name)) return HCT_OK;
   if (!b->tensor) {
     hct_error(job->diags, HCT_E_INPUT, (hct_loc){.file = job->program}, "there is no input '%s'", b->name);
     for (size_t i = 0; i < job->image.tensor_count; i++)
@@ -124,6 +133,7 @@ static hct_status input_bind(sim_job *job, binding *b) {
   HCT_TRY(hct_array_read(job->diags, job->arena, b->file, &b->array));
   hct_array wanted = hct_tensor_shape(b->tensor);
   b->stepped = b->array.rank == wanted.rank + 1;
+  if (b->array.dtype != wanted.dtype && (b->array.dtype == HCT_F64 || b->array.dtype == HCT_F32) && hct_dtype_is_float(wanted.dtype)) hct_array_convert(job->arena, &b->array, wanted.dtype);
   bool fits = b->array.dtype == wanted.dtype && (b->stepped || b->array.rank == wanted.rank);
   for (size_t d = 0; fits && d < wanted.rank; d++) fits = b->array.dims[d + b->stepped] == wanted.dims[d];
   if (!fits) return hct_error(job->diags, HCT_E_INPUT, (hct_loc){.file = b->file}, "input '%s' is %s; the program wants %s", b->name, shape_text(job, &b->array), shape_text(job, &wanted));
@@ -194,16 +204,6 @@ static hct_status outputs_check(sim_job *job) {
   return HCT_OK;
 }
 
-/* A .npy file has no bf16; every bf16 is an f32. */
-static void array_widen(sim_job *job, hct_array *array) {
-  size_t count = array->bytes / sizeof(uint16_t);
-  float *wide = HCT_NEW_ARRAY(job->arena, float, count + 1);
-  for (size_t i = 0; i < count; i++) wide[i] = (float)exec_load(array->dtype, array->data + i * sizeof(uint16_t));
-  array->dtype = HCT_F32;
-  array->bytes = count * sizeof *wide;
-  array->data = (const uint8_t *)wide;
-}
-
 static hct_status outputs_write(sim_job *job) {
   for (size_t i = 0; i < job->outputs.count; i++) {
     const hct_tensor *tensor = job->outputs.items[i].tensor;
@@ -211,7 +211,7 @@ static hct_status outputs_write(sim_job *job) {
     uint8_t *data = hct_arena_alloc(job->arena, array.bytes + 1);
     if (!hct_loader_assemble(&job->image, job->memories, tensor, data)) return hct_error(job->diags, HCT_E_FAULT, (hct_loc){.file = job->program}, "copies of '%s' on different dies differ", tensor->name);
     array.data = data;
-    if (tensor->dtype == HCT_BF16) array_widen(job, &array);
+    if (!hct_dtype_npy(tensor->dtype)[0]) hct_array_convert(job->arena, &array, HCT_F32); /* every bf16 is an f32 */
     HCT_TRY(hct_array_write_npy(job->diags, &array, job->outputs.items[i].file));
   }
   return HCT_OK;
@@ -251,6 +251,7 @@ static hct_status run_functional(sim_job *job) {
     hct_progress(job->diags, "%s", doing);
     for (size_t i = 0; i < job->inputs.count; i++) {
       const binding *b = &job->inputs.items[i];
+      if (!b->tensor) continue;
       size_t bytes = hct_tensor_shape(b->tensor).bytes;
       if (step == 0 || b->stepped) hct_loader_place(&job->image, job->memories, b->tensor, b->array.data + (b->stepped ? (size_t)step * bytes : 0));
     }
@@ -260,7 +261,7 @@ static hct_status run_functional(sim_job *job) {
     if (!loss) continue;
     uint8_t value[8];
     hct_loader_assemble(&job->image, job->memories, loss, value);
-    job->losses[job->loss_count++] = exec_load(loss->dtype, value);
+    job->losses[job->loss_count++] = hct_element_get(loss->dtype, value);
   }
   return outputs_write(job);
 }

@@ -30,8 +30,6 @@ typedef struct exec_frame {
   exec_operand view[HCT_MAX_VIEWS];
   char *fault;
 } exec_frame;
-double exec_load(hct_dtype dtype, const uint8_t *at);
-void exec_store(hct_dtype dtype, uint8_t *at, double value);
 bool exec_map(exec_frame *frame);
 bool exec_fill(exec_frame *frame);
 bool exec_reduce(exec_frame *frame);

@@ -1,5 +1,5 @@
-/* Elementwise instructions, fills, reductions and copies: rows of the innermost loop. f32 operands compute in f32; others
- * through double, which holds every f32, bf16, f16, i32 and bool exactly, and i64 up to 2^53. */
+/* Elementwise instructions, fills, reductions and copies: rows of the innermost loop. f32 operands compute in f32, integers and bools in 64
+ * bits, stored modulo 2^bits; other floats, and conversions, through double. */
 #include <math.h>
 #include <string.h>
 
@@ -71,12 +71,60 @@ static double map2_any(uint8_t fn, double a, double b) {
   }
 }
 
+static int64_t int_power(int64_t base, int64_t exponent) {
+  uint64_t product = 1, square = (uint64_t)base;
+  if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent % 2 ? -1 : 1) : 0;
+  for (uint64_t left = (uint64_t)exponent; left; left >>= 1, square *= square)
+    if (left & 1) product *= square;
+  return (int64_t)product;
+}
+
+static int64_t map1_int(uint8_t fn, int64_t a, double scalar) {
+  switch (fn) {
+    case HCT_FN_MAP1_MOV: return a;
+    case HCT_FN_MAP1_NEG: return (int64_t)-(uint64_t)a;
+    case HCT_FN_MAP1_ABS: return a < 0 ? (int64_t)-(uint64_t)a : a;
+    case HCT_FN_MAP1_RELU: return a > 0 ? a : 0;
+    case HCT_FN_MAP1_NOT: return a == 0;
+    case HCT_FN_MAP1_ADDS: return (int64_t)((uint64_t)a + (uint64_t)(int64_t)scalar);
+    case HCT_FN_MAP1_MULS: return (int64_t)((uint64_t)a * (uint64_t)(int64_t)scalar);
+    case HCT_FN_MAP1_FLOOR: return a;
+    default: return (int64_t)map1_f32(fn, (float)a, (float)scalar);
+  }
+}
+
+/* `u`: of ui64, where order and quotients are not those of the same bits as signed. Dividing by zero gives zero. */
+static int64_t map2_int(uint8_t fn, int64_t a, int64_t b, bool u) {
+  bool less = u ? (uint64_t)a < (uint64_t)b : a < b;
+  switch (fn) {
+    case HCT_FN_MAP2_ADD: return (int64_t)((uint64_t)a + (uint64_t)b);
+    case HCT_FN_MAP2_SUB: return (int64_t)((uint64_t)a - (uint64_t)b);
+    case HCT_FN_MAP2_MUL: return (int64_t)((uint64_t)a * (uint64_t)b);
+    case HCT_FN_MAP2_DIV: return b == 0 ? 0 : u ? (int64_t)((uint64_t)a / (uint64_t)b) : b == -1 ? (int64_t)-(uint64_t)a : a / b;
+    case HCT_FN_MAP2_MAX: return less ? b : a;
+    case HCT_FN_MAP2_MIN: return less ? a : b;
+    case HCT_FN_MAP2_POW: return int_power(a, b);
+    case HCT_FN_MAP2_EQ: return a == b;
+    case HCT_FN_MAP2_LT: return less;
+    case HCT_FN_MAP2_LE: return less || a == b;
+    case HCT_FN_MAP2_AND: return a && b;
+    case HCT_FN_MAP2_OR: return a || b;
+    default: hct_bug(__FILE__, __LINE__, "map2 function %d", fn);
+  }
+}
+
 #define F32(at) (*(float *)(void *)(at))
 
 static bool all_f32(const exec_frame *frame, int views) {
   for (int v = 0; v < views; v++) {
     if (frame->view[v].dtype != HCT_F32 || ((uintptr_t)frame->view[v].data & 3)) return false;
   }
+  return true;
+}
+
+static bool no_floats(const exec_frame *frame, int first, int views) {
+  for (int v = first; v < views; v++)
+    if (hct_dtype_is_float(frame->view[v].dtype)) return false;
   return true;
 }
 
@@ -90,10 +138,14 @@ static void row_map1(exec_frame *frame, uint8_t *const at[], int64_t count) {
     else for (int64_t i = 0; i < count; i++) F32(at[0] + i * d) = map1_f32(fn, F32(at[1] + i * a), scalar);
     return;
   }
+  if (no_floats(frame, 0, 2)) {
+    for (int64_t i = 0; i < count; i++) hct_element_set_int(frame->view[0].dtype, at[0] + i * d, map1_int(fn, hct_element_get_int(frame->view[1].dtype, at[1] + i * a), (double)scalar));
+    return;
+  }
   for (int64_t i = 0; i < count; i++) {
-    double value = exec_load(frame->view[1].dtype, at[1] + i * a);
+    double value = hct_element_get(frame->view[1].dtype, at[1] + i * a);
     if (fn != HCT_FN_MAP1_MOV) value = (double)map1_f32(fn, (float)value, scalar);
-    exec_store(frame->view[0].dtype, at[0] + i * d, value);
+    hct_element_set(frame->view[0].dtype, at[0] + i * d, value);
   }
 }
 
@@ -109,14 +161,23 @@ static void row_map2(exec_frame *frame, uint8_t *const at[], int64_t count) {
       default: break;
     }
   }
+  if (no_floats(frame, 1, 3)) {
+    bool u = frame->view[1].dtype == HCT_U64;
+    for (int64_t i = 0; i < count; i++)
+      hct_element_set_int(frame->view[0].dtype, at[0] + i * d, map2_int(fn, hct_element_get_int(frame->view[1].dtype, at[1] + i * a), hct_element_get_int(frame->view[2].dtype, at[2] + i * b), u));
+    return;
+  }
   for (int64_t i = 0; i < count; i++)
-    exec_store(frame->view[0].dtype, at[0] + i * d, map2_any(fn, exec_load(frame->view[1].dtype, at[1] + i * a), exec_load(frame->view[2].dtype, at[2] + i * b)));
+    hct_element_set(frame->view[0].dtype, at[0] + i * d, map2_any(fn, hct_element_get(frame->view[1].dtype, at[1] + i * a), hct_element_get(frame->view[2].dtype, at[2] + i * b)));
 }
 
 static void row_select(exec_frame *frame, uint8_t *const at[], int64_t count) {
   for (int64_t i = 0; i < count; i++) {
-    int chosen = exec_load(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]) != 0 ? 2 : 3;
-    exec_store(frame->view[0].dtype, at[0] + i * frame->view[0].stride[3], exec_load(frame->view[chosen].dtype, at[chosen] + i * frame->view[chosen].stride[3]));
+    int chosen = hct_element_get(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]) != 0 ? 2 : 3;
+    uint8_t *d = at[0] + i * frame->view[0].stride[3];
+    const uint8_t *from = at[chosen] + i * frame->view[chosen].stride[3];
+    if (frame->view[chosen].dtype == frame->view[0].dtype) memmove(d, from, hct_dtype_bytes(frame->view[0].dtype));
+    else hct_element_set(frame->view[0].dtype, d, hct_element_get(frame->view[chosen].dtype, from));
   }
 }
 
@@ -130,7 +191,7 @@ bool exec_map(exec_frame *frame) {
 static void row_fill(exec_frame *frame, uint8_t *const at[], int64_t count) {
   double scalar;
   memcpy(&scalar, &frame->value[0], sizeof scalar);
-  for (int64_t i = 0; i < count; i++) exec_store(frame->view[0].dtype, at[0] + i * frame->view[0].stride[3], scalar);
+  for (int64_t i = 0; i < count; i++) hct_element_set(frame->view[0].dtype, at[0] + i * frame->view[0].stride[3], scalar);
 }
 
 bool exec_fill(exec_frame *frame) {
@@ -145,7 +206,7 @@ static void row_copy(exec_frame *frame, uint8_t *const at[], int64_t count) {
   } else if (frame->view[0].dtype == frame->view[1].dtype) {
     for (int64_t i = 0; i < count; i++) memmove(at[0] + i * d, at[1] + i * a, (size_t)size);
   } else {
-    for (int64_t i = 0; i < count; i++) exec_store(frame->view[0].dtype, at[0] + i * d, exec_load(frame->view[1].dtype, at[1] + i * a));
+    for (int64_t i = 0; i < count; i++) hct_element_set(frame->view[0].dtype, at[0] + i * d, hct_element_get(frame->view[1].dtype, at[1] + i * a));
   }
 }
 
@@ -156,12 +217,22 @@ bool exec_copy(exec_frame *frame) {
 
 static float reduce_f32(uint8_t fn, float a, float b) { return fn == HCT_FN_RED_SUM ? a + b : fn == HCT_FN_RED_RMAX ? max_nan(a, b) : min_nan(a, b); }
 
+static int64_t reduce_int(uint8_t fn, int64_t a, int64_t b, bool u) {
+  bool less = u ? (uint64_t)a < (uint64_t)b : a < b;
+  return fn == HCT_FN_RED_SUM ? (int64_t)((uint64_t)a + (uint64_t)b) : (fn == HCT_FN_RED_RMAX) == less ? b : a;
+}
+
 static void row_reduce_into(exec_frame *frame, uint8_t *const at[], int64_t count) {
   uint8_t fn = (uint8_t)frame->value[0];
+  bool whole = no_floats(frame, 0, 2), u = frame->view[0].dtype == HCT_U64;
   for (int64_t i = 0; i < count; i++) {
     uint8_t *d = at[0] + i * frame->view[0].stride[3];
-    float sum = reduce_f32(fn, (float)exec_load(frame->view[0].dtype, d), (float)exec_load(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]));
-    exec_store(frame->view[0].dtype, d, (double)sum);
+    if (whole) {
+      hct_element_set_int(frame->view[0].dtype, d, reduce_int(fn, hct_element_get_int(frame->view[0].dtype, d), hct_element_get_int(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]), u));
+      continue;
+    }
+    float sum = reduce_f32(fn, (float)hct_element_get(frame->view[0].dtype, d), (float)hct_element_get(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]));
+    hct_element_set(frame->view[0].dtype, d, (double)sum);
   }
 }
 
@@ -172,7 +243,7 @@ bool exec_reduce_into(exec_frame *frame, uint8_t fn) {
   return true;
 }
 
-/* One result element at a time, its summands in loop order, in double: the rounding of a long sum is that of its result. */
+/* One result element at a time, its summands in loop order, in double, or in 64 bits where all are integers: the rounding of a long sum is that of its result. */
 bool exec_reduce(exec_frame *frame) {
   const int64_t *n = frame->shape;
   const exec_operand *d = &frame->view[0], *a = &frame->view[1];
@@ -183,6 +254,7 @@ bool exec_reduce(exec_frame *frame) {
     inner[k] = reduced ? n[k] : 1;
   }
   uint8_t fn = frame->instr->fn;
+  bool integers = no_floats(frame, 0, 2);
   for (int64_t i = 0; i < outer[0] * outer[1] * outer[2] * outer[3]; i++) {
     int64_t index[4] = {i / (outer[3] * outer[2] * outer[1]), i / (outer[3] * outer[2]) % outer[1], i / outer[3] % outer[2], i % outer[3]};
     uint8_t *to = d->data;
@@ -192,18 +264,27 @@ bool exec_reduce(exec_frame *frame) {
       from += index[k] * a->stride[k];
     }
     bool first = !frame->instr->accumulate;
-    double sum = first ? 0 : exec_load(d->dtype, to);
+    double sum = first ? 0 : hct_element_get(d->dtype, to);
+    int64_t whole = first ? 0 : hct_element_get_int(d->dtype, to);
     for (int64_t p = 0; p < inner[0]; p++)
       for (int64_t q = 0; q < inner[1]; q++)
         for (int64_t r = 0; r < inner[2]; r++)
           for (int64_t s = 0; s < inner[3]; s++) {
-            double value = exec_load(a->dtype, from + p * a->stride[0] + q * a->stride[1] + r * a->stride[2] + s * a->stride[3]);
+            const uint8_t *at = from + p * a->stride[0] + q * a->stride[1] + r * a->stride[2] + s * a->stride[3];
+            if (integers) {
+              int64_t value = hct_element_get_int(a->dtype, at);
+              whole = first ? value : reduce_int(fn, whole, value, a->dtype == HCT_U64);
+              first = false;
+              continue;
+            }
+            double value = hct_element_get(a->dtype, at);
             if (first) sum = value;
             else if (fn == HCT_FN_RED_SUM) sum += value;
             else sum = (double)reduce_f32(fn, (float)sum, (float)value);
             first = false;
           }
-    exec_store(d->dtype, to, sum);
+    if (integers) hct_element_set_int(d->dtype, to, whole);
+    else hct_element_set(d->dtype, to, sum);
   }
   return true;
 }

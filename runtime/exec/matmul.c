@@ -45,7 +45,7 @@ static float *unpack(const exec_operand *from, int outer, int64_t rows, int inne
   float *dense = malloc(((size_t)rows * (size_t)cols + 1) * sizeof *dense);
   HCT_BUG_ON(!dense, "out of memory");
   for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < cols; j++) dense[i * cols + j] = (float)exec_load(from->dtype, from->data + i * from->stride[outer] + j * from->stride[inner]);
+    for (int64_t j = 0; j < cols; j++) dense[i * cols + j] = (float)hct_element_get(from->dtype, from->data + i * from->stride[outer] + j * from->stride[inner]);
   return dense;
 }
 
@@ -70,7 +70,7 @@ static void matmul_converted(exec_frame *frame) {
   if (!plain_f32(b)) *b = dense_operand(dense[2] = unpack(b, 2, K, 1, N), 2, 1, N);
   if (!plain_f32(c)) *c = dense_operand(dense[0] = unpack(c, 0, M, 1, N), 0, 1, N);
   matmul_f32(frame);
-  for (int64_t i = 0; dense[0] && i < M * N; i++) exec_store(result.dtype, result.data + i / N * result.stride[0] + i % N * result.stride[1], (double)dense[0][i]);
+  for (int64_t i = 0; dense[0] && i < M * N; i++) hct_element_set(result.dtype, result.data + i / N * result.stride[0] + i % N * result.stride[1], (double)dense[0][i]);
   for (int k = 0; k < 3; k++) free(dense[k]);
 }
 

@@ -1,10 +1,20 @@
 /* Row-wise instructions: softmax, table lookups, class picks. */
 #include <math.h>
+#include <string.h>
 
 #include "runtime/exec/exec.h"
 
-static double at2(const exec_operand *o, int64_t row, int64_t col) { return exec_load(o->dtype, o->data + row * o->stride[0] + col * o->stride[1]); }
-static void put2(const exec_operand *o, int64_t row, int64_t col, double value) { exec_store(o->dtype, o->data + row * o->stride[0] + col * o->stride[1], value); }
+static double at2(const exec_operand *o, int64_t row, int64_t col) { return hct_element_get(o->dtype, o->data + row * o->stride[0] + col * o->stride[1]); }
+static void move2(const exec_operand *to, int64_t row, int64_t col, const exec_operand *from, int64_t from_row, int64_t from_col) {
+  uint8_t *at = to->data + row * to->stride[0] + col * to->stride[1];
+  const uint8_t *value = from->data + from_row * from->stride[0] + from_col * from->stride[1];
+  if (to->dtype == from->dtype) memcpy(at, value, hct_dtype_bytes(to->dtype));
+  else hct_element_set(to->dtype, at, hct_element_get(from->dtype, value));
+}
+static void put2(const exec_operand *o, int64_t row, int64_t col, double value) { hct_element_set(o->dtype, o->data + row * o->stride[0] + col * o->stride[1], value); }
+
+static int64_t at2_int(const exec_operand *o, int64_t row, int64_t col) { return hct_element_get_int(o->dtype, o->data + row * o->stride[0] + col * o->stride[1]); }
+static void put2_int(const exec_operand *o, int64_t row, int64_t col, int64_t value) { hct_element_set_int(o->dtype, o->data + row * o->stride[0] + col * o->stride[1], value); }
 
 bool exec_softmax(exec_frame *frame) {
   const exec_operand *d = &frame->view[0], *a = &frame->view[1];
@@ -29,7 +39,7 @@ bool exec_softmax_grad(exec_frame *frame) {
 
 /* The row of the die's part of a table that id `token` names, or -1 when another die holds it; false: no row of the whole table. */
 static bool table_row(exec_frame *frame, const exec_operand *ids, int64_t token, int64_t *out_row) {
-  int64_t id = (int64_t)exec_load(ids->dtype, ids->data + token * ids->stride[0]);
+  int64_t id = hct_element_get_int(ids->dtype, ids->data + token * ids->stride[0]);
   int64_t first = frame->value[0], held = frame->value[1], rows = frame->value[2];
   if (id < -rows || id >= rows) {
     snprintf(frame->fault, 256, "index %lld of token %lld is outside of a table of %lld rows", (long long)id, (long long)token, (long long)rows);
@@ -45,7 +55,10 @@ bool exec_gather(exec_frame *frame) {
   for (int64_t t = 0; t < frame->shape[0]; t++) {
     int64_t row;
     if (!table_row(frame, ids, t, &row)) return false;
-    for (int64_t f = 0; f < frame->shape[1]; f++) put2(d, t, f, row < 0 ? 0 : at2(table, row, f));
+    for (int64_t f = 0; f < frame->shape[1]; f++) {
+      if (row < 0) put2(d, t, f, 0);
+      else move2(d, t, f, table, row, f);
+    }
   }
   return true;
 }
@@ -55,7 +68,10 @@ bool exec_scatter(exec_frame *frame) {
   for (int64_t t = 0; t < frame->shape[0]; t++) {
     int64_t row;
     if (!table_row(frame, ids, t, &row)) return false;
-    for (int64_t f = 0; row >= 0 && f < frame->shape[1]; f++) put2(table, row, f, (double)((float)at2(table, row, f) + (float)at2(g, t, f)));
+    for (int64_t f = 0; row >= 0 && f < frame->shape[1]; f++) {
+      if (hct_dtype_is_float(table->dtype)) put2(table, row, f, (double)((float)at2(table, row, f) + (float)at2(g, t, f)));
+      else put2_int(table, row, f, at2_int(table, row, f) + at2_int(g, t, f));
+    }
   }
   return true;
 }
@@ -63,8 +79,9 @@ bool exec_scatter(exec_frame *frame) {
 bool exec_pick(exec_frame *frame) {
   const exec_operand *d = &frame->view[0], *z = &frame->view[1], *ids = &frame->view[2];
   for (int64_t t = 0; t < frame->shape[0]; t++) {
-    int64_t at = (int64_t)exec_load(ids->dtype, ids->data + t * ids->stride[0]) - frame->value[0];
-    put2(d, t, 0, at >= 0 && at < frame->shape[1] ? at2(z, t, at) : 0);
+    int64_t at = hct_element_get_int(ids->dtype, ids->data + t * ids->stride[0]) - frame->value[0];
+    if (at >= 0 && at < frame->shape[1]) move2(d, t, 0, z, t, at);
+    else put2(d, t, 0, 0);
   }
   return true;
 }
@@ -72,8 +89,11 @@ bool exec_pick(exec_frame *frame) {
 bool exec_place(exec_frame *frame) {
   const exec_operand *d = &frame->view[0], *g = &frame->view[1], *ids = &frame->view[2];
   for (int64_t t = 0; t < frame->shape[0]; t++) {
-    int64_t at = (int64_t)exec_load(ids->dtype, ids->data + t * ids->stride[0]) - frame->value[0];
-    for (int64_t v = 0; v < frame->shape[1]; v++) put2(d, t, v, v == at ? at2(g, t, 0) : 0);
+    int64_t at = hct_element_get_int(ids->dtype, ids->data + t * ids->stride[0]) - frame->value[0];
+    for (int64_t v = 0; v < frame->shape[1]; v++) {
+      if (v == at) move2(d, t, v, g, t, 0);
+      else put2(d, t, v, 0);
+    }
   }
   return true;
 }

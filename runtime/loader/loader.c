@@ -84,7 +84,7 @@ static void place_initial(const hct_image *image, hct_memory *memories, const hc
   size_t size = hct_dtype_bytes(tensor->dtype), wide = hct_dtype_bytes(from);
   uint8_t *rounded = malloc((size_t)elements * size + 1);
   HCT_BUG_ON(!rounded, "out of memory");
-  for (int64_t i = 0; i < elements; i++) exec_store(tensor->dtype, rounded + (size_t)i * size, exec_load(from, data + (size_t)i * wide));
+  for (int64_t i = 0; i < elements; i++) hct_element_set(tensor->dtype, rounded + (size_t)i * size, hct_element_get(from, data + (size_t)i * wide));
   hct_loader_place(image, memories, tensor, rounded);
   free(rounded);
 }

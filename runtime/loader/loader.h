@@ -4,7 +4,7 @@
 
 #include "ir/isa/image.h"
 #include "runtime/exec/exec.h"
-#include "runtime/loader/array.h"
+#include "ir/data/array.h"
 
 const hct_tensor *hct_image_parameter_without_data(const hct_image *image); /* the first, of a model compiled without weights; NULL: none */
 /* One memory a die; regions are zero, then hold parameters, constants and settings. Refused: a parameter without data, or whose file is

@@ -1,6 +1,8 @@
 /* Arrays from and to files: NumPy's .npy (version 1 and 2, C order, little-endian) and ONNX TensorProto (.pb). */
-#ifndef HCT_RUNTIME_LOADER_ARRAY_H
-#define HCT_RUNTIME_LOADER_ARRAY_H
+#ifndef HCT_DATA_ARRAY_H
+#define HCT_DATA_ARRAY_H
+
+#include <onnx.pb-c.h>
 
 #include "ir/isa/layout.h"
 
@@ -13,6 +15,10 @@ typedef struct hct_array {
 } hct_array;
 
 hct_status hct_array_read(hct_diags *diags, hct_arena *arena, const char *path, hct_array *out_array);
+/* Shape and data, which stays the message's or goes to the arena. External data is none of it. False: an element type that we do not have, more
+ * dimensions than an array's, or data that does not fit. */
+bool hct_array_from_proto(hct_arena *arena, const Onnx__TensorProto *proto, hct_array *out_array);
+void hct_array_convert(hct_arena *arena, hct_array *array, hct_dtype dtype); /* as hct_element_set does */
 hct_status hct_array_write_npy(hct_diags *diags, const hct_array *array, const char *path);
 
 #endif

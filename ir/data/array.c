@@ -1,13 +1,8 @@
-#include "runtime/loader/array.h"
+#include "ir/data/array.h"
 
 #include <onnx.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct { hct_dtype dtype; const char *npy; int onnx; } types[] = {
-    {HCT_F32, "<f4", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT}, {HCT_F64, "<f8", ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE}, {HCT_F16, "<f2", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16},
-    {HCT_I64, "<i8", ONNX__TENSOR_PROTO__DATA_TYPE__INT64}, {HCT_I32, "<i4", ONNX__TENSOR_PROTO__DATA_TYPE__INT32}, {HCT_BOOL, "|b1", ONNX__TENSOR_PROTO__DATA_TYPE__BOOL},
-};
 
 static bool array_size(const hct_array *array, size_t *out_bytes) {
   int64_t count = (int64_t)hct_dtype_bytes(array->dtype);
@@ -26,10 +21,8 @@ static hct_status read_npy(hct_diags *diags, hct_arena *arena, const char *path,
   if (length > file->bytes - start) return hct_error(diags, HCT_E_INPUT, loc, "its header is cut short");
   char *header = hct_arena_strndup(arena, (const char *)file->data + start, length), *descr = strstr(header, "'descr':"), *shape = strstr(header, "'shape':");
   bool known = false;
-  if (descr && (descr = strchr(descr + 8, '\'')))
-    for (size_t i = 0; i < HCT_COUNT(types); i++)
-      if (!strncmp(descr + 1, types[i].npy, 3) && descr[4] == '\'') array.dtype = types[i].dtype, known = true;
-  if (!known) return hct_error(diags, HCT_E_INPUT, loc, "its element type is none of f4, f8, f2, i8, i4, b1 (little-endian)");
+  if (descr && (descr = strchr(descr + 8, '\''))) known = hct_dtype_from_npy(hct_arena_strndup(arena, descr + 1, strcspn(descr + 1, "'")), &array.dtype);
+  if (!known) return hct_error(diags, HCT_E_INPUT, loc, "its element type is none of f2, f4, f8, i1 to i8, u1 to u8, b1 (little-endian)");
   if (strstr(header, "'fortran_order': True")) return hct_error(diags, HCT_E_INPUT, loc, "Fortran order; numpy.ascontiguousarray gives the other");
   shape = shape ? strchr(shape, '(') : NULL;
   if (!shape) return hct_error(diags, HCT_E_INPUT, loc, "its header has no shape");
@@ -48,31 +41,53 @@ static hct_status read_npy(hct_diags *diags, hct_arena *arena, const char *path,
   return HCT_OK;
 }
 
+bool hct_array_from_proto(hct_arena *arena, const Onnx__TensorProto *proto, hct_array *out_array) {
+  hct_array array = {.rank = proto->n_dims};
+  if (!hct_dtype_from_onnx(proto->data_type, &array.dtype) || array.rank > HCT_MAX_RANK + 1) return false;
+  for (size_t d = 0; d < array.rank; d++) array.dims[d] = proto->dims[d];
+  if (!array_size(&array, &array.bytes)) return false;
+  size_t size = hct_dtype_bytes(array.dtype), count = array.bytes / size;
+  if (proto->has_raw_data) {
+    array.data = proto->raw_data.data;
+    *out_array = array;
+    return proto->raw_data.len == array.bytes;
+  }
+  bool wide = array.dtype == HCT_I64, wide_unsigned = array.dtype == HCT_U64 || array.dtype == HCT_U32, bits = hct_dtype_is_half(array.dtype);
+  size_t there = array.dtype == HCT_F32 ? proto->n_float_data : array.dtype == HCT_F64 ? proto->n_double_data : wide ? proto->n_int64_data : wide_unsigned ? proto->n_uint64_data : proto->n_int32_data;
+  if (there != count) return false;
+  uint8_t *data = hct_arena_alloc(arena, array.bytes + 1);
+  for (size_t n = 0; n < count; n++) {
+    uint8_t *at = data + n * size;
+    if (array.dtype == HCT_F32) memcpy(at, &proto->float_data[n], size);
+    else if (array.dtype == HCT_F64) memcpy(at, &proto->double_data[n], size);
+    else hct_element_set_int(bits ? HCT_U16 : array.dtype, at, wide ? proto->int64_data[n] : wide_unsigned ? (int64_t)proto->uint64_data[n] : proto->int32_data[n]);
+  }
+  array.data = data;
+  *out_array = array;
+  return true;
+}
+
+void hct_array_convert(hct_arena *arena, hct_array *array, hct_dtype dtype) {
+  size_t from = hct_dtype_bytes(array->dtype), to = hct_dtype_bytes(dtype), count = array->bytes / from;
+  if (array->dtype == dtype) return;
+  uint8_t *data = hct_arena_alloc(arena, count * to + 1);
+  for (size_t n = 0; n < count; n++) hct_element_set(dtype, data + n * to, hct_element_get(array->dtype, array->data + n * from));
+  array->dtype = dtype;
+  array->data = data;
+  array->bytes = count * to;
+}
+
 static hct_status read_proto(hct_diags *diags, hct_arena *arena, const char *path, const hct_file *file, hct_array *out_array) {
   hct_loc loc = {.file = path};
   Onnx__TensorProto *proto = file->bytes ? onnx__tensor_proto__unpack(NULL, file->bytes, file->data) : NULL;
   if (!proto) return hct_error(diags, HCT_E_INPUT, loc, "neither a .npy file nor an ONNX TensorProto");
-  hct_array array = {0};
-  bool known = false, good;
-  for (size_t i = 0; i < HCT_COUNT(types); i++)
-    if (types[i].onnx == proto->data_type) array.dtype = types[i].dtype, known = true;
-  array.rank = proto->n_dims;
-  good = known && array.rank <= HCT_MAX_RANK + 1;
-  for (size_t d = 0; good && d < array.rank; d++) array.dims[d] = proto->dims[d];
-  good = good && array_size(&array, &array.bytes);
-  const void *from = NULL;
-  if (good && proto->has_raw_data && proto->raw_data.len == array.bytes) from = proto->raw_data.data;
-  else if (good && array.dtype == HCT_F32 && proto->n_float_data * 4 == array.bytes) from = proto->float_data;
-  else if (good && array.dtype == HCT_I64 && proto->n_int64_data * 8 == array.bytes) from = proto->int64_data;
-  else if (good && array.dtype == HCT_I32 && proto->n_int32_data * 4 == array.bytes) from = proto->int32_data;
   hct_status status = HCT_OK;
-  if (!from && !(good && array.bytes == 0)) {
+  if (!hct_array_from_proto(arena, proto, out_array)) {
     status = hct_error(diags, HCT_E_INPUT, loc, "its element type is not supported, or its data does not fit its shape");
   } else {
-    uint8_t *data = hct_arena_alloc(arena, array.bytes + 1);
-    if (array.bytes) memcpy(data, from, array.bytes);
-    array.data = data;
-    *out_array = array;
+    uint8_t *data = hct_arena_alloc(arena, out_array->bytes + 1);
+    if (out_array->bytes) memcpy(data, out_array->data, out_array->bytes);
+    out_array->data = data;
   }
   onnx__tensor_proto__free_unpacked(proto, NULL);
   return status;
@@ -90,9 +105,8 @@ hct_status hct_array_read(hct_diags *diags, hct_arena *arena, const char *path, 
 hct_status hct_array_write_npy(hct_diags *diags, const hct_array *array, const char *path) {
   hct_output *output;
   HCT_TRY(hct_output_open(diags, path, &output));
-  const char *type = "<f4";
-  for (size_t i = 0; i < HCT_COUNT(types); i++)
-    if (types[i].dtype == array->dtype) type = types[i].npy;
+  const char *type = hct_dtype_npy(array->dtype);
+  HCT_BUG_ON(!type[0], "NumPy has no %s", hct_dtype_name(array->dtype));
   hct_text header = {0};
   hct_text_printf(&header, "{'descr': '%s', 'fortran_order': False, 'shape': (", type);
   for (size_t d = 0; d < array->rank; d++) hct_text_printf(&header, "%lld,%s", (long long)array->dims[d], d + 1 < array->rank ? " " : "");
