@@ -89,9 +89,10 @@ hct_status chiplet_tensor_data(chiplet_program *p, const char *text, hct_tensor 
   hct_data_reference reference;
   hct_dtype unused;
   int64_t elements = hct_layout_elements(&tensor->layout);
-  if (!hct_data_reference_parse(p->arena, text, &reference) || !hct_data_fits(tensor->dtype, elements, reference.bytes, &unused))
+  if (!hct_data_reference_parse(p->arena, text, &reference) || !hct_data_fits(tensor->dtype, reference.dtype, elements, reference.bytes, &unused))
     return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = tensor->name}, "'%s' is no reference to data of %lld elements of %s", text, (long long)elements, hct_dtype_name(tensor->dtype));
   if (p->pass->streams_only || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
+  tensor->data_dtype = reference.dtype;
   if (reference.kind == HCT_DATA_INSIDE) return data_inside(p, &reference, tensor);
   tensor->data_file = reference.file;
   tensor->data_bytes = (size_t)reference.bytes;

@@ -148,13 +148,13 @@ static void data_dense(host_program *p, MlirAttribute attribute, const hct_shape
 /* What the metadata say of a tensor whose contents lie in a file, or in the data of the program after being copied there. */
 static hct_status describe_reference(host_program *p, const char *name, const char *text, const hct_shape *shape) {
   hct_data_reference reference;
-  int64_t bytes = hct_shape_elements(shape) * (int64_t)hct_dtype_bytes(shape->dtype);
-  if (!hct_data_reference_parse(p->arena, text, &reference) || reference.bytes != bytes)
+  int64_t elements = hct_shape_elements(shape), bytes = elements * (int64_t)hct_dtype_bytes(shape->dtype);
+  if (!hct_data_reference_parse(p->arena, text, &reference) || reference.bytes != (reference.dtype ? elements * (int64_t)hct_dtype_bytes(reference.dtype) : bytes))
     return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = name}, "'%s' is no reference to data of %lld bytes", text, (long long)bytes);
   if (reference.kind == HCT_DATA_ABSENT) return HCT_OK;
   const char *path = hct_path_join(p->arena, p->pass->directory ? p->pass->directory : ".", reference.file);
   size_t at = (size_t)reference.offset;
-  if (reference.kind == HCT_DATA_EXTERNAL) {
+  if (reference.kind == HCT_DATA_EXTERNAL && !reference.dtype) {
     hct_text_printf(&p->metadata, ", \"data_file\": ");
     json_string(&p->metadata, hct_path_relative(p->arena, path, hct_path_folder(p->arena, p->out_path)));
     hct_text_printf(&p->metadata, ", \"data_xxh3\": \"%016llx\"", (unsigned long long)reference.checksum);
@@ -162,7 +162,13 @@ static hct_status describe_reference(host_program *p, const char *name, const ch
     hct_file file;
     HCT_TRY(hct_data_reference_map(p->pass->diags, path, &reference, name, &file));
     at = data_begin(p);
-    hct_text_append(&p->data, (const char *)file.data + reference.offset, (size_t)bytes);
+    const uint8_t *from = file.data + reference.offset;
+    if (!reference.dtype) hct_text_append(&p->data, (const char *)from, (size_t)bytes);
+    for (int64_t i = 0; reference.dtype && i < elements; i++) {
+      uint8_t element[8];
+      hct_element_set(shape->dtype, element, hct_element_get(reference.dtype, from + (size_t)i * hct_dtype_bytes(reference.dtype)));
+      hct_text_append(&p->data, (const char *)element, hct_dtype_bytes(shape->dtype));
+    }
     hct_file_unmap(&file);
   }
   hct_text_printf(&p->metadata, ", \"data_offset\": %zu, \"data_bytes\": %lld", at, (long long)bytes);

@@ -316,6 +316,7 @@ static void store_returned(lowering *l, bool timed) {
     size_t i = l->returned_in.items[at], value = l->program->returned[i], replaced = l->program->replaced[i];
     if (tile_info(l, value)->timed != timed || value == replaced || l->stored[value]) continue;
     size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
+    if (op == SIZE_MAX) op = tile_info(l, value)->op; /* a view of an argument */
     if (op != SIZE_MAX) place_at(l, &l->program->ops[op]);
     store_value(l, value, replaced != SIZE_MAX ? tile_tensor(l, replaced) : output_tensor(l, i), timed);
   }

@@ -138,7 +138,7 @@ static hct_status convert_op(conversion *c, MlirOperation op) {
   return status;
 }
 
-static hct_status convert_body(conversion *c, MlirBlock from) {
+static hct_status convert_body(conversion *c, MlirOperation old, MlirBlock from) {
   importer *im = &c->im;
   MlirOperation *operations, end = hct_block_terminator(from);
   size_t count = hct_block_operations(im->arena, from, &operations);
@@ -150,6 +150,9 @@ static hct_status convert_body(conversion *c, MlirBlock from) {
     import_value *value = hct_map_get(im->values, name_of(c, hct_op_operand(end, i)));
     if (!value) return hct_error(im->pass->diags, HCT_E_IR_INVALID, hct_loc_of(im->arena, end), "result %zu is not made here", i);
     values[i] = build_value(im, value);
+    hct_dtype declared = shape_of(values[i]).dtype;
+    MlirAttribute said = hct_function_result_attr(old, i, "hct.dtype");
+    if (!mlirAttributeIsNull(said) && hct_dtype_parse(hct_attr_text(said) ? hct_attr_text(said) : "", &declared)) values[i] = build_map1(im, "mov", values[i], declared);
     bool made_twice = mlirValueIsABlockArgument(values[i]);
     for (size_t j = 0; j < i; j++) made_twice |= mlirValueEqual(values[i], values[j]);
     if (made_twice) values[i] = build_map1(im, "mov", values[i], shape_of(values[i]).dtype); /* every result is a tensor of its own */
@@ -183,9 +186,9 @@ hct_status hct_pass_convert_onnx_to_graph(hct_pass_context *pass, MlirModule mod
       break;
     }
     MlirLocation location = mlirOperationGetLocation(old);
-    value_keep(&c, argument, (import_value){.value = mlirBlockAddArgument(body, mlirValueGetType(argument), location), .shape = shape});
+    value_keep(&c, argument, import_argument(&c.im, mlirBlockAddArgument(body, mlirValueGetType(argument), location)));
   }
-  if (status == HCT_OK) status = convert_body(&c, from);
+  if (status == HCT_OK) status = convert_body(&c, old, from);
   if (status == HCT_OK) import_function_finish(function, old);
   mlirOperationDestroy(status == HCT_OK ? old : function);
   return status;

@@ -98,7 +98,7 @@ static hct_status argument_add(importer *im, const char *name, const char *role,
   HCT_PUSH(im->arena, &im->arguments, ((hct_entry){index, "hct.role", hct_attr_str(im->context, role)}));
   if (!mlirAttributeIsNull(data)) HCT_PUSH(im->arena, &im->arguments, ((hct_entry){index, "hct.data", data}));
   import_value *kept = HCT_NEW(im->arena, import_value);
-  *kept = (import_value){.value = value, .shape = *shape};
+  *kept = import_argument(im, value);
   hct_map_put(im->values, name, kept);
   return HCT_OK;
 }
@@ -132,7 +132,6 @@ static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hc
   const Onnx__TypeProto__Tensor *type = info->type ? info->type->tensor_type : NULL;
   hct_shape shape = {0};
   if (!type || !hct_dtype_from_onnx(type->elem_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "it is no tensor of integers of 8 to 64 bits, f16, bf16, f32, f64 or bool");
-  if (shape.dtype == HCT_F64) shape.dtype = HCT_F32;
   const char *given = option_entry(im, "shape", info->name);
   if (given) {
     HCT_TRY(dims_from_option(im, info->name, given, &shape));
@@ -168,12 +167,7 @@ static const Onnx__TensorProto *initializer_find(const importer *im, const char 
 /* What hct.data says of a float initializer: where its bytes lie in a file, or, given in another form, what they are. */
 static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, const wire_tensor *where, int64_t bytes, MlirAttribute *out_data) {
   hct_data_reference reference = {.file = im->reference, .bytes = bytes, .kind = HCT_DATA_INSIDE};
-  if (tensor->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE) { /* computed with in f32 */
-    host_tensor host;
-    HCT_TRY(host_from_proto(im, tensor, &host));
-    *out_data = host_attribute(im, &host);
-    return HCT_OK;
-  }
+  if (tensor->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) hct_dtype_from_onnx(tensor->data_type, &reference.dtype);
   if (tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
     import_bytes external;
     HCT_TRY(import_external(im, tensor, bytes, &external));
@@ -209,7 +203,7 @@ static hct_status import_initializer(importer *im, const Onnx__TensorProto *tens
   if (hct_dtype_is_float(shape.dtype)) {
     MlirAttribute data;
     HCT_TRY(parameter_data(im, tensor, where, bytes, &data));
-    if (shape.dtype == HCT_F64) shape.dtype = HCT_F32;
+    shape.dtype = HCT_F32; /* see import_dtype */
     return argument_add(im, tensor->name, "param", &shape, data);
   }
   host_tensor host;
@@ -222,8 +216,8 @@ static hct_status input_constant(importer *im, const char *name, const char *pat
   hct_array array;
   HCT_TRY(hct_array_read(im->pass->diags, im->arena, path, &array));
   if (array.rank > HCT_MAX_RANK) return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "--constant=%s: an array of rank %zu; at most %d is supported", name, array.rank, HCT_MAX_RANK);
-  host_tensor host = host_create(im->arena, array.dtype, array.rank, array.dims);
-  host_from_bytes(&host, array.data);
+  host_tensor host = host_create(im->arena, import_dtype(array.dtype), array.rank, array.dims);
+  host_from_bytes(&host, array.dtype, array.data);
   known_keep(im, name, host);
   return HCT_OK;
 }
@@ -309,10 +303,26 @@ static hct_status refuse_cycle(importer *im, const bool *done) {
   return HCT_REFUSED;
 }
 
-/* `out_order`: the nodes as they were run. */
-static hct_status import_nodes(importer *im, size_t *out_order) {
-  size_t left = im->graph->n_node, at = 0;
-  bool *done = HCT_NEW_ARRAY(im->arena, bool, left + 1);
+/* Exporters that merge files write Constant nodes of one name; of those the last one counts. Other values that are made twice are refused. */
+static size_t constants_replaced(importer *im, bool *out_replaced) {
+  size_t replaced = 0;
+  hct_map *last = hct_map_create(im->arena);
+  for (size_t n = im->graph->n_node; n-- > 0;) {
+    const Onnx__NodeProto *node = im->graph->node[n];
+    if (strcmp(node->op_type, "Constant") || node->n_output != 1) continue;
+    out_replaced[n] = hct_map_has(last, node->output[0]);
+    replaced += out_replaced[n];
+    if (!out_replaced[n]) hct_map_put(last, node->output[0], im->graph->node[n]);
+  }
+  if (replaced) hct_remark(im->pass->diags, (hct_loc){.file = im->file}, "%zu Constant nodes make a value that a later Constant node makes again; the last one of each name is taken", replaced);
+  return replaced;
+}
+
+/* `out_order`: the nodes as they were run, `out_count` of them. */
+static hct_status import_nodes(importer *im, size_t *out_order, size_t *out_count) {
+  size_t at = 0;
+  bool *done = HCT_NEW_ARRAY(im->arena, bool, im->graph->n_node + 1);
+  size_t left = im->graph->n_node - constants_replaced(im, done);
   for (bool moved = true; left && moved;) {
     moved = false;
     for (size_t n = 0; n < im->graph->n_node; n++) {
@@ -323,6 +333,7 @@ static hct_status import_nodes(importer *im, size_t *out_order) {
       left--;
     }
   }
+  *out_count = at;
   return left ? refuse_cycle(im, done) : HCT_OK;
 }
 
@@ -341,6 +352,11 @@ static hct_status import_results(importer *im, MlirOperation function) {
   for (size_t i = 0; i < count; i++) {
     HCT_PUSH(im->arena, &entries, ((hct_entry){i, "hct.name", hct_attr_str(im->context, im->graph->output[i]->name)}));
     HCT_PUSH(im->arena, &entries, ((hct_entry){i, "hct.role", hct_attr_str(im->context, "output")}));
+    const Onnx__TypeProto *type = im->graph->output[i]->type;
+    hct_dtype declared;
+    bool infers = !strcmp(hct_pass_option(im->pass, "mode", "train"), "infer"), typed = type && type->tensor_type && hct_dtype_from_onnx(type->tensor_type->elem_type, &declared);
+    if (infers && typed && hct_dtype_is_float(declared) && declared != HCT_F32 && shape_of(values[i]).dtype == HCT_F32)
+      HCT_PUSH(im->arena, &entries, ((hct_entry){i, "hct.dtype", hct_attr_str(im->context, hct_dtype_name(declared))}));
   }
   hct_function_set_result_attrs(function, entries.count, entries.items);
   hct_function_update_type(function);
@@ -377,12 +393,12 @@ static hct_status import_graph(importer *im, const wire_list *wire, MlirModule *
   MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
   MlirModule module = mlirModuleCreateEmpty(location);
   MlirOperation trial = import_function_create(im->context, location, &im->body);
-  size_t *order = HCT_NEW_ARRAY(im->arena, size_t, im->graph->n_node + 1);
+  size_t *order = HCT_NEW_ARRAY(im->arena, size_t, im->graph->n_node + 1), count = 0;
   im->builder = (hct_builder){.context = im->context, .block = im->body, .location = location};
   hct_status status = import_arguments(im, trial, wire);
-  if (status == HCT_OK) status = import_nodes(im, order);
+  if (status == HCT_OK) status = import_nodes(im, order, &count);
   if (status == HCT_OK) status = import_results(im, trial);
-  if (status == HCT_OK) status = import_level_write(im, trial, order, im->graph->n_node, module);
+  if (status == HCT_OK) status = import_level_write(im, trial, order, count, module);
   mlirOperationDestroy(trial);
   if (status != HCT_OK) {
     mlirModuleDestroy(module);

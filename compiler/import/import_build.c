@@ -13,12 +13,17 @@ MlirValue build_op(importer *im, const char *name, size_t operand_count, const M
   return hct_build_value(&im->builder, name, operand_count, operands, type, attribute_count, attributes);
 }
 
+import_value import_argument(importer *im, MlirValue argument) {
+  hct_shape shape = shape_of(argument);
+  MlirValue value = import_dtype(shape.dtype) == shape.dtype ? argument : build_map1(im, "mov", argument, import_dtype(shape.dtype));
+  return (import_value){.value = value, .shape = shape_of(value)};
+}
+
 MlirValue build_value(importer *im, import_value *value) {
   if (!value->known) return value->value;
   if (!mlirValueIsNull(value->value)) return value->value;
   hct_named attributes[] = {{"value", host_attribute(im, &value->host)}};
   hct_shape shape = value->host.shape;
-  if (shape.dtype == HCT_F64) shape.dtype = HCT_F32;
   return value->value = build_op(im, "hct_graph.constant", 0, NULL, &shape, 1, attributes);
 }
 

@@ -128,9 +128,10 @@ hct_status import_cast(importer *im) {
   import_value *a = import_input(im, 0);
   hct_dtype dtype;
   if (!hct_dtype_from_onnx((int32_t)import_int(im, "to", 0), &dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "cast to element type %lld", (long long)import_int(im, "to", 0));
+  dtype = import_dtype(dtype);
   if (!a->known) {
     if (dtype == a->shape.dtype) return import_output(im, 0, *a);
-    return import_output_value(im, 0, build_map1(im, "mov", a->value, dtype == HCT_F64 ? HCT_F32 : dtype));
+    return import_output_value(im, 0, build_map1(im, "mov", a->value, dtype));
   }
   host_tensor t = host_create(im->arena, dtype, a->shape.rank, a->shape.dims);
   for (int64_t n = 0; n < hct_shape_elements(&a->shape); n++) {

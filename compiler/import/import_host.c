@@ -46,12 +46,14 @@ host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, co
   return t;
 }
 
-void host_from_bytes(host_tensor *t, const uint8_t *data) {
-  size_t size = hct_dtype_bytes(t->shape.dtype);
+hct_dtype import_dtype(hct_dtype declared) { return hct_dtype_is_float(declared) ? HCT_F32 : declared; }
+
+void host_from_bytes(host_tensor *t, hct_dtype dtype, const uint8_t *data) {
+  size_t size = hct_dtype_bytes(dtype);
   int64_t count = hct_shape_elements(&t->shape);
   for (int64_t n = 0; n < count; n++) {
-    if (t->f) t->f[n] = hct_element_get(t->shape.dtype, data + (size_t)n * size);
-    else t->i[n] = hct_element_get_int(t->shape.dtype, data + (size_t)n * size);
+    if (t->f) t->f[n] = (double)(float)hct_element_get(dtype, data + (size_t)n * size);
+    else t->i[n] = hct_element_get_int(dtype, data + (size_t)n * size);
   }
 }
 
@@ -90,20 +92,20 @@ hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor
   }
   int64_t count = bytes / (int64_t)hct_dtype_bytes(shape.dtype);
   if (count > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has %lld elements; at most %d can be known at compile time", name, (long long)count, INT32_MAX);
-  host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
+  host_tensor t = host_create(im->arena, import_dtype(shape.dtype), shape.rank, shape.dims);
   if (!external) {
     hct_array array;
     if (!hct_array_from_proto(im->arena, p, &array)) return import_refuse_data(im, name, count);
     raw.data = array.data;
   }
-  host_from_bytes(&t, raw.data);
+  host_from_bytes(&t, shape.dtype, raw.data);
   *out_tensor = t;
   return HCT_OK;
 }
 
 MlirAttribute host_attribute(importer *im, const host_tensor *t) {
   size_t count = (size_t)hct_shape_elements(&t->shape);
-  hct_dtype dtype = t->shape.dtype == HCT_F64 ? HCT_F32 : t->shape.dtype;
+  hct_dtype dtype = t->shape.dtype;
   size_t size = hct_dtype_bytes(dtype);
   MlirType type = hct_type_tensor(im->context, dtype, t->shape.rank, t->shape.dims);
   hct_arena *scratch = hct_arena_create();

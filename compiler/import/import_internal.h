@@ -72,7 +72,9 @@ void host_set(host_tensor *t, int64_t index, double value);
 /* Type and dimensions, with as many bytes as an image can hold. */
 hct_status host_shape_from_proto(importer *im, const Onnx__TensorProto *proto, hct_shape *out_shape, int64_t *out_bytes);
 hct_status host_from_proto(importer *im, const Onnx__TensorProto *proto, host_tensor *out_tensor);
-void host_from_bytes(host_tensor *t, const uint8_t *data); /* of its type, row-major */
+/* What a value of a declared type is computed with: floats of every width in f32; --dtype says what is stored. Arguments and results keep theirs. */
+hct_dtype import_dtype(hct_dtype declared);
+void host_from_bytes(host_tensor *t, hct_dtype dtype, const uint8_t *data); /* elements of `dtype`, row-major */
 /* Element (i0, i1, ...) of the result is that of `from` at offset + sum i_d * strides[d]. */
 host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides);
 void host_strides(const hct_shape *shape, int64_t *out_strides);
@@ -92,6 +94,7 @@ void import_externals_end(importer *im, bool imported); /* one remark, if files 
 
 /* ---- building (import_build.c) ---- */
 MlirValue build_value(importer *im, import_value *value); /* the constant of a known one */
+import_value import_argument(importer *im, MlirValue argument); /* converted to what it is computed with in */
 MlirValue build_op(importer *im, const char *name, size_t operand_count, const MlirValue *operands, const hct_shape *result, size_t attribute_count, const hct_named *attributes);
 MlirValue build_map1(importer *im, const char *fn, MlirValue a, hct_dtype result);
 MlirValue build_scaled(importer *im, const char *fn, MlirValue a, double scalar); /* adds, muls, pows */

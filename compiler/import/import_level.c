@@ -24,7 +24,6 @@ static MlirValue value_of(level_writer *w, const char *name) {
   HCT_BUG_ON(!known || !known->known, "the value '%s' was made by no node", name);
   hct_named attributes[] = {{"value", host_attribute(w->im, &known->host)}};
   hct_shape shape = known->host.shape;
-  if (shape.dtype == HCT_F64) shape.dtype = HCT_F32;
   MlirType type = hct_type_tensor(w->im->context, shape.dtype, shape.rank, shape.dims);
   MlirValue value = hct_build_value(&w->builder, "onnx.constant", 0, NULL, type, 1, attributes);
   value_keep(w, name, value);

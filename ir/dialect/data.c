@@ -5,8 +5,9 @@
 #include <string.h>
 
 char *hct_data_reference_print(hct_arena *arena, const hct_data_reference *r) {
-  if (r->kind == HCT_DATA_ABSENT) return hct_arena_printf(arena, "%s|%" PRId64 "|%" PRId64 "|absent", r->file, r->offset, r->bytes);
-  return hct_arena_printf(arena, "%s|%" PRId64 "|%" PRId64 "|%016" PRIx64 "%s", r->file, r->offset, r->bytes, r->checksum, r->kind == HCT_DATA_EXTERNAL ? "|external" : "");
+  const char *bar = r->dtype ? "|" : "", *type = r->dtype ? hct_dtype_name(r->dtype) : "";
+  if (r->kind == HCT_DATA_ABSENT) return hct_arena_printf(arena, "%s|%" PRId64 "|%" PRId64 "|absent%s%s", r->file, r->offset, r->bytes, bar, type);
+  return hct_arena_printf(arena, "%s|%" PRId64 "|%" PRId64 "|%016" PRIx64 "%s%s%s", r->file, r->offset, r->bytes, r->checksum, r->kind == HCT_DATA_EXTERNAL ? "|external" : "", bar, type);
 }
 
 /* Cuts the last part off: a name may hold bars itself. */
@@ -26,6 +27,7 @@ static bool hex_parse(const char *text, uint64_t *out_value) {
 bool hct_data_reference_parse(hct_arena *arena, const char *text, hct_data_reference *out_reference) {
   hct_data_reference r = {.kind = HCT_DATA_INSIDE};
   char *rest = hct_arena_strdup(arena, text), *checksum = last_part(rest);
+  if (checksum && hct_dtype_parse(checksum, &r.dtype)) checksum = last_part(rest);
   if (checksum && !strcmp(checksum, "external")) r.kind = HCT_DATA_EXTERNAL, checksum = last_part(rest);
   else if (checksum && !strcmp(checksum, "absent")) r.kind = HCT_DATA_ABSENT;
   char *bytes = last_part(rest), *offset = last_part(rest);

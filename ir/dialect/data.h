@@ -4,7 +4,7 @@
  *   FILE|OFFSET|BYTES|XXH3|external   the program refers to it too
  *   FILE|OFFSET|BYTES|absent          external, and not there when the model was imported: the program has no data for it
  *
- * FILE is relative to the folder of the text (hct_pass_context.directory); XXH3 is XXH3-64 of the bytes, in hex. */
+ * with |f16, |bf16 or |f64 after it where the data is of that type and the tensor, computed with in f32, is not. FILE is relative to the folder of the text (hct_pass_context.directory); XXH3 is XXH3-64 of the bytes, in hex. */
 #ifndef HCT_DIALECT_DATA_H
 #define HCT_DIALECT_DATA_H
 
@@ -16,6 +16,7 @@ typedef struct hct_data_reference {
   int64_t offset, bytes;
   uint64_t checksum; /* 0 when absent */
   hct_data_kind kind;
+  hct_dtype dtype; /* of the data, where it says one; else 0 */
 } hct_data_reference;
 
 char *hct_data_reference_print(hct_arena *arena, const hct_data_reference *reference);

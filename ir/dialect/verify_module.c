@@ -118,7 +118,7 @@ static void check_data(hct_verifier *v, MlirOperation function, size_t index, Ml
     hct_dtype from;
     bool known = hct_value_shape(value, &shape);
     int64_t elements = known ? hct_shape_elements(&shape) * pieces_of(v, function, index) : 0, bytes = known ? elements * (int64_t)hct_dtype_bytes(shape.dtype) : 0;
-    if (!hct_data_reference_parse(v->arena, hct_attr_text(data), &reference) || !known || !hct_data_fits(shape.dtype, elements, reference.bytes, &from))
+    if (!hct_data_reference_parse(v->arena, hct_attr_text(data), &reference) || !known || !hct_data_fits(shape.dtype, reference.dtype, elements, reference.bytes, &from))
       hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data '%s' is no reference to data of %lld bytes", index, hct_attr_text(data), (long long)bytes);
     return;
   }

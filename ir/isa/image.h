@@ -33,12 +33,13 @@ typedef struct hct_tensor {
   int64_t dram_offset;   /* byte offset in each die's DRAM region, the same on all dies */
   int64_t tile_bytes;    /* bytes reserved there, the largest over dies (all micro-batches) */
   int64_t micro_batch_stride; /* bytes from one micro-batch's tile to the next when layout uses time, else 0 */
-  /* initial contents of PARAM and CONSTANT: inline bytes (row-major, global order), or a range of a file; of the tensor's type, or
-   * f32 where that is bf16 or f16: the loader rounds */
+  /* initial contents of PARAM and CONSTANT: inline bytes (row-major, global order), or a range of a file; of data_dtype, or where
+   * that is 0 of the tensor's type, or f32 where that is bf16 or f16: the loader converts */
   const uint8_t *data;   /* NULL when external or none */
   size_t data_bytes;
   const char *data_file; /* relative to the image's folder; NULL when inline or none */
   uint64_t data_offset, data_checksum;
+  hct_dtype data_dtype;
 } hct_tensor;
 
 /* What tensors of `role` take of each die's DRAM region, alignment aside; bytes that several take, one after the other, once. */
@@ -46,8 +47,8 @@ int64_t hct_dram_role_bytes(const hct_tensor *tensors, size_t count, hct_role ro
 /* Numbers of the tensors that take most there, the largest first, equal ones in their order; how many, `limit` at most. */
 size_t hct_dram_largest(const hct_tensor *tensors, size_t count, size_t limit, size_t *out_numbers);
 
-/* Whether `bytes` of initial contents are those of a tensor of so many elements, and of which type they are. */
-bool hct_data_fits(hct_dtype tensor, int64_t elements, int64_t bytes, hct_dtype *out_data);
+/* Whether `bytes` of initial contents are those of a tensor of so many elements, and of which type they are. `said`: data_dtype. */
+bool hct_data_fits(hct_dtype tensor, hct_dtype said, int64_t elements, int64_t bytes, hct_dtype *out_data);
 
 /* Where an instruction comes from, for reports and faults. */
 typedef struct hct_source {

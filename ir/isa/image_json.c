@@ -12,7 +12,11 @@ bool hct_role_parse(const char *name, hct_role *out_role) {
   return false;
 }
 
-bool hct_data_fits(hct_dtype tensor, int64_t elements, int64_t bytes, hct_dtype *out_data) {
+bool hct_data_fits(hct_dtype tensor, hct_dtype said, int64_t elements, int64_t bytes, hct_dtype *out_data) {
+  if (said) {
+    *out_data = said;
+    return hct_dtype_is_float(said) == hct_dtype_is_float(tensor) && bytes == elements * (int64_t)hct_dtype_bytes(said);
+  }
   bool same = bytes == elements * (int64_t)hct_dtype_bytes(tensor), wider = hct_dtype_is_half(tensor) && bytes == elements * (int64_t)hct_dtype_bytes(HCT_F32);
   if (same || wider) *out_data = same ? tensor : HCT_F32;
   return same || wider;
@@ -70,6 +74,7 @@ json_t *hct_json_tensors(const hct_image *image, bool inline_data) {
       json_object_set_new(row, "bytes", json_integer((json_int_t)t->data_bytes));
       json_object_set_new(row, "xxh3", json_string(checksum));
     }
+    if (t->data_dtype) json_object_set_new(row, "data_dtype", json_string(hct_dtype_name(t->data_dtype)));
     json_array_append_new(array, row);
   }
   return array;
@@ -155,7 +160,9 @@ static bool data_read(hct_json_reader *r, json_t *row, hct_tensor *t) {
   int64_t bytes, offset;
   if (!json_object_get(row, "bytes")) return true;
   hct_dtype unused;
-  if (!integer_get(row, "bytes", 0, HCT_MAX_TENSOR_BYTES, &bytes) || !hct_data_fits(t->dtype, hct_layout_elements(&t->layout), bytes, &unused)) return false;
+  const char *type = json_string_value(json_object_get(row, "data_dtype"));
+  if (type && !hct_dtype_parse(type, &t->data_dtype)) return false;
+  if (!integer_get(row, "bytes", 0, HCT_MAX_TENSOR_BYTES, &bytes) || !hct_data_fits(t->dtype, t->data_dtype, hct_layout_elements(&t->layout), bytes, &unused)) return false;
   t->data_bytes = (size_t)bytes;
   json_t *hex = json_object_get(row, "hex");
   if (hex) return json_is_string(hex) && hex_read(r, json_string_value(hex), t);

@@ -76,7 +76,7 @@ hct_array hct_tensor_shape(const hct_tensor *tensor) {
 static void place_initial(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const hct_tensor *source, const uint8_t *data) {
   hct_dtype from;
   int64_t elements = hct_layout_elements(&source->layout);
-  HCT_BUG_ON(!hct_data_fits(source->dtype, elements, (int64_t)source->data_bytes, &from), "data of '%s'", source->name);
+  HCT_BUG_ON(!hct_data_fits(source->dtype, source->data_dtype, elements, (int64_t)source->data_bytes, &from), "data of '%s'", source->name);
   if (from == tensor->dtype) {
     hct_loader_place(image, memories, tensor, data);
     return;
