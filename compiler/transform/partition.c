@@ -61,6 +61,18 @@ static bool is_batched_input(const hct_flow *flow, size_t arg, int64_t batch) {
   return !strcmp(arg_role(flow, arg), "input") && v->shape.rank > 0 && v->shape.dims[0] == batch;
 }
 
+static bool has_label(const int *labels, int label) {
+  for (int f = 0; f < HCT_MAX_FACTORS; f++)
+    if (labels[f] == label) return true;
+  return false;
+}
+
+static bool is_splat(const hct_flow *flow, size_t value) {
+  size_t maker = flow->values[value].op;
+  MlirAttribute data = maker == SIZE_MAX || strcmp(flow->ops[maker].name, "constant") ? mlirAttributeGetNull() : mlirOperationGetAttributeByName(flow->ops[maker].op, hct_ref("value"));
+  return !mlirAttributeIsNull(data) && mlirAttributeIsADenseElements(data) && mlirDenseElementsAttrIsSplat(data);
+}
+
 const hct_flow_op *partition_find_mixing(const hct_flow *flow, int64_t batch, int *out_time) {
   for (size_t a = 0; a < flow->arg_count; a++) out_time[a] = is_batched_input(flow, a, batch);
   for (size_t i = 0; i < flow->op_count; i++) {
@@ -76,11 +88,14 @@ const hct_flow_op *partition_find_mixing(const hct_flow *flow, int64_t batch, in
       label = here, timed = true;
     }
     if (!timed || label < 0) continue;
+    for (size_t k = 0; k < op->operand_count; k++)
+      if (!out_time[op->operands[k]] && batch > 1 && has_label(rule.operand[k], label) && !is_splat(flow, op->operands[k])) return op; /* the same samples each time, of which it needs some */
+    bool lookup = !strcmp(op->name, "gather_rows") || !strcmp(op->name, "pick");
     bool kept = false;
     for (int f = 0; f < HCT_MAX_FACTORS && !kept; f++)
       if (rule.result[f] == label) out_time[op->results[0]] = f + 1, kept = true;
     label_kind kind = rule.labels[label].kind;
-    if (kind == LABEL_WHOLE || kind == LABEL_EXACT || (!kept && kind != LABEL_SUM)) return op;
+    if (kind == LABEL_WHOLE || kind == LABEL_EXACT || (lookup && kind == LABEL_SUM) || (!kept && kind != LABEL_SUM)) return op;
   }
   return NULL;
 }
