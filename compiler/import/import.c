@@ -200,7 +200,8 @@ static hct_status import_initializer(importer *im, const Onnx__TensorProto *tens
   im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "initializer '%s'", tensor->name ? tensor->name : "")};
   if (!tensor->name || hct_map_has(im->values, tensor->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "its name is missing or taken");
   HCT_TRY(host_shape_from_proto(im, tensor, &shape, &bytes));
-  if (hct_dtype_is_float(shape.dtype)) {
+  bool infers = !strcmp(hct_pass_option(im->pass, "mode", "train"), "infer");
+  if (hct_dtype_is_float(shape.dtype) && !(infers && hct_shape_elements(&shape) == 1)) { /* nothing trains single numbers there: exponents, epsilons */
     MlirAttribute data;
     HCT_TRY(parameter_data(im, tensor, where, bytes, &data));
     shape.dtype = HCT_F32; /* see import_dtype */

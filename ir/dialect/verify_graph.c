@@ -175,6 +175,54 @@ static void check_update(hct_verifier *v, MlirOperation op, const hct_shape *ope
   if (settings->rank != 1 || settings->dims[0] != 6 || step->rank != 0) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the 6 settings and the step", shape_text(v, settings), shape_text(v, step));
 }
 
+/* ---- composite operators ---- */
+static bool is_composite(const char *name) {
+  static const char *const names[] = {"linear", "attention", "layer_norm", "rms_norm", "gelu", "silu", "rope"};
+  for (size_t i = 0; i < HCT_COUNT(names); i++)
+    if (!strcmp(name, names[i])) return true;
+  return false;
+}
+
+/* The shape that a product by `spec` has; false: letters and dimensions do not fit. */
+static bool product_shape(const char *spec, const hct_shape *a, const hct_shape *b, hct_shape *out_shape) {
+  const char *comma = strchr(spec, ','), *arrow = strstr(spec, "->");
+  if (!comma || !arrow || comma > arrow || (size_t)(comma - spec) != a->rank || (size_t)(arrow - comma - 1) != b->rank || strlen(arrow + 2) > HCT_MAX_RANK) return false;
+  *out_shape = (hct_shape){.dtype = a->dtype};
+  for (const char *at = arrow + 2; *at; at++) {
+    const char *first = memchr(spec, *at, a->rank), *second = memchr(comma + 1, *at, b->rank);
+    if (!first && !second) return false;
+    out_shape->dims[out_shape->rank++] = first ? a->dims[first - spec] : b->dims[second - comma - 1];
+  }
+  return true;
+}
+
+/* Products one after the other, as hct-expand writes them. */
+static void check_products(hct_verifier *v, MlirOperation op, const char *first, const char *second, const hct_shape *operands, const hct_shape *to) {
+  hct_shape scores, result;
+  bool fits = product_shape(hct_op_str(op, first), &operands[0], &operands[1], &scores);
+  if (fits && second) fits = product_shape(hct_op_str(op, second), &scores, &operands[2], &result);
+  else result = scores;
+  if (!fits || !shape_dims_equal(&result, to)) hct_verify_refuse(v, op, "its products do not give %s: %s%s%s", shape_text(v, to), hct_op_str(op, first), second ? ", then " : "", second ? hct_op_str(op, second) : "");
+}
+
+static void check_composite(hct_verifier *v, MlirOperation op, const char *name, const hct_shape *operands, size_t count, const hct_shape *to) {
+  bool linear = !strcmp(name, "linear"), attention = !strcmp(name, "attention"), norm = strstr(name, "_norm") != NULL;
+  const char *mask = attention ? hct_op_str(op, "mask") : "none";
+  size_t least = linear ? 2 : attention ? 3 + (size_t)(strcmp(mask, "none") != 0) + (size_t)!strcmp(mask, "blend") : norm ? 1 + (size_t)hct_op_bool_or(op, "gain", false) + (size_t)hct_op_bool_or(op, "bias", false) : count;
+  if (count < least || count > least + linear) {
+    hct_verify_refuse(v, op, "%zu operands, which its attributes do not ask for", count);
+    return;
+  }
+  if (attention && strcmp(mask, "none") && strcmp(mask, "add") && strcmp(mask, "keep") && strcmp(mask, "drop") && strcmp(mask, "blend")) hct_verify_refuse(v, op, "mask '%s' is none of none, add, keep, drop, blend", mask);
+  if (linear || attention) {
+    check_products(v, op, linear ? "spec" : "scores", linear ? NULL : "mix", operands, to);
+    return; /* letters that repeat or differ in size are refused in hct-expand's products */
+  }
+  if (!shape_dims_equal(&operands[0], to)) hct_verify_refuse(v, op, "operand 0 (%s) is not of the result's shape (%s)", shape_text(v, &operands[0]), shape_text(v, to));
+  if (norm && (hct_op_i64(op, "axis") < 0 || hct_op_i64(op, "axis") >= (int64_t)to->rank)) hct_verify_refuse(v, op, "axis %lld is none of the %zu of the result", (long long)hct_op_i64(op, "axis"), to->rank);
+  check_elementwise(v, op, operands, count, to);
+}
+
 /* ---- collectives ---- */
 
 /* Where a value is, as its maker or the function's argument says; false at graph level. */
@@ -291,6 +339,7 @@ void hct_verify_graph_op(hct_verifier *v, MlirOperation op) {
   else if (!strcmp(name, "place")) check_classes(v, op, &to, b, a);
   else if (!strcmp(name, "constant")) check_constant(v, op);
   else if (!strcmp(name, "update")) check_update(v, op, operands, count);
+  else if (is_composite(name)) check_composite(v, op, name, operands, count, &to);
   else check_collective(v, op, name, a, &to);
   if (v->status == HCT_OK) check_types(v, op, name, operands, count, &to);
 }
