@@ -16,14 +16,14 @@ static const pipeline_pass passes[] = {
 };
 
 bool hct_level_parse(const char *name, hct_level *out_level) {
-  static const char *const names[] = {"onnx", "graph", "dist", "tile", "isa", "image"};
+  static const char *const names[] = {"onnx", "graph", "step", "dist", "tile", "isa", "image"};
   for (size_t i = 0; i < HCT_COUNT(names); i++)
     if (!strcmp(names[i], name)) return *out_level = (hct_level)i, true;
   return false;
 }
 
 void hct_pipeline_print(FILE *out) {
-  static const char *const levels[] = {"onnx", "graph", "dist", "tile"};
+  static const char *const levels[] = {"onnx", "graph", "step", "dist", "tile"};
   for (size_t i = 0; i < HCT_COUNT(passes); i++) fprintf(out, "--%-26s %-6s %s\n", passes[i].flag, levels[passes[i].level], passes[i].doc);
 }
 

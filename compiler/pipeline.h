@@ -4,7 +4,7 @@
 
 #include "compiler/pass.h"
 
-typedef enum hct_level { HCT_LEVEL_ONNX, HCT_LEVEL_GRAPH, HCT_LEVEL_DIST, HCT_LEVEL_TILE, HCT_LEVEL_ISA, HCT_LEVEL_IMAGE } hct_level;
+typedef enum hct_level { HCT_LEVEL_ONNX, HCT_LEVEL_GRAPH, HCT_LEVEL_STEP, HCT_LEVEL_DIST, HCT_LEVEL_TILE, HCT_LEVEL_ISA, HCT_LEVEL_IMAGE } hct_level;
 bool hct_level_parse(const char *name, hct_level *out_level);
 
 /* Runs the passes after `done` (a flag; NULL: from the first) up to `level` (tile at most), verifying after each. Options

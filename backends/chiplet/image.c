@@ -99,7 +99,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
   static const struct { const char *key, *fallback; } options[] = {
       {"strategy", "hecaton"}, {"schedule", "fused"}, {"overlap", "ring"}, {"objective", "time"}, {"recompute", "auto"}, {"dtype", "f32"}, {"mode", "train"}, {"optimizer", "adamw"},
   };
-  static const char *const figures[] = {"tokens_per_step", "parameters", "fallbacks", "model_flops", "dram_compulsory_bytes", "dram_relaxed_bytes"};
+  static const char *const figures[] = {"tokens_per_step", "parameters", "fallbacks", "model_flops", "dram_compulsory_bytes", "dram_relaxed_bytes", "nodes_raised"};
   meta_list list = {0};
   MlirOperation top = mlirModuleGetOperation(module);
   meta_add(arena, &list, "model", hct_op_str_or(top, "hct.model", ""));
@@ -109,6 +109,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
     const char *name = hct_arena_printf(arena, "hct.%s", figures[i]);
     if (hct_op_has(top, name)) meta_add(arena, &list, figures[i], hct_arena_printf(arena, "%lld", (long long)hct_op_i64(top, name)));
   }
+  meta_add(arena, &list, "nodes_primitive", hct_op_str_or(top, "hct.nodes_primitive", ""));
   meta_add(arena, &list, "predicted_step_s", hct_arena_printf(arena, "%.12g", step_s));
   meta_add(arena, &list, "micro_batches_at_once", hct_arena_printf(arena, "%lld", (long long)copies));
   meta_add(arena, &list, "token_blocks", hct_pass_option(pass, "token-blocks", "1"));

@@ -376,7 +376,7 @@ static void choose(hct_pass_context *pass, MlirModule module) {
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
   static const char first[] = "hct-block-attention"; /* that depends on a choice */
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
-  if (level < HCT_LEVEL_GRAPH || host || hct_pipeline_has_run(module, first)) return HCT_OK;
+  if (level < HCT_LEVEL_STEP || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));
   choose(pass, module);
   hct_pass_context_save(pass, module);

@@ -20,7 +20,7 @@ typedef struct opt_job {
 } opt_job;
 
 static void help_print(void) {
-  printf("usage: hecaton-opt FILE.mlir|- [--PASS ...] [--emit=graph|dist|tile|isa|image] [-o OUT]\n\n"
+  printf("usage: hecaton-opt FILE.mlir|- [--PASS ...] [--emit=graph|step|dist|tile|isa|image] [-o OUT]\n\n"
          "Reads IR of any level, verifies it, runs the passes given, and with --emit the rest of the pipeline.\n\n"
          "  --split-input-file    the file holds several modules between lines '%s', each compiled on its own\n"
          "  --verify-diagnostics  diagnostics must be those of comments such as // expected-error@+1 {{text}}\n"
@@ -48,7 +48,7 @@ static int options_read(opt_job *job, int argc, char **argv) {
     else return syntax_error(" is not understood", text);
   }
   if (!job->input) return syntax_error("a file is needed", "");
-  if (job->split && job->emit && job->level > HCT_LEVEL_TILE) return syntax_error("--split-input-file gives IR only: --emit=graph, dist or tile", "");
+  if (job->split && job->emit && job->level > HCT_LEVEL_TILE) return syntax_error("--split-input-file gives IR only: --emit=graph, step, dist or tile", "");
   return 0;
 }
 

@@ -70,7 +70,7 @@ static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level lev
 
 static hct_status emit(hct_pass_context *pass, MlirModule module, hct_level level, const char *path) {
   if (level > HCT_LEVEL_TILE && !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) {
-    HCT_TRY(hct_pipeline_run(pass, module, HCT_LEVEL_GRAPH));
+    HCT_TRY(hct_pipeline_run(pass, module, HCT_LEVEL_STEP));
     return hct_backend_host.emit(pass, module, level == HCT_LEVEL_ISA, path);
   }
   hct_status status;

@@ -53,6 +53,13 @@ static totals totals_make(const hct_report_input *in) {
 }
 
 /* ---- JSON ---- */
+/* What became of the model's nodes: how many are part of a composite operator (hct-raise), and the names of those that are not. */
+static json_t *nodes_json(const hct_image *image) {
+  json_t *primitive = json_array();
+  for (const char *at = hct_image_meta(image, "nodes_primitive"); at && *at; at += strcspn(at, "\n"), at += *at == '\n') json_array_append_new(primitive, json_stringn(at, strcspn(at, "\n")));
+  return json_pack("{s:I,s:o}", "raised", (json_int_t)meta_number(image, "nodes_raised"), "primitive", primitive);
+}
+
 static json_t *program_json(const hct_report_input *in) {
   static const char *const texts[] = {"model", "strategy", "schedule", "overlap", "objective", "recompute", "dtype", "mode"}, *const numbers[] = {"micro_batches_at_once", "token_blocks", "tokens_per_step", "parameters", "fallbacks"};
   json_t *json = json_object();
@@ -62,6 +69,7 @@ static json_t *program_json(const hct_report_input *in) {
   json_object_set_new(json, "micro_batch", json_integer((json_int_t)in->image->micro_batch));
   for (size_t i = 0; i < HCT_COUNT(numbers); i++)
     if (hct_image_meta(in->image, numbers[i])) json_object_set_new(json, numbers[i], json_integer((json_int_t)meta_number(in->image, numbers[i])));
+  json_object_set_new(json, "nodes", nodes_json(in->image));
   return json;
 }
 

@@ -53,7 +53,7 @@ def is_low(values, dtype):
 def check_golden(binaries, shared, work, model, mesh, dtype):
     golden = Golden(binaries, shared, work, model, [f"--dtype={dtype}"])
     dump = work / "graph.mlir"
-    run(golden.bin / "hecaton-compile", golden.dir / "model.onnx", f"--dtype={dtype}", "--optimizer=none", "--emit=graph", "-o", dump)
+    run(golden.bin / "hecaton-compile", golden.dir / "model.onnx", f"--dtype={dtype}", "--optimizer=none", "--emit=step", "-o", dump)
     chain = longest_chain(dump.read_text(), dtype)
     allowed = (3 * chain) ** 0.5 * ROUNDING[dtype]
     image = golden.compile(mesh, 2, "--optimizer=none")
