@@ -54,6 +54,7 @@ static void begin(machine *m, size_t index, int engine_index) {
   for (int i = 0; i < instr->wait_count; i++) d->semaphores[instr->waits[i].semaphore] -= instr->waits[i].count;
   d->running = (uint16_t)(d->running | 1u << engine_index);
   d->source = instr->source;
+  d->started = instr;
 }
 
 static void complete_at(machine *m, size_t index, int engine_index, int64_t time_ps) {
@@ -174,8 +175,7 @@ static need need_of(const machine *m, const die *d, uint32_t k, uint8_t more[HCT
   return k + 1 == AHEAD ? NEED_EVENT : NEED_NOTHING;
 }
 
-/* Asks for the die's next issue event, if it needs one before anything retires. */
-static void issue_plan(machine *m, size_t index) {
+void machine_plan(machine *m, size_t index) {
   die *d = &m->dies[index];
   if (d->halted || !issue_comes(m, index)) return;
   uint8_t more[HCT_ENGINE_COUNT] = {0};
@@ -203,7 +203,7 @@ static void wake(machine *m, size_t index) {
     }
     issue(m, index);
   }
-  issue_plan(m, index);
+  machine_plan(m, index);
 }
 
 /* ---- completing ---- */
@@ -221,7 +221,7 @@ static void retire(machine *m, size_t index, int engine_index) {
   for (int other = 0; (d->filled & ~d->running) >> other; other++)
     if ((d->filled & ~d->running) >> other & 1) start_try(m, index, other);
   if (!issue_comes(m, index)) d->issue_ps = m->now_ps + m->cycle_ps;
-  issue_plan(m, index);
+  machine_plan(m, index);
 }
 
 /* Sender and receiver complete at the same moment: the data moves once, before either signals. */
@@ -335,7 +335,8 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
   machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
   machine_init(&m);
   if (!options->effects && !options->jitter && !options->every_iteration) m.recurrence = recurrence_create(&m);
-  for (size_t i = 0; i < m.die_count; i++) issue_plan(&m, i);
+  if (m.recurrence && !options->settle) m.memo = memo_create(&m);
+  for (size_t i = 0; i < m.die_count; i++) machine_plan(&m, i);
   for (event e; !m.stopped && event_pop(&m.events, &e);) {
     m.now_ps = e.time_ps, m.place = e.place;
     if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);
