@@ -122,7 +122,7 @@ static void fetch(machine *m, size_t index) {
   uint32_t at = (uint32_t)(d->ahead_head + d->ahead_count++) % AHEAD;
   const hct_instr *instr = d->ahead[at] = hct_sequencer_next(&d->sequencer);
   if (m->options->effects && instr && instr->opcode != HCT_OP_FENCE) hct_issue(instr, &d->sequencer.state, &d->ahead_issued[at]);
-  if (index == 0 && m->recurrence) d->again = (uint8_t)d->sequencer.again;
+  if (index == 0 && m->recurrence) d->again = (uint16_t)(d->sequencer.again | (memo_landmark(m, instr) ? AT_LANDMARK : 0));
 }
 
 static void queue_push(machine *m, die *d, int target) {

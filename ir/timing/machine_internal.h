@@ -18,13 +18,15 @@ typedef struct instr_cost {
   hct_instr_counts counts;
 } instr_cost;
 
+enum { AT_LANDMARK = 1 << HCT_MAX_LOOPS }; /* with a mask of loops: the instruction is a landmark (memo.c) */
+enum { LEAST_BODY = 16 }; /* shorter loops (ring steps, nests of one operation) are simulated faster than looked at */
 enum { AHEAD = 8 }; /* instructions that a die's sequencer has handed out but not issued; a power of two */
 
 typedef struct die { /* what every event looks at comes first: it is one line of the cache */
   uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
   bool halted;
   uint8_t ahead_head, ahead_count;
-  uint8_t again;            /* of the first die: the loops of which the last of `ahead` begins another iteration, until it is looked at */
+  uint16_t again;           /* of the first die: the loops of which the last of `ahead` begins another iteration, and AT_LANDMARK, until it is looked at */
   uint32_t source;          /* of the instruction started last */
   int64_t accounted_ps;
   int64_t issue_ps;         /* when the first of `ahead` is issued; if that is past, it waits for a place in its queue, or a fence for all of them */
@@ -94,9 +96,10 @@ recurrence *recurrence_create(machine *m);
 /* The first die has begun another iteration of the loops `again`: whole periods of the outermost that has recurred are skipped. */
 void recurrence_look(machine *m, unsigned again);
 memo *memo_create(machine *m);
-/* The first die has begun another iteration of the loops `again`: what has happened since memo_replay is remembered. False: there is nothing to replay here. */
+bool memo_landmark(const machine *m, const hct_instr *instr); /* of the first die: a place in the code where a look is taken too */
+/* The first die has begun another iteration of the loops `again` or come to a landmark: what has happened since memo_replay is remembered. False: there is nothing to replay here. */
 bool memo_arrive(machine *m, unsigned again);
-/* After memo_arrive: goes on to the next such point if it is known what happens until then, and says which loops begin another iteration there. */
+/* After memo_arrive: goes on to the next such point if it is known what happens until then, and says what it is (see `again` of a die). */
 bool memo_replay(machine *m, unsigned *out_again);
 
 #endif

@@ -10,6 +10,8 @@
 enum {
   BUCKETS = 4096,
   MOST_WORDS = 64 << 20, /* of nodes and transitions: half a GiB */
+  LANDMARK_DISTANCE = 200, /* instructions from one landmark to the next, at least */
+  LANDMARK_LENGTH = 4, /* instructions that it is recognized by */
   WORDS_AN_EVENT = 32,   /* that are written down and compared for each event simulated, at most: the rest is simulated without */
 };
 
@@ -41,6 +43,7 @@ struct memo {
   size_t words;
   uint64_t spent;       /* words handled since the start */
   uint32_t **alike;     /* [stream][instruction]: instructions that are alike have the same number */
+  bool *landmarks;      /* of the first die's stream */
   node *at;             /* the state of now */
   words state;
   bool recording;       /* the rest is as it was when the transition that is being simulated began */
@@ -52,6 +55,8 @@ struct memo {
   range *code;
   uint32_t *source_map;
 };
+
+static size_t stream_of(const machine *m, const die *d) { return (size_t)(d->sequencer.stream - m->image->streams); }
 
 /* ---- instructions alike ---- */
 typedef struct likeness {
@@ -107,6 +112,30 @@ static void alike_find(machine *m, memo *known) {
   hct_arena_destroy(table.arena);
 }
 
+/* Where the hash of the code that follows is less than those around, so that copies of code have the same; not in loops that are too short to look at. */
+static void landmarks_find(machine *m, memo *known) {
+  const hct_stream *stream = m->dies[0].sequencer.stream;
+  const uint32_t *alike = known->alike[stream_of(m, &m->dies[0])];
+  uint64_t *hashes = HCT_NEW_ARRAY(m->arena, uint64_t, stream->count + 1);
+  size_t open[HCT_MAX_LOOPS], depth = 0, count = stream->count;
+  for (size_t i = 0; i < count; i++) {
+    uint8_t opcode = stream->items[i].opcode;
+    bool handed_out = opcode != HCT_OP_LOOP && opcode != HCT_OP_END && opcode != HCT_OP_HALT;
+    hashes[i] = handed_out && i + LANDMARK_LENGTH <= count ? hct_checksum(&alike[i], LANDMARK_LENGTH * sizeof *alike) : UINT64_MAX;
+    if (opcode == HCT_OP_LOOP && depth < HCT_MAX_LOOPS) open[depth++] = i;
+    if (opcode == HCT_OP_END && depth && i - open[--depth] <= LEAST_BODY)
+      for (size_t inside = open[depth]; inside < i; inside++) hashes[inside] = UINT64_MAX;
+  }
+  known->landmarks = HCT_NEW_ARRAY(m->arena, bool, count + 1);
+  for (size_t i = 0; i < count; i++) {
+    bool least = hashes[i] != UINT64_MAX;
+    for (size_t by = 1; least && by <= LANDMARK_DISTANCE; by++) least = (by > i || hashes[i - by] > hashes[i]) && (i + by >= count || hashes[i + by] >= hashes[i]);
+    known->landmarks[i] = least;
+  }
+}
+
+bool memo_landmark(const machine *m, const hct_instr *instr) { return m->memo && instr && m->memo->landmarks[instr - m->dies[0].first]; }
+
 memo *memo_create(machine *m) {
   memo *created = HCT_NEW(m->arena, memo);
   created->alike = HCT_NEW_ARRAY(m->arena, uint32_t *, m->image->stream_count + 1);
@@ -114,10 +143,9 @@ memo *memo_create(machine *m) {
   created->sequencers = HCT_NEW_ARRAY(m->arena, hct_sequencer, m->die_count);
   created->source_map = HCT_NEW_ARRAY(m->arena, uint32_t, m->stats->source_count + 1);
   alike_find(m, created);
+  landmarks_find(m, created);
   return created;
 }
-
-static size_t stream_of(const machine *m, const die *d) { return (size_t)(d->sequencer.stream - m->image->streams); }
 
 /* ---- states ---- */
 static node *node_of(machine *m, memo *known) {
@@ -346,7 +374,8 @@ static unsigned replay(machine *m, const transition *t, size_t moved) {
   loops_replay(m, t, t->base + moved);
   state_restore(m, &t->to->state, t->end_base + moved);
   unsigned depth = m->dies[0].sequencer.depth;
-  return depth >= t->depth ? t->again << (depth - t->depth) : t->again >> (t->depth - depth);
+  unsigned loops = t->again & (AT_LANDMARK - 1);
+  return (t->again & AT_LANDMARK) | (depth >= t->depth ? loops << (depth - t->depth) : loops >> (t->depth - depth));
 }
 
 /* ---- */

@@ -14,7 +14,6 @@
 enum {
   HISTORY = 32,        /* states kept, so the longest period */
   COUNTED = 4,         /* of those, with all counts */
-  LEAST_BODY = 16,    /* shorter bodies (ring steps, nests of one operation) are simulated faster than compared */
   PATIENCE = 48,      /* iterations after which a loop that has not recurred is left alone */
 };
 
