@@ -48,9 +48,9 @@ const hct_instr *hct_sequencer_next(hct_sequencer *sequencer) {
   sequencer->again = 0;
   while (sequencer->position < sequencer->stream->count) {
     const hct_instr *instr = &sequencer->stream->items[sequencer->position];
+    if (sequencer->position >= sequencer->furthest) sequencer->furthest = sequencer->position + 1;
     if (instr->opcode == HCT_OP_HALT) return NULL;
     sequencer->position++;
-    if (sequencer->position > sequencer->furthest) sequencer->furthest = sequencer->position;
     if (instr->opcode == HCT_OP_LOOP) loop_open(sequencer, instr);
     else if (instr->opcode == HCT_OP_END) loop_close(sequencer);
     else return instr;

@@ -89,7 +89,7 @@ static inline bool issue_comes(const machine *m, size_t index) {
  * die's position; the same words, code (up to what times depend on) and loops, the same future. */
 size_t state_base(const machine *m);
 void state_write(machine *m, words *out_state);
-void state_restore(machine *m, const words *state, size_t base); /* at m->now_ps, each die's loops aside */
+void state_restore(machine *m, const words *state, size_t base); /* at m->now_ps; each die's loops are set before */
 void counts_keep(machine *m, uint64_t **kept); /* as they are now, `total` of them */
 uint64_t instructions_counted(const machine *m);
 recurrence *recurrence_create(machine *m);

@@ -114,5 +114,6 @@ void state_restore(machine *m, const words *state, size_t base) {
     event_push(&m->events, (event){time_ps, (uint32_t)get(&c)});
   }
   hct_noc_restore(&m->noc, m->now_ps, get, &c);
+  for (size_t d = 1; d < m->die_count; d++) machine_plan(m, d);
   HCT_BUG_ON(c.at != state->items + state->count, "a state is not read as it was written");
 }
