@@ -46,7 +46,7 @@ typedef struct recurrence recurrence; /* recurrence.c */
 typedef struct memo memo;             /* memo.c */
 typedef struct words { uint64_t *items; size_t count, capacity; } words;
 
-/* What adds up. With `sources`: [row][source][field], else of no source. */
+/* What adds up. With `sources`: [source][row][field], else of no source. */
 typedef struct span { uint64_t *items; size_t count, sources, fields; } span;
 typedef struct counts { span spans[8]; size_t span_count, total; } counts;
 

@@ -230,13 +230,17 @@ static bool reads_counter(const hct_stream *stream, range code) {
 }
 
 static void column_put(machine *m, transition *t, const span *of, const uint64_t *before, column c) {
-  size_t rows = of->count / (of->sources * of->fields), row = of->sources * of->fields, at = c.source * of->fields + c.field;
-  c.each = of->items[at] - before[at];
-  bool same = true;
-  for (size_t d = 1; d < rows && same; d++) same = of->items[d * row + at] - before[d * row + at] == c.each;
+  size_t rows = of->count / (of->sources * of->fields), at = c.source * rows * of->fields + c.field;
+  bool any = false, same = true;
+  for (size_t d = 0; d < rows; d++) {
+    uint64_t by = of->items[at + d * of->fields] - before[at + d * of->fields];
+    if (d == 0) c.each = by;
+    any |= by != 0, same &= by == c.each;
+  }
+  if (!any) return;
   if (!same) {
     c.of_die = HCT_NEW_ARRAY(m->arena, uint64_t, rows);
-    for (size_t d = 0; d < rows; d++) c.of_die[d] = of->items[d * row + at] - before[d * row + at];
+    for (size_t d = 0; d < rows; d++) c.of_die[d] = of->items[at + d * of->fields] - before[at + d * of->fields];
     m->memo->words += rows;
   }
   HCT_PUSH(m->arena, &t->columns, c);
@@ -245,12 +249,10 @@ static void column_put(machine *m, transition *t, const span *of, const uint64_t
 
 static void columns_put(machine *m, transition *t, uint32_t number, const uint64_t *before) {
   const span *of = &m->counts.spans[number];
-  size_t row = of->sources * of->fields;
-  bool *changed = HCT_NEW_ARRAY(m->arena, bool, row);
-  for (size_t at = 0; at < of->count; at += row)
-    for (size_t i = 0; i < row; i++) changed[i] |= of->items[at + i] != before[at + i];
-  for (size_t i = 0; i < row; i++)
-    if (changed[i]) column_put(m, t, of, before, (column){.span = number, .source = (uint32_t)(i / of->fields), .field = (uint32_t)(i % of->fields)});
+  size_t row = of->count / of->sources;
+  for (uint32_t source = 0; source < of->sources; source++)
+    for (uint32_t field = 0; field < of->fields && memcmp(of->items + source * row, before + source * row, row * sizeof *before); field++)
+      column_put(m, t, of, before, (column){.span = number, .source = source, .field = field});
 }
 
 static void counts_put(machine *m, transition *t) {
@@ -359,8 +361,8 @@ static void counts_replay(machine *m, const transition *t) {
   for (size_t i = 0; i < t->columns.count; i++) {
     const column *c = &t->columns.items[i];
     const span *of = &m->counts.spans[c->span];
-    size_t row = of->sources * of->fields, at = m->memo->source_map[c->source] * of->fields + c->field;
-    for (size_t d = 0; d < of->count / row; d++) of->items[d * row + at] += c->of_die ? c->of_die[d] : c->each;
+    size_t rows = of->count / (of->sources * of->fields), at = m->memo->source_map[c->source] * rows * of->fields + c->field;
+    for (size_t d = 0; d < rows; d++) of->items[at + d * of->fields] += c->of_die ? c->of_die[d] : c->each;
   }
 }
 
