@@ -39,13 +39,18 @@ static size_t place_of(const machine *m, size_t index) { return m->options->clas
 static const hct_instr *engine_head(const engine *e) { return e->queue[e->head]; }
 static const instr_cost *cost_of(const die *d, const hct_instr *instr) { return &d->costs[instr - d->first]; }
 
-static bool waits_hold(const die *d, const hct_instr *instr) {
+static bool waits_hold(die *d, int engine_index) {
+  const hct_instr *instr = engine_head(&d->engines[engine_index]);
+  d->blocked[engine_index] = NOT_BLOCKED;
   for (int i = 0; i < instr->wait_count; i++)
-    if (d->semaphores[instr->waits[i].semaphore] < instr->waits[i].count) return false;
+    if (d->semaphores[instr->waits[i].semaphore] < instr->waits[i].count) {
+      d->blocked[engine_index] = instr->waits[i].semaphore;
+      return false;
+    }
   return true;
 }
 
-static bool engine_ready(const die *d, int engine_index) { return (d->filled & ~d->running) >> engine_index & 1 && waits_hold(d, engine_head(&d->engines[engine_index])); }
+static bool engine_ready(die *d, int engine_index) { return (d->filled & ~d->running) >> engine_index & 1 && waits_hold(d, engine_index); }
 
 static void begin(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
@@ -65,9 +70,9 @@ static bool is_transfer(const hct_instr *instr) { return instr->opcode == HCT_OP
 
 /* A message leaves when its send and its receive are both at the head of their queues. */
 static void transfer_try(machine *m, size_t sender, hct_ring ring) {
-  const die *from = &m->dies[sender];
+  die *from = &m->dies[sender];
   size_t receiver = from->next[ring];
-  const die *to = &m->dies[receiver];
+  die *to = &m->dies[receiver];
   int send = HCT_ENGINE_SEND0 + 2 * (int)ring, receive = HCT_ENGINE_RECV0 + 2 * (int)ring;
   if (!engine_ready(from, send) || !engine_ready(to, receive)) return;
   const hct_instr *instr = engine_head(&from->engines[send]);
@@ -97,7 +102,7 @@ static bool dram_goes_on(machine *m, size_t index, int engine_index) {
 }
 
 static void start_try(machine *m, size_t index, int engine_index) {
-  const die *d = &m->dies[index];
+  die *d = &m->dies[index];
   if (!engine_ready(d, engine_index)) return;
   const hct_instr *instr = engine_head(&d->engines[engine_index]);
   if (is_transfer(instr)) {
@@ -207,6 +212,15 @@ static void wake(machine *m, size_t index) {
 }
 
 /* ---- completing ---- */
+/* Only what this die signals lets its engines go on; what waits for another die is tried as that one's engine comes to it. */
+static bool stays_blocked(const die *d, int engine_index, const hct_instr *retired) {
+  uint8_t semaphore = d->blocked[engine_index];
+  if (semaphore == NOT_BLOCKED) return false;
+  for (int i = 0; i < retired->signal_count; i++)
+    if (retired->signals[i].semaphore == semaphore) return false;
+  return true;
+}
+
 static void retire(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
   engine *e = &d->engines[engine_index];
@@ -217,9 +231,10 @@ static void retire(machine *m, size_t index, int engine_index) {
   for (int i = 0; i < instr->signal_count; i++) d->semaphores[instr->signals[i].semaphore] += instr->signals[i].count;
   e->head = e->head + 1 == (uint32_t)m->package->queue_depth ? 0 : e->head + 1;
   d->running = (uint16_t)(d->running & ~(1u << engine_index));
+  d->blocked[engine_index] = NOT_BLOCKED;
   if (!--e->count) d->filled = (uint16_t)(d->filled & ~(1u << engine_index));
   for (int other = 0; (d->filled & ~d->running) >> other; other++)
-    if ((d->filled & ~d->running) >> other & 1) start_try(m, index, other);
+    if ((d->filled & ~d->running) >> other & 1 && !stays_blocked(d, other, instr)) start_try(m, index, other);
   if (!issue_comes(m, index)) d->issue_ps = m->now_ps + m->cycle_ps;
   machine_plan(m, index);
 }

@@ -20,6 +20,7 @@ typedef struct instr_cost {
 
 enum { AT_LANDMARK = 1 << HCT_MAX_LOOPS }; /* with a mask of loops: the instruction is a landmark (memo.c) */
 enum { LEAST_BODY = 16 }; /* shorter loops (ring steps, nests of one operation) are simulated faster than looked at */
+enum { NOT_BLOCKED = 255 };
 enum { AHEAD = 8 }; /* instructions that a die's sequencer has handed out but not issued; a power of two */
 
 typedef struct die { /* what every event looks at comes first: it is one line of the cache */
@@ -28,6 +29,7 @@ typedef struct die { /* what every event looks at comes first: it is one line of
   uint8_t ahead_head, ahead_count;
   uint16_t again;           /* of the first die: the loops of which the last of `ahead` begins another iteration, and AT_LANDMARK, until it is looked at */
   uint32_t source;          /* of the instruction started last */
+  uint8_t blocked[HCT_ENGINE_COUNT]; /* by engine: a semaphore that its head waits for, and will until it is signalled; or NOT_BLOCKED, when that is not known */
   int64_t accounted_ps;
   int64_t issue_ps;         /* when the first of `ahead` is issued; if that is past, it waits for a place in its queue, or a fence for all of them */
   int64_t wake_ps;          /* of the event that issues it, or INT64_MAX */

@@ -49,7 +49,10 @@ static size_t path_find(const hct_noc *noc, int64_t from, int64_t to, int64_t *o
   return count;
 }
 
-static int64_t stretched(double seconds, double stretch) { return (int64_t)llround((double)hct_ps_of_seconds(seconds) * stretch); }
+static int64_t stretched(double seconds, double stretch) {
+  int64_t ps = hct_ps_of_seconds(seconds);
+  return stretch == 1 ? ps : (int64_t)llround((double)ps * stretch);
+}
 
 static int64_t path_latency(const hct_noc *noc, size_t count, double stretch) {
   return stretched(noc->package->link_latency_s + noc->package->link_bypass_latency_s * (double)(count - 1), stretch);

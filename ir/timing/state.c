@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "ir/timing/machine_internal.h"
 
@@ -100,6 +101,7 @@ static void get_die(machine *m, die *d, cursor *c, size_t base) {
   d->wake_ps = INT64_MAX;
   d->accounted_ps = m->now_ps;
   d->filled = d->running = 0;
+  memset(d->blocked, NOT_BLOCKED, sizeof d->blocked);
   for (unsigned e = 0; e < HCT_ENGINE_COUNT; e++) get_queue(&d->engines[e], d, c, base, e);
   for (unsigned s = 0; s < HCT_SEMAPHORES; s++) d->semaphores[s] = 0;
   for (uint64_t word; (word = get(c)) != UINT64_MAX;) d->semaphores[word >> 32] = (int32_t)(uint32_t)word;
