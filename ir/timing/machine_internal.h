@@ -1,4 +1,4 @@
-/* The machine's state, inside machine.c, state.c, recurrence.c and memory.c. */
+/* The machine's state, inside machine.c, state.c, recurrence.c and memo.c. */
 #ifndef HCT_TIMING_MACHINE_INTERNAL_H
 #define HCT_TIMING_MACHINE_INTERNAL_H
 

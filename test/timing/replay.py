@@ -65,11 +65,13 @@ def piece(random, base):
 def differ(random, lines, at):
     """One thing of `lines` is another."""
     lines = list(lines)
-    kind = random.randrange(5)
+    kind = random.randrange(6)
     if kind == 0:
         return lines  # nothing
     if kind == 1:  # what one instruction takes
         lines[-3] = lines[-3].replace("shape=1,1,1,128", "shape=1,1,1,1152")
+    elif kind == 5:  # that, and nothing that it counts
+        lines[-3] = lines[-3].replace("fn=mov", "fn=exp")
     elif kind == 2:  # a trip count
         lines[-4] = "loop v0=9"
     elif kind == 3:  # of one column of dies only
