@@ -350,7 +350,7 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
   machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
   machine_init(&m);
   if (!options->effects && !options->jitter && !options->every_iteration) m.recurrence = recurrence_create(&m);
-  if (m.recurrence && !options->settle) m.memo = memo_create(&m);
+  if (m.recurrence) m.memo = memo_create(&m);
   for (size_t i = 0; i < m.die_count; i++) machine_plan(&m, i);
   for (event e; !m.stopped && event_pop(&m.events, &e);) {
     m.now_ps = e.time_ps, m.place = e.place;

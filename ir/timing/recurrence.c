@@ -76,7 +76,7 @@ recurrence *recurrence_create(machine *m) {
   recurrence *r = HCT_NEW(m->arena, recurrence);
   size_t dies = m->die_count;
   count_span(m, m->stats->dies, dies * sizeof *m->stats->dies, 0, 0);
-  count_span(m, m->stats->sources, dies * m->stats->source_count * sizeof *m->stats->sources, m->stats->source_count, sizeof *m->stats->sources / sizeof(uint64_t));
+  count_span(m, m->stats->sources, m->stats->die_count * m->stats->source_count * sizeof *m->stats->sources, m->stats->source_count, sizeof *m->stats->sources / sizeof(uint64_t));
   count_span(m, m->result.activity_ps, dies * sizeof *m->result.activity_ps, 0, 0);
   count_span(m, m->result.source_ps, (m->image->source_count + 1) * sizeof *m->result.source_ps, m->image->source_count + 1, 1);
   count_span(m, m->noc.link_busy_ps, m->link_count * sizeof *m->noc.link_busy_ps, 0, 0);
