@@ -33,12 +33,14 @@ static void loop_open(hct_sequencer *s, const hct_instr *instr) {
 static void loop_close(hct_sequencer *s) {
   if (s->depth == 0) return;
   unsigned level = s->depth - 1;
+  if (level < s->lowest_closed) s->lowest_closed = level;
   if (++s->state.counter[level] < s->loops[level].trips) {
     s->position = s->loops[level].body;
     s->again |= 1u << level;
   } else {
     s->state.counter[level] = 0;
     s->depth--;
+    if (level < s->lowest_ended) s->lowest_ended = level;
   }
 }
 
@@ -46,6 +48,7 @@ const hct_instr *hct_sequencer_next(hct_sequencer *sequencer) {
   sequencer->again = 0;
   while (sequencer->position < sequencer->stream->count) {
     const hct_instr *instr = &sequencer->stream->items[sequencer->position];
+    if (sequencer->position >= sequencer->furthest) sequencer->furthest = sequencer->position + 1;
     if (instr->opcode == HCT_OP_HALT) return NULL;
     sequencer->position++;
     if (instr->opcode == HCT_OP_LOOP) loop_open(sequencer, instr);

@@ -121,8 +121,8 @@ static json_t *collectives_json(const hct_report_input *in) {
       uint64_t bytes = 0;
       for (size_t o = s; o < in->image->source_count; o++)
         if (source_same(source, &in->image->sources[o])) {
-          bytes += stats->sources[die * stats->source_count + o].received_bytes;
-          messages += stats->sources[die * stats->source_count + o].messages;
+          bytes += hct_stats_of(stats, die, o)->received_bytes;
+          messages += hct_stats_of(stats, die, o)->messages;
         }
       if (bytes < least) least = bytes;
       if (bytes > most) most = bytes;
@@ -148,7 +148,7 @@ static json_t *layers_json(const hct_report_input *in) {
       if (strcmp(layer, in->image->sources[o].layer)) continue;
       if (in->timing) time_ps += in->timing->source_ps[o];
       for (size_t die = 0; die < stats->die_count; die++) {
-        const hct_source_stats *one = &stats->sources[die * stats->source_count + o];
+        const hct_source_stats *one = hct_stats_of(stats, die, o);
         sum.received_bytes += one->received_bytes, sum.macs += one->macs, sum.dram_bytes += one->dram_bytes;
       }
     }

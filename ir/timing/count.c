@@ -46,7 +46,7 @@ static size_t count_from(counting *c, size_t at, unsigned depth, uint64_t times)
 
 static void die_copy(hct_stats *stats, size_t from, size_t to) {
   stats->dies[to] = stats->dies[from];
-  for (size_t s = 0; s < stats->source_count; s++) stats->sources[to * stats->source_count + s] = stats->sources[from * stats->source_count + s];
+  for (size_t s = 0; s < stats->source_count; s++) *hct_stats_of(stats, to, s) = *hct_stats_of(stats, from, s);
 }
 
 void hct_stats_count_image(hct_stats *stats, const hct_image *image) {

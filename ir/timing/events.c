@@ -118,6 +118,13 @@ void event_queue_shift(event_queue *q, int64_t by_ps) {
   for (size_t i = 0; i < q->heap_count; i++) q->moments[q->heap[i].moment].time_ps = q->heap[i].time_ps += by_ps;
 }
 
+void event_queue_clear(event_queue *q, int64_t now_ps) {
+  while (q->heap_count) moment_comes(q, heap_pop(q));
+  for (size_t i = 0; i < q->due_words; i++) q->due[i] = 0;
+  for (size_t i = 0; i < q->due_any_words; i++) q->due_any[i] = 0;
+  q->now_ps = now_ps;
+}
+
 size_t event_queue_list(const event_queue *q, event *out_events) {
   size_t count = 0;
   if (!out_events) return q->later + (q->due_words * WORD);

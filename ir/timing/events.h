@@ -39,6 +39,7 @@ void event_queue_init(event_queue *queue, hct_arena *arena, size_t dies);
 void event_push(event_queue *queue, event e);
 bool event_pop(event_queue *queue, event *out_event); /* false: there is none */
 void event_queue_shift(event_queue *queue, int64_t by_ps); /* all times, that of now too */
+void event_queue_clear(event_queue *queue, int64_t now_ps);
 size_t event_queue_list(const event_queue *queue, event *out_events); /* all, in no order; NULL: at most how many */
 
 #endif

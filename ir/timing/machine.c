@@ -39,13 +39,18 @@ static size_t place_of(const machine *m, size_t index) { return m->options->clas
 static const hct_instr *engine_head(const engine *e) { return e->queue[e->head]; }
 static const instr_cost *cost_of(const die *d, const hct_instr *instr) { return &d->costs[instr - d->first]; }
 
-static bool waits_hold(const die *d, const hct_instr *instr) {
+static bool waits_hold(die *d, int engine_index) {
+  const hct_instr *instr = engine_head(&d->engines[engine_index]);
+  d->blocked[engine_index] = NOT_BLOCKED;
   for (int i = 0; i < instr->wait_count; i++)
-    if (d->semaphores[instr->waits[i].semaphore] < instr->waits[i].count) return false;
+    if (d->semaphores[instr->waits[i].semaphore] < instr->waits[i].count) {
+      d->blocked[engine_index] = instr->waits[i].semaphore;
+      return false;
+    }
   return true;
 }
 
-static bool engine_ready(const die *d, int engine_index) { return (d->filled & ~d->running) >> engine_index & 1 && waits_hold(d, engine_head(&d->engines[engine_index])); }
+static bool engine_ready(die *d, int engine_index) { return (d->filled & ~d->running) >> engine_index & 1 && waits_hold(d, engine_index); }
 
 static void begin(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
@@ -54,6 +59,7 @@ static void begin(machine *m, size_t index, int engine_index) {
   for (int i = 0; i < instr->wait_count; i++) d->semaphores[instr->waits[i].semaphore] -= instr->waits[i].count;
   d->running = (uint16_t)(d->running | 1u << engine_index);
   d->source = instr->source;
+  d->started = instr;
 }
 
 static void complete_at(machine *m, size_t index, int engine_index, int64_t time_ps) {
@@ -64,9 +70,9 @@ static bool is_transfer(const hct_instr *instr) { return instr->opcode == HCT_OP
 
 /* A message leaves when its send and its receive are both at the head of their queues. */
 static void transfer_try(machine *m, size_t sender, hct_ring ring) {
-  const die *from = &m->dies[sender];
+  die *from = &m->dies[sender];
   size_t receiver = from->next[ring];
-  const die *to = &m->dies[receiver];
+  die *to = &m->dies[receiver];
   int send = HCT_ENGINE_SEND0 + 2 * (int)ring, receive = HCT_ENGINE_RECV0 + 2 * (int)ring;
   if (!engine_ready(from, send) || !engine_ready(to, receive)) return;
   const hct_instr *instr = engine_head(&from->engines[send]);
@@ -96,7 +102,7 @@ static bool dram_goes_on(machine *m, size_t index, int engine_index) {
 }
 
 static void start_try(machine *m, size_t index, int engine_index) {
-  const die *d = &m->dies[index];
+  die *d = &m->dies[index];
   if (!engine_ready(d, engine_index)) return;
   const hct_instr *instr = engine_head(&d->engines[engine_index]);
   if (is_transfer(instr)) {
@@ -121,7 +127,7 @@ static void fetch(machine *m, size_t index) {
   uint32_t at = (uint32_t)(d->ahead_head + d->ahead_count++) % AHEAD;
   const hct_instr *instr = d->ahead[at] = hct_sequencer_next(&d->sequencer);
   if (m->options->effects && instr && instr->opcode != HCT_OP_FENCE) hct_issue(instr, &d->sequencer.state, &d->ahead_issued[at]);
-  if (index == 0 && m->recurrence) d->again = (uint8_t)d->sequencer.again;
+  if (index == 0 && m->recurrence) d->again = (uint16_t)(d->sequencer.again | (memo_landmark(m, instr) ? AT_LANDMARK : 0));
 }
 
 static void queue_push(machine *m, die *d, int target) {
@@ -174,8 +180,7 @@ static need need_of(const machine *m, const die *d, uint32_t k, uint8_t more[HCT
   return k + 1 == AHEAD ? NEED_EVENT : NEED_NOTHING;
 }
 
-/* Asks for the die's next issue event, if it needs one before anything retires. */
-static void issue_plan(machine *m, size_t index) {
+void machine_plan(machine *m, size_t index) {
   die *d = &m->dies[index];
   if (d->halted || !issue_comes(m, index)) return;
   uint8_t more[HCT_ENGINE_COUNT] = {0};
@@ -203,10 +208,19 @@ static void wake(machine *m, size_t index) {
     }
     issue(m, index);
   }
-  issue_plan(m, index);
+  machine_plan(m, index);
 }
 
 /* ---- completing ---- */
+/* Only what this die signals lets its engines go on; what waits for another die is tried as that one's engine comes to it. */
+static bool stays_blocked(const die *d, int engine_index, const hct_instr *retired) {
+  uint8_t semaphore = d->blocked[engine_index];
+  if (semaphore == NOT_BLOCKED) return false;
+  for (int i = 0; i < retired->signal_count; i++)
+    if (retired->signals[i].semaphore == semaphore) return false;
+  return true;
+}
+
 static void retire(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
   engine *e = &d->engines[engine_index];
@@ -217,11 +231,12 @@ static void retire(machine *m, size_t index, int engine_index) {
   for (int i = 0; i < instr->signal_count; i++) d->semaphores[instr->signals[i].semaphore] += instr->signals[i].count;
   e->head = e->head + 1 == (uint32_t)m->package->queue_depth ? 0 : e->head + 1;
   d->running = (uint16_t)(d->running & ~(1u << engine_index));
+  d->blocked[engine_index] = NOT_BLOCKED;
   if (!--e->count) d->filled = (uint16_t)(d->filled & ~(1u << engine_index));
   for (int other = 0; (d->filled & ~d->running) >> other; other++)
-    if ((d->filled & ~d->running) >> other & 1) start_try(m, index, other);
+    if ((d->filled & ~d->running) >> other & 1 && !stays_blocked(d, other, instr)) start_try(m, index, other);
   if (!issue_comes(m, index)) d->issue_ps = m->now_ps + m->cycle_ps;
-  issue_plan(m, index);
+  machine_plan(m, index);
 }
 
 /* Sender and receiver complete at the same moment: the data moves once, before either signals. */
@@ -335,7 +350,8 @@ hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *
   machine m = {.diags = diags, .arena = hct_arena_create(), .image = image, .package = package, .options = options, .stats = stats};
   machine_init(&m);
   if (!options->effects && !options->jitter && !options->every_iteration) m.recurrence = recurrence_create(&m);
-  for (size_t i = 0; i < m.die_count; i++) issue_plan(&m, i);
+  if (m.recurrence) m.memo = memo_create(&m);
+  for (size_t i = 0; i < m.die_count; i++) machine_plan(&m, i);
   for (event e; !m.stopped && event_pop(&m.events, &e);) {
     m.now_ps = e.time_ps, m.place = e.place;
     if ((++m.result.events & 0xffff) == 0) hct_progress(diags, "%s: %.3f ms of modelled time, %llu events", options->doing ? options->doing : "simulating", (double)m.now_ps * 1e-9, (unsigned long long)m.result.events);

@@ -4,7 +4,8 @@
  *
  * Times are picoseconds. Nothing depends on absolute time or on a global counter, nor, without effects, on an address: so where the whole
  * state, relative to the present time and iteration, is what it was some iterations before, the iterations up to the loop's end are not
- * simulated one by one (recurrence.c). Ties: by time, then die, then engine. */
+ * simulated one by one (recurrence.c), and where a state, the code that is run from it and the loops around it are what they were before, at
+ * the same place or in a copy of the code, what came of it is replayed (memo.c). Ties: by time, then die, then engine. */
 #ifndef HCT_TIMING_MACHINE_H
 #define HCT_TIMING_MACHINE_H
 

@@ -1,4 +1,4 @@
-/* The machine's state, inside machine.c and recurrence.c. */
+/* The machine's state, inside machine.c, state.c, recurrence.c and memo.c. */
 #ifndef HCT_TIMING_MACHINE_INTERNAL_H
 #define HCT_TIMING_MACHINE_INTERNAL_H
 
@@ -18,20 +18,25 @@ typedef struct instr_cost {
   hct_instr_counts counts;
 } instr_cost;
 
+enum { AT_LANDMARK = 1 << HCT_MAX_LOOPS }; /* with a mask of loops: the instruction is a landmark (memo.c) */
+enum { LEAST_BODY = 16 }; /* shorter loops (ring steps, nests of one operation) are simulated faster than looked at */
+enum { NOT_BLOCKED = 255 };
 enum { AHEAD = 8 }; /* instructions that a die's sequencer has handed out but not issued; a power of two */
 
 typedef struct die { /* what every event looks at comes first: it is one line of the cache */
   uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
   bool halted;
   uint8_t ahead_head, ahead_count;
-  uint8_t again;            /* of the first die: the loops of which the last of `ahead` begins another iteration, until it is looked at */
+  uint16_t again;           /* of the first die: the loops of which the last of `ahead` begins another iteration, and AT_LANDMARK, until it is looked at */
   uint32_t source;          /* of the instruction started last */
+  uint8_t blocked[HCT_ENGINE_COUNT]; /* by engine: a semaphore that its head waits for, and will until it is signalled; or NOT_BLOCKED, when that is not known */
   int64_t accounted_ps;
   int64_t issue_ps;         /* when the first of `ahead` is issued; if that is past, it waits for a place in its queue, or a fence for all of them */
   int64_t wake_ps;          /* of the event that issues it, or INT64_MAX */
   const hct_instr *ahead[AHEAD]; /* NULL: the end */
   const hct_instr *first;   /* of its stream, whose instructions have `costs` */
   const instr_cost *costs;
+  const hct_instr *started; /* last; `source` is its; NULL: none yet */
   uint32_t next[HCT_RING_COUNT], previous[HCT_RING_COUNT]; /* on rings: dies, or classes of them */
   engine engines[HCT_ENGINE_COUNT];
   int32_t semaphores[HCT_SEMAPHORES];
@@ -40,6 +45,12 @@ typedef struct die { /* what every event looks at comes first: it is one line of
 } die;
 
 typedef struct recurrence recurrence; /* recurrence.c */
+typedef struct memo memo;             /* memo.c */
+typedef struct words { uint64_t *items; size_t count, capacity; } words;
+
+/* What adds up. With `sources`: [source][row][field], else of no source. */
+typedef struct span { uint64_t *items; size_t count, sources, fields; } span;
+typedef struct counts { span spans[8]; size_t span_count, total; } counts;
 
 typedef struct machine {
   hct_diags *diags;
@@ -59,19 +70,38 @@ typedef struct machine {
   uint64_t random;
   bool stopped; /* an effect wants no more */
   hct_status status;
+  event *listed;        /* state.c */
+  size_t listed_capacity;
+  counts counts;
   recurrence *recurrence; /* NULL: every iteration is simulated */
+  memo *memo;             /* NULL: nothing is replayed */
 } machine;
 
 /* Books the time since the last change under what the die was doing; called before each change. */
 void machine_account(machine *m, size_t die);
 /* Issues what the die's sequencer has issued before the event that is being simulated, none of which is the first of its queue: that has an event of its own. */
 void machine_catch_up(machine *m, size_t die);
+/* Asks for the die's next issue event, if it needs one before anything retires. */
+void machine_plan(machine *m, size_t die);
 static inline bool issue_comes(const machine *m, size_t index) {
   event now = {m->now_ps, m->place}, issue = event_at(m->dies[index].issue_ps, index, HCT_ENGINE_COUNT);
   return event_before(&now, &issue);
 }
+/* What times from now on depend on (state.c), while the first die is about to begin another iteration: all but loops, as offsets from now and from `state_base`, the first
+ * die's position; the same words, code (up to what times depend on) and loops, the same future. */
+size_t state_base(const machine *m);
+void state_write(machine *m, words *out_state);
+void state_restore(machine *m, const words *state, size_t base); /* at m->now_ps; each die's loops are set before */
+void counts_keep(machine *m, uint64_t **kept); /* as they are now, `total` of them */
+uint64_t instructions_counted(const machine *m);
 recurrence *recurrence_create(machine *m);
 /* The first die has begun another iteration of the loops `again`: whole periods of the outermost that has recurred are skipped. */
 void recurrence_look(machine *m, unsigned again);
+memo *memo_create(machine *m);
+bool memo_landmark(const machine *m, const hct_instr *instr); /* of the first die: a place in the code where a look is taken too */
+/* The first die has begun another iteration of the loops `again` or come to a landmark: what has happened since memo_replay is remembered. False: there is nothing to replay here. */
+bool memo_arrive(machine *m, unsigned again);
+/* After memo_arrive: goes on to the next such point if it is known what happens until then, and says what it is (see `again` of a die). */
+bool memo_replay(machine *m, unsigned *out_again);
 
 #endif

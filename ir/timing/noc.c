@@ -49,7 +49,10 @@ static size_t path_find(const hct_noc *noc, int64_t from, int64_t to, int64_t *o
   return count;
 }
 
-static int64_t stretched(double seconds, double stretch) { return (int64_t)llround((double)hct_ps_of_seconds(seconds) * stretch); }
+static int64_t stretched(double seconds, double stretch) {
+  int64_t ps = hct_ps_of_seconds(seconds);
+  return stretch == 1 ? ps : (int64_t)llround((double)ps * stretch);
+}
 
 static int64_t path_latency(const hct_noc *noc, size_t count, double stretch) {
   return stretched(noc->package->link_latency_s + noc->package->link_bypass_latency_s * (double)(count - 1), stretch);
@@ -136,8 +139,10 @@ static hct_dram_access *access_of(hct_noc *noc, int64_t die, bool load) {
   return a;
 }
 
+static int64_t access_work(const hct_noc *noc, const hct_dram_access *a, double stretch) { return stretched((double)a->bytes / noc->package->link_bandwidth_bytes_per_s, stretch); }
+
 static int64_t mesh_ask(hct_noc *noc, hct_dram_access *a, bool load, int64_t now, double stretch) {
-  a->work_ps = stretched((double)a->bytes / noc->package->link_bandwidth_bytes_per_s, stretch);
+  a->work_ps = access_work(noc, a, stretch);
   noc->dram_transit_bytes += (uint64_t)a->bytes * a->count;
   if (noc->package->link_arbitration == HCT_ARBITRATION_FIRST_COME) {
     int64_t arrived = path_hold(noc, a->links, a->count, a->work_ps, now, stretch);
@@ -205,6 +210,26 @@ void hct_noc_state(hct_noc *noc, int64_t now, void (*put)(void *user, uint64_t w
     put(user, (uint64_t)a->bytes);
     put(user, a->least_ps > now ? (uint64_t)(a->least_ps - now) : 0);
     for (size_t l = 0; l < a->count; l++) put(user, a->targets[l] > noc->memory_served_ps[a->links[l]] ? (uint64_t)(a->targets[l] - noc->memory_served_ps[a->links[l]]) : 0);
+  }
+}
+
+void hct_noc_restore(hct_noc *noc, int64_t now, uint64_t (*get)(void *user), void *user) {
+  size_t dies = (size_t)(noc->package->rows * noc->package->cols);
+  for (size_t link = 0; link < dies * 4; link++) {
+    noc->link_free_ps[link] = now + (int64_t)get(user);
+    noc->memory_asked_ps[link] = (int64_t)get(user);
+    noc->memory_served_ps[link] = 0;
+    noc->memory_at_ps[link] = now;
+  }
+  for (int64_t c = 0; c < noc->package->dram_channels; c++) noc->channel_free_ps[c] = now + (int64_t)get(user);
+  for (size_t i = 0; i < dies * 2; i++) {
+    hct_dram_access *a = access_of(noc, (int64_t)(i / 2), i % 2 == 0);
+    a->stage = (hct_dram_stage)get(user);
+    if (a->stage == HCT_DRAM_NONE) continue;
+    a->bytes = (int64_t)get(user);
+    a->least_ps = now + (int64_t)get(user);
+    a->work_ps = access_work(noc, a, 1);
+    for (size_t l = 0; l < a->count; l++) a->targets[l] = (int64_t)get(user);
   }
 }
 

@@ -52,6 +52,7 @@ int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t b
 int64_t hct_noc_links(const hct_noc *noc, int64_t from, int64_t to); /* that a message crosses */
 /* What later times depend on, relative to `now`, is given to `put` word by word; the same words, the same future. */
 void hct_noc_state(hct_noc *noc, int64_t now, void (*put)(void *user, uint64_t word), void *user);
+void hct_noc_restore(hct_noc *noc, int64_t now, uint64_t (*get)(void *user), void *user); /* from the words that hct_noc_state gave */
 void hct_noc_shift(hct_noc *noc, int64_t by_ps); /* all times */
 
 #endif

@@ -14,11 +14,9 @@
 enum {
   HISTORY = 32,        /* states kept, so the longest period */
   COUNTED = 4,         /* of those, with all counts */
-  LEAST_BODY = 16,    /* shorter bodies (ring steps, nests of one operation) are simulated faster than compared */
   PATIENCE = 48,      /* iterations after which a loop that has not recurred is left alone */
 };
 
-typedef struct words { uint64_t *items; size_t count, capacity; } words;
 typedef struct snapshot { words state; uint64_t checksum; int64_t iteration, now_ps; } snapshot;
 typedef struct loop_watch {
   snapshot history[HISTORY];
@@ -31,39 +29,35 @@ typedef struct loop_watch {
   uint64_t *base_counts;
 } loop_watch;
 
-typedef struct span { uint64_t *items; size_t count; } span;
 struct recurrence {
-  span counts[8];        /* what adds up */
-  size_t span_count, count_total;
   unsigned read_levels;  /* levels whose counter some trip count depends on: their iterations differ */
   loop_watch levels[HCT_MAX_LOOPS];
   words scratch;
-  event *events;
-  size_t event_capacity;
 };
 
 /* ---- counts ---- */
-static void count_span(recurrence *r, void *items, size_t bytes) {
-  HCT_BUG_ON(r->span_count == HCT_COUNT(r->counts) || bytes % sizeof(uint64_t), "counts");
-  r->counts[r->span_count++] = (span){items, bytes / sizeof(uint64_t)};
-  r->count_total += bytes / sizeof(uint64_t);
+static void count_span(machine *m, void *items, size_t bytes, size_t sources, size_t fields) {
+  counts *c = &m->counts;
+  HCT_BUG_ON(c->span_count == HCT_COUNT(c->spans) || bytes % sizeof(uint64_t), "counts");
+  c->spans[c->span_count++] = (span){items, bytes / sizeof(uint64_t), sources, fields};
+  c->total += bytes / sizeof(uint64_t);
 }
 
-static void counts_keep(machine *m, uint64_t **counts) {
-  const recurrence *r = m->recurrence;
-  if (!*counts) *counts = HCT_NEW_ARRAY(m->arena, uint64_t, r->count_total + 1);
-  uint64_t *into = *counts;
+void counts_keep(machine *m, uint64_t **kept) {
+  if (!*kept) *kept = HCT_NEW_ARRAY(m->arena, uint64_t, m->counts.total + 1);
+  uint64_t *into = *kept;
   for (size_t d = 0; d < m->die_count; d++) machine_account(m, d);
-  for (size_t s = 0; s < r->span_count; s++) {
-    memcpy(into, r->counts[s].items, r->counts[s].count * sizeof *into);
-    into += r->counts[s].count;
+  for (size_t s = 0; s < m->counts.span_count; s++) {
+    memcpy(into, m->counts.spans[s].items, m->counts.spans[s].count * sizeof *into);
+    into += m->counts.spans[s].count;
   }
 }
 
-static void counts_repeat(const recurrence *r, const uint64_t *from, uint64_t times) {
-  for (size_t s = 0; s < r->span_count; s++) {
-    for (size_t i = 0; i < r->counts[s].count; i++) r->counts[s].items[i] += times * (r->counts[s].items[i] - from[i]);
-    from += r->counts[s].count;
+static void counts_repeat(machine *m, const uint64_t *from, uint64_t times) {
+  for (size_t s = 0; s < m->counts.span_count; s++) {
+    span *of = &m->counts.spans[s];
+    for (size_t i = 0; i < of->count; i++) of->items[i] += times * (of->items[i] - from[i]);
+    from += of->count;
   }
 }
 
@@ -81,82 +75,30 @@ static unsigned levels_read(const hct_image *image) {
 recurrence *recurrence_create(machine *m) {
   recurrence *r = HCT_NEW(m->arena, recurrence);
   size_t dies = m->die_count;
-  count_span(r, m->stats->dies, dies * sizeof *m->stats->dies);
-  count_span(r, m->stats->sources, dies * m->stats->source_count * sizeof *m->stats->sources);
-  count_span(r, m->result.activity_ps, dies * sizeof *m->result.activity_ps);
-  count_span(r, m->result.source_ps, (m->image->source_count + 1) * sizeof *m->result.source_ps);
-  count_span(r, m->noc.link_busy_ps, m->link_count * sizeof *m->noc.link_busy_ps);
-  count_span(r, m->noc.channel_busy_ps, (size_t)m->package->dram_channels * sizeof *m->noc.channel_busy_ps);
-  count_span(r, &m->noc.link_bytes, sizeof m->noc.link_bytes);
-  count_span(r, &m->noc.dram_transit_bytes, sizeof m->noc.dram_transit_bytes);
+  count_span(m, m->stats->dies, dies * sizeof *m->stats->dies, 0, 0);
+  count_span(m, m->stats->sources, m->stats->die_count * m->stats->source_count * sizeof *m->stats->sources, m->stats->source_count, sizeof *m->stats->sources / sizeof(uint64_t));
+  count_span(m, m->result.activity_ps, dies * sizeof *m->result.activity_ps, 0, 0);
+  count_span(m, m->result.source_ps, (m->image->source_count + 1) * sizeof *m->result.source_ps, m->image->source_count + 1, 1);
+  count_span(m, m->noc.link_busy_ps, m->link_count * sizeof *m->noc.link_busy_ps, 0, 0);
+  count_span(m, m->noc.channel_busy_ps, (size_t)m->package->dram_channels * sizeof *m->noc.channel_busy_ps, 0, 0);
+  count_span(m, &m->noc.link_bytes, sizeof m->noc.link_bytes, 0, 0);
+  count_span(m, &m->noc.dram_transit_bytes, sizeof m->noc.dram_transit_bytes, 0, 0);
   r->read_levels = levels_read(m->image);
   return r;
 }
 
 /* ---- state ---- */
-static void put(machine *m, words *w, uint64_t word) { HCT_PUSH(m->arena, w, word); }
-
 /* Counters of outer loops as they are: only iterations of one run of the loop are compared. */
-static void put_sequencer(machine *m, words *w, const hct_sequencer *s, unsigned level, int64_t iteration) {
-  put(m, w, (uint64_t)(uintptr_t)s->stream);
-  put(m, w, s->position);
-  put(m, w, s->depth);
-  for (unsigned l = 0; l < s->depth; l++) {
-    put(m, w, s->loops[l].body);
-    put(m, w, (uint64_t)(s->state.counter[l] - (l == level ? iteration : 0)));
+static void loops_write(machine *m, unsigned level, int64_t iteration, words *w) {
+  HCT_PUSH(m->arena, w, state_base(m));
+  for (size_t d = 0; d < m->die_count; d++) {
+    const hct_sequencer *s = &m->dies[d].sequencer;
+    HCT_PUSH(m->arena, w, s->depth);
+    for (unsigned l = 0; l < s->depth; l++) {
+      HCT_PUSH(m->arena, w, s->loops[l].body);
+      HCT_PUSH(m->arena, w, (uint64_t)(s->state.counter[l] - (l == level ? iteration : 0)));
+    }
   }
-}
-
-static void put_die(machine *m, words *w, const die *d, unsigned level, int64_t iteration) {
-  put_sequencer(m, w, &d->sequencer, level, iteration);
-  put(m, w, (uint64_t)d->ahead_count << 32 | d->source);
-  for (uint32_t i = 0; i < d->ahead_count; i++) put(m, w, (uint64_t)(uintptr_t)d->ahead[(d->ahead_head + i) % AHEAD]);
-  put(m, w, !d->halted && d->issue_ps >= m->now_ps ? (uint64_t)(d->issue_ps - m->now_ps) : UINT64_MAX - d->halted);
-  for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
-    const engine *queue = &d->engines[e];
-    put(m, w, (uint64_t)queue->count << 1 | (d->running >> e & 1));
-    for (uint32_t i = 0; i < queue->count; i++) put(m, w, (uint64_t)(uintptr_t)queue->queue[(queue->head + i) % (uint32_t)m->package->queue_depth]);
-  }
-  for (uint64_t s = 0; s < HCT_SEMAPHORES; s++)
-    if (d->semaphores[s]) put(m, w, s << 32 | (uint32_t)d->semaphores[s]);
-  put(m, w, UINT64_MAX);
-}
-
-static int by_event(const void *a, const void *b) {
-  const event *x = a, *y = b;
-  return event_before(x, y) ? -1 : event_before(y, x);
-}
-
-/* Completions. When sequencers issue follows from the rest. */
-static void put_events(machine *m, words *w) {
-  recurrence *r = m->recurrence;
-  size_t most = event_queue_list(&m->events, NULL);
-  if (most > r->event_capacity) {
-    r->event_capacity = most * 2;
-    r->events = HCT_NEW_ARRAY(m->arena, event, r->event_capacity);
-  }
-  size_t all = event_queue_list(&m->events, r->events), count = 0;
-  for (size_t i = 0; i < all; i++)
-    if (event_engine(&r->events[i]) != HCT_ENGINE_COUNT) r->events[count++] = r->events[i];
-  if (count) qsort(r->events, count, sizeof *r->events, by_event);
-  for (size_t i = 0; i < count; i++) {
-    put(m, w, (uint64_t)(r->events[i].time_ps - m->now_ps));
-    put(m, w, r->events[i].place);
-  }
-}
-
-typedef struct noc_words { machine *machine; words *into; } noc_words;
-static void put_noc(void *user, uint64_t word) {
-  noc_words *n = user;
-  put(n->machine, n->into, word);
-}
-
-static void state_write(machine *m, unsigned level, int64_t iteration, words *out_state) {
-  out_state->count = 0;
-  for (size_t d = 0; d < m->die_count; d++) machine_catch_up(m, d);
-  for (size_t d = 0; d < m->die_count; d++) put_die(m, out_state, &m->dies[d], level, iteration);
-  put_events(m, out_state);
-  hct_noc_state(&m->noc, m->now_ps, put_noc, &(noc_words){m, out_state});
 }
 
 static bool state_same(const snapshot *a, const snapshot *b) {
@@ -182,20 +124,20 @@ static int64_t periods_left(const machine *m, unsigned level, int64_t period) {
   return least;
 }
 
-static uint64_t instructions_counted(const machine *m) {
+uint64_t instructions_counted(const machine *m) {
   uint64_t sum = 0;
   for (size_t d = 0; d < m->die_count; d++) sum += m->stats->dies[d].instructions;
   return sum;
 }
 
-/* A period has passed since `from_ps`, when counts were `counts`. */
-static void skip(machine *m, unsigned level, int64_t period, int64_t from_ps, const uint64_t *counts) {
+/* A period has passed since `from_ps`, when counts were `from`. */
+static void skip(machine *m, unsigned level, int64_t period, int64_t from_ps, const uint64_t *from) {
   int64_t times = periods_left(m, level, period);
   if (times <= 0) return;
   int64_t by = times * (m->now_ps - from_ps);
   for (size_t d = 0; d < m->die_count; d++) machine_account(m, d);
   uint64_t before = instructions_counted(m);
-  counts_repeat(m->recurrence, counts, (uint64_t)times);
+  counts_repeat(m, from, (uint64_t)times);
   m->result.skipped_instructions += instructions_counted(m) - before;
   m->now_ps += by;
   event_queue_shift(&m->events, by);
@@ -268,14 +210,27 @@ static void look(machine *m, unsigned level) {
   if (iteration == 1) watch->seen = 0, watch->confirming = false; /* another run of a loop */
   if (watch->seen >= PATIENCE || (watch->confirming && iteration != watch->base.iteration + watch->period)) return;
   snapshot now = {.state = m->recurrence->scratch, .iteration = iteration, .now_ps = m->now_ps};
-  state_write(m, level, iteration, &now.state);
+  state_write(m, &now.state);
+  loops_write(m, level, iteration, &now.state);
   now.checksum = hct_checksum(now.state.items, now.state.count * sizeof *now.state.items);
   if (watch->confirming) confirm_end(m, level, watch, &now);
   else compare(m, level, watch, &now);
   m->recurrence->scratch = now.state;
 }
 
-void recurrence_look(machine *m, unsigned again) {
+/* Of the loops `again`, those whose iterations are worth a look. */
+static unsigned worth(const machine *m, unsigned again) {
   for (unsigned level = 0; level < HCT_MAX_LOOPS; level++)
-    if ((again >> level & 1) && !(m->recurrence->read_levels >> level & 1) && !is_small(&m->dies[0].sequencer, level)) look(m, level);
+    if ((again >> level & 1) && is_small(&m->dies[0].sequencer, level)) again &= ~(1u << level);
+  return again;
+}
+
+void recurrence_look(machine *m, unsigned again) {
+  again = worth(m, again);
+  while (again) {
+    bool known = m->memo && memo_arrive(m, again);
+    for (unsigned level = 0; level < HCT_MAX_LOOPS; level++)
+      if (again & ~m->recurrence->read_levels & 1u << level) look(m, level);
+    if (!known || !memo_replay(m, &again)) return;
+  }
 }

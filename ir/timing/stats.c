@@ -21,7 +21,7 @@ hct_instr_counts hct_instr_count(const hct_instr *instr) {
 
 void hct_stats_add(hct_stats *stats, size_t die, const hct_instr *instr, const hct_instr_counts *counts, uint64_t times) {
   hct_die_stats *d = &stats->dies[die];
-  hct_source_stats *s = &stats->sources[die * stats->source_count + (instr->source < stats->source_count ? instr->source : 0)];
+  hct_source_stats *s = hct_stats_of(stats, die, instr->source < stats->source_count ? instr->source : 0);
   uint64_t elements = times * counts->elements, bytes = times * counts->moved_bytes;
   d->instructions += times;
   d->sram_bytes += times * counts->sram_bytes;

@@ -20,8 +20,9 @@ typedef struct hct_source_stats {
 typedef struct hct_stats {
   size_t die_count, source_count;
   hct_die_stats *dies;
-  hct_source_stats *sources; /* [die * source_count + source] */
+  hct_source_stats *sources; /* hct_stats_of; dies that are in step count the same source, so what they count lies together */
 } hct_stats;
+static inline hct_source_stats *hct_stats_of(const hct_stats *stats, size_t die, size_t source) { return &stats->sources[source * stats->die_count + die]; }
 
 void hct_stats_init(hct_stats *stats, hct_arena *arena, const hct_image *image);
 void hct_stats_clear(hct_stats *stats);

@@ -83,8 +83,29 @@ static void test_twice_is_once(void) {
   hct_arena_destroy(arena);
 }
 
+/* Nothing of what was due or was to come is left, and time may have gone on. */
+static void test_cleared_has_none(void) {
+  hct_arena *arena = hct_arena_create();
+  event_queue q;
+  event e;
+  event_queue_init(&q, arena, 2);
+  event_push(&q, event_at(5, 0, 1));
+  event_push(&q, event_at(5, 1, 1));
+  event_push(&q, event_at(9, 0, 1));
+  CHECK(event_pop(&q, &e) && e.time_ps == 5 && event_die(&e) == 0);
+  event_queue_clear(&q, 20);
+  CHECK(!event_pop(&q, &e));
+  event_push(&q, event_at(23, 1, 2));
+  event_push(&q, event_at(20, 0, 3));
+  CHECK(event_pop(&q, &e) && e.time_ps == 20 && event_engine(&e) == 3);
+  CHECK(event_pop(&q, &e) && e.time_ps == 23 && event_die(&e) == 1);
+  CHECK(!event_pop(&q, &e));
+  hct_arena_destroy(arena);
+}
+
 int main(void) {
   test_events_come_in_order();
   test_twice_is_once();
+  test_cleared_has_none();
   return 0;
 }

@@ -147,6 +147,46 @@ static void test_state_tells_accesses_apart(void) {
   hct_arena_destroy(arena);
 }
 
+typedef struct word_list { uint64_t items[4096]; size_t count, read; } word_list;
+static void word_push(void *user, uint64_t word) {
+  word_list *list = user;
+  list->items[list->count++] = word;
+}
+static uint64_t word_next(void *user) {
+  word_list *list = user;
+  return list->items[list->read++];
+}
+
+/* A state read back at another time goes on as the one that was written: a load and a store under way, of which messages take the links. */
+static void test_state_is_read_back(void) {
+  hct_package p = package();
+  for (int first_come = 0; first_come < 2; first_come++) {
+    p.link_arbitration = first_come ? HCT_ARBITRATION_FIRST_COME : HCT_ARBITRATION_COLLECTIVES_FIRST;
+    hct_arena *arena = hct_arena_create();
+    hct_noc a, b;
+    word_list words = {.count = 0};
+    int64_t bytes = 47104, later = 5000000, now = 60000;
+    hct_noc_init(&a, arena, &p, 0), hct_noc_init(&b, arena, &p, 0);
+    CHECK(hct_noc_dram_start(&a, 5, bytes, true, 0, 1) == now);
+    int64_t head = hct_noc_dram_start(&a, 6, bytes, false, 0, 1), store = hct_noc_dram_look(&a, 6, false, head, 1);
+    int64_t load = hct_noc_dram_look(&a, 5, true, now, 1);
+    CHECK(head < now && store > now && load > now);
+    hct_noc_send(&a, 1, 5, 6400, now, 1), hct_noc_send(&a, 6, 2, 6400, now, 1);
+    hct_noc_dram_start(&b, 9, bytes, true, 0, 1), hct_noc_send(&b, 0, 1, bytes, 0, 1); /* none of that is left */
+    hct_noc_state(&a, now, word_push, &words);
+    hct_noc_restore(&b, now + later, word_next, &words);
+    CHECK(words.read == words.count && state_of(&a, now) == state_of(&b, now + later));
+    for (int looks = 0; looks < 16 && (load >= 0 || store >= 0); looks++) {
+      bool is_load = store < 0 || (load >= 0 && load <= store);
+      int64_t *at = is_load ? &load : &store, next = hct_noc_dram_look(&a, is_load ? 5 : 6, is_load, *at, 1);
+      CHECK(hct_noc_dram_look(&b, is_load ? 5 : 6, is_load, *at + later, 1) == (next < 0 ? next : next + later));
+      *at = next;
+    }
+    CHECK(load == -1 && store == -1);
+    hct_arena_destroy(arena);
+  }
+}
+
 static void test_channels_attach_clockwise(void) {
   hct_package p = package();
   const hct_channel_site wanted[] = {{0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 3}, {1, 3}, {2, 3}, {3, 3}, {3, 3}, {3, 2}, {3, 1}, {3, 0}, {3, 0}, {2, 0}, {1, 0}, {0, 0}};
@@ -185,6 +225,7 @@ int main(void) {
   test_dram_takes_links_in_its_turn();
   test_collectives_go_first();
   test_state_tells_accesses_apart();
+  test_state_is_read_back();
   test_channels_attach_clockwise();
   test_full_channels_pass_dies_on();
   return 0;
