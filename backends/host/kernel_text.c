@@ -113,7 +113,9 @@ const char *host_index_broadcast(host_kernel *k, const char *prefix, size_t rank
 static host_value float_map1(host_kernel *k, const char *fn, host_value a, double scalar) {
   static const struct { const char *fn, *instruction; } direct[] = {
       {"neg", "arith.negf"}, {"abs", "math.absf"}, {"exp", "math.exp"}, {"log", "math.log"}, {"sqrt", "math.sqrt"}, {"tanh", "math.tanh"},
-      {"erf", "math.erf"},   {"sin", "math.sin"},  {"cos", "math.cos"}, {"floor", "math.floor"}};
+      {"erf", "math.erf"},   {"sin", "math.sin"},  {"cos", "math.cos"}, {"floor", "math.floor"},
+      {"round", "math.roundeven"}, {"tan", "math.tan"}, {"asin", "math.asin"}, {"acos", "math.acos"}, {"atan", "math.atan"}, {"sinh", "math.sinh"}, {"cosh", "math.cosh"},
+      {"asinh", "math.asinh"}, {"acosh", "math.acosh"}, {"atanh", "math.atanh"}, {"expm1", "math.expm1"}, {"log1p", "math.log1p"}};
   for (size_t i = 0; i < HCT_COUNT(direct); i++)
     if (!strcmp(direct[i].fn, fn)) return host_unary(k, direct[i].instruction, a);
   host_value one = host_float(k, a.type, 1);
@@ -137,7 +139,7 @@ static host_value integer_map1(host_kernel *k, const char *fn, host_value a, dou
   if (!strcmp(fn, "neg")) return host_binary(k, "arith.subi", host_float(k, a.type, 0), a);
   if (!strcmp(fn, "abs")) return host_unary(k, "math.absi", a);
   if (!strcmp(fn, "relu")) return host_binary(k, "arith.maxsi", a, host_float(k, a.type, 0));
-  if (!strcmp(fn, "floor")) return a;
+  if (!strcmp(fn, "floor") || !strcmp(fn, "round")) return a;
   if (!strcmp(fn, "adds")) return host_binary(k, "arith.addi", a, host_float(k, a.type, scalar));
   if (!strcmp(fn, "muls")) return host_binary(k, "arith.muli", a, host_float(k, a.type, scalar));
   return (host_value){-1, a.type};
@@ -152,7 +154,8 @@ host_value host_map2(host_kernel *k, const char *fn, host_value a, host_value b)
   static const struct { const char *fn, *floats, *integers; } direct[] = {
       {"add", "arith.addf", "arith.addi"},     {"sub", "arith.subf", "arith.subi"},     {"mul", "arith.mulf", "arith.muli"}, {"div", "arith.divf", "arith.divsi"},
       {"max", "arith.maximumf", "arith.maxsi"}, {"min", "arith.minimumf", "arith.minsi"}, {"pow", "math.powf", "math.ipowi"},
-      {"and", NULL, "arith.andi"},             {"or", NULL, "arith.ori"}};
+      {"and", NULL, "arith.andi"},             {"or", NULL, "arith.ori"},                {"fmod", "arith.remf", "arith.remsi"},
+      {"bit_and", NULL, "arith.andi"},         {"bit_or", NULL, "arith.ori"},            {"bit_xor", NULL, "arith.xori"}};
   static const struct { const char *fn, *floats, *integers; } predicates[] = {{"eq", "oeq", "eq"}, {"lt", "olt", "slt"}, {"le", "ole", "sle"}};
   for (size_t i = 0; i < HCT_COUNT(predicates); i++)
     if (!strcmp(predicates[i].fn, fn)) {
