@@ -110,6 +110,19 @@ const char *host_index_broadcast(host_kernel *k, const char *prefix, size_t rank
 
 /* ---- elementwise functions ---- */
 
+static host_value choose(host_kernel *k, host_value condition, host_value a, host_value b) {
+  host_value v = host_value_new(k, a.type);
+  HOST_LINE(k, "%%v%d = arith.select %%v%d, %%v%d, %%v%d : %s", v.id, condition.id, a.id, b.id, hct_dtype_name(a.type));
+  return v;
+}
+
+static host_value sign(host_kernel *k, host_value a) {
+  bool floats = hct_dtype_is_float(a.type);
+  host_value zero = host_float(k, a.type, 0), one = host_float(k, a.type, 1), minus = host_float(k, a.type, -1);
+  host_value below = choose(k, compare(k, floats ? "olt" : "slt", a, zero), minus, a);
+  return choose(k, compare(k, floats ? "ogt" : "sgt", a, zero), one, below);
+}
+
 static host_value float_map1(host_kernel *k, const char *fn, host_value a, double scalar) {
   static const struct { const char *fn, *instruction; } direct[] = {
       {"neg", "arith.negf"}, {"abs", "math.absf"}, {"exp", "math.exp"}, {"log", "math.log"}, {"sqrt", "math.sqrt"}, {"tanh", "math.tanh"},
@@ -125,6 +138,7 @@ static host_value float_map1(host_kernel *k, const char *fn, host_value a, doubl
     host_value e = host_unary(k, "math.exp", host_unary(k, "arith.negf", a));
     return host_binary(k, "arith.divf", one, host_binary(k, "arith.addf", one, e));
   }
+  if (!strcmp(fn, "sign")) return sign(k, a);
   if (!strcmp(fn, "relu")) return host_binary(k, "arith.maximumf", a, host_float(k, a.type, 0));
   host_value s = host_float(k, a.type, scalar);
   if (!strcmp(fn, "adds")) return host_binary(k, "arith.addf", a, s);
@@ -138,6 +152,7 @@ static host_value integer_map1(host_kernel *k, const char *fn, host_value a, dou
   if (a.type == HCT_BOOL) return (host_value){-1, a.type};
   if (!strcmp(fn, "neg")) return host_binary(k, "arith.subi", host_float(k, a.type, 0), a);
   if (!strcmp(fn, "abs")) return host_unary(k, "math.absi", a);
+  if (!strcmp(fn, "sign")) return sign(k, a);
   if (!strcmp(fn, "relu")) return host_binary(k, "arith.maxsi", a, host_float(k, a.type, 0));
   if (!strcmp(fn, "floor") || !strcmp(fn, "round")) return a;
   if (!strcmp(fn, "adds")) return host_binary(k, "arith.addi", a, host_float(k, a.type, scalar));

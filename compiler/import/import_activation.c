@@ -30,10 +30,17 @@ hct_status import_leaky_relu(importer *im) {
   return finish(im, value_select(im, above(im, x, 0), x, muls(im, x, (double)import_float(im, "alpha", 0.01f))));
 }
 
-/* The slope broadcasts to x, not the other way round. */
+/* The slope broadcasts to x, not the other way round; before opset 7 a row of slopes was of x's dimension 1. */
 hct_status import_prelu(importer *im) {
-  import_value *x = import_input(im, 0), *slope = import_input(im, 1);
+  import_value *x = import_input(im, 0), *slope = import_input(im, 1), channels;
   hct_shape shape;
+  if (im->opset < 7 && slope && slope->shape.rank == 1 && x->shape.rank > 2) {
+    int64_t dims[HCT_MAX_RANK] = {hct_shape_elements(&slope->shape)};
+    for (size_t d = 1; d + 1 < x->shape.rank; d++) dims[d] = 1;
+    channels = (import_value){.value = build_reshape(im, build_value(im, slope), x->shape.rank - 1, dims)};
+    channels.shape = shape_of(channels.value);
+    slope = &channels;
+  }
   if (!slope || slope->shape.dtype != x->shape.dtype || x->shape.dtype == HCT_BOOL) return import_refuse(im, HCT_E_ONNX_TYPE, "its operands must be numbers of one type");
   if (!broadcast_shape(&x->shape, &slope->shape, &shape) || shape.rank != x->shape.rank || hct_shape_elements(&shape) != hct_shape_elements(&x->shape)) return import_refuse(im, HCT_E_ONNX_SHAPE, "the slope does not broadcast to x");
   x = value_wide(im, x), slope = value_wide(im, slope);
