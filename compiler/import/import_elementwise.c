@@ -69,13 +69,13 @@ hct_status import_binary(importer *im) {
   import_value *a = import_input(im, 0), *b = import_input(im, 1);
   size_t row = row_of(im);
   const char *fn = functions[row].fn;
+  if (b) HCT_TRY(placed(im, a, &b));
   HCT_TRY(check_pair(im, a, b, false));
   if (im->node->n_input != 2) return import_refuse(im, HCT_E_ONNX_INVALID, "%zu inputs; it takes two", im->node->n_input);
   bool logical = is_op(im, "And") || is_op(im, "Or") || is_op(im, "Xor"), bitwise = !strncmp(fn, "bit_", 4);
   if (logical && a->shape.dtype != HCT_BOOL) return refuse_type(im, a, "bools");
   if (!logical && a->shape.dtype == HCT_BOOL && strcmp(fn, "eq")) return refuse_type(im, a, "numbers");
   if (bitwise && is_float(a)) return refuse_type(im, a, "integers");
-  HCT_TRY(placed(im, a, &b));
   return import_output(im, 0, *(functions[row].swapped ? value_map2(im, fn, b, a) : value_map2(im, fn, a, b)));
 }
 
@@ -136,6 +136,7 @@ hct_status import_mod(importer *im) {
 /* Its result is of the base's type; of an integer base and a float exponent it is computed with in f32, of two integer types in i64. */
 hct_status import_pow(importer *im) {
   import_value *a = import_input(im, 0), *b = import_input(im, 1);
+  if (b) HCT_TRY(placed(im, a, &b));
   HCT_TRY(check_pair(im, a, b, true));
   if (a->shape.dtype == HCT_BOOL || b->shape.dtype == HCT_BOOL) return refuse_type(im, a->shape.dtype == HCT_BOOL ? a : b, "numbers");
   hct_dtype dtype = a->shape.dtype, middle = is_float(a) ? dtype : is_float(b) ? HCT_F32 : dtype == b->shape.dtype ? dtype : HCT_I64;
