@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compiler/import/import_internal.h"
+#include "ir/isa/instr.h"
 
 static import_value *known(importer *im, host_tensor host) {
   import_value *v = HCT_NEW(im->arena, import_value);
@@ -35,6 +36,7 @@ static double fold_exp(double a) { return (double)expf((float)a); }
 static double fold_log(double a) { return (double)logf((float)a); }
 static double fold_sin(double a) { return (double)sinf((float)a); }
 static double fold_cos(double a) { return (double)cosf((float)a); }
+static double fold_mov(double a) { return a; }
 static double fold_neg(double a) { return -a; }
 static double fold_not(double a) { return a == 0; }
 static double fold_reciprocal(double a) { return 1 / a; }
@@ -42,35 +44,40 @@ static double fold_relu(double a) { return isnan(a) || a > 0 ? a : 0; }
 static double fold_sigmoid(double a) { return 1 / (1 + exp(-a)); }
 static double fold_sign(double a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
 
-static const struct { const char *fn; double (*fold)(double); } unary[] = {
-    {"abs", fabs}, {"acos", acos}, {"acosh", acosh}, {"asin", asin}, {"asinh", asinh}, {"atan", atan}, {"atanh", atanh}, {"cos", fold_cos}, {"cosh", cosh}, {"erf", erf},
-    {"exp", fold_exp}, {"expm1", expm1}, {"floor", floor}, {"log", fold_log}, {"log1p", log1p}, {"neg", fold_neg}, {"not", fold_not}, {"reciprocal", fold_reciprocal},
-    {"relu", fold_relu}, {"round", nearbyint}, {"sigmoid", fold_sigmoid}, {"sign", fold_sign}, {"sin", fold_sin}, {"sinh", sinh}, {"sqrt", sqrt}, {"tan", tan}, {"tanh", tanh},
+static double (*const unary[])(double) = {
+    [HCT_FN_MAP1_ABS] = fabs,   [HCT_FN_MAP1_ACOS] = acos,   [HCT_FN_MAP1_ACOSH] = acosh,       [HCT_FN_MAP1_ASIN] = asin,     [HCT_FN_MAP1_ASINH] = asinh, [HCT_FN_MAP1_ATAN] = atan,
+    [HCT_FN_MAP1_ATANH] = atanh, [HCT_FN_MAP1_COS] = fold_cos, [HCT_FN_MAP1_COSH] = cosh,       [HCT_FN_MAP1_ERF] = erf,       [HCT_FN_MAP1_EXP] = fold_exp, [HCT_FN_MAP1_EXPM1] = expm1,
+    [HCT_FN_MAP1_FLOOR] = floor, [HCT_FN_MAP1_LOG] = fold_log, [HCT_FN_MAP1_LOG1P] = log1p,     [HCT_FN_MAP1_MOV] = fold_mov,  [HCT_FN_MAP1_NEG] = fold_neg, [HCT_FN_MAP1_NOT] = fold_not,
+    [HCT_FN_MAP1_RECIPROCAL] = fold_reciprocal, [HCT_FN_MAP1_RELU] = fold_relu, [HCT_FN_MAP1_ROUND] = nearbyint, [HCT_FN_MAP1_SIGMOID] = fold_sigmoid, [HCT_FN_MAP1_SIGN] = fold_sign,
+    [HCT_FN_MAP1_SIN] = fold_sin, [HCT_FN_MAP1_SINH] = sinh, [HCT_FN_MAP1_SQRT] = sqrt,         [HCT_FN_MAP1_TAN] = tan,       [HCT_FN_MAP1_TANH] = tanh,
 };
 
 /* Integers whose result a double might round: to the same bits as the dies'. */
-static bool fold_int1(const char *fn, int64_t a, int64_t *out_value) {
-  uint64_t bits = (uint64_t)a;
-  if (!strcmp(fn, "mov") || !strcmp(fn, "floor") || !strcmp(fn, "round")) return *out_value = a, true;
-  if (!strcmp(fn, "neg")) return *out_value = (int64_t)(0 - bits), true;
-  if (!strcmp(fn, "abs")) return *out_value = a < 0 ? (int64_t)(0 - bits) : a, true;
-  return false;
+static bool fold_int1(uint8_t fn, int64_t a, int64_t *out_value) {
+  switch (fn) {
+    case HCT_FN_MAP1_MOV: case HCT_FN_MAP1_FLOOR: case HCT_FN_MAP1_ROUND: *out_value = a; return true;
+    case HCT_FN_MAP1_NEG: *out_value = (int64_t)(0 - (uint64_t)a); return true;
+    case HCT_FN_MAP1_ABS: *out_value = a < 0 ? (int64_t)(0 - (uint64_t)a) : a; return true;
+    default: return false;
+  }
+}
+
+static uint8_t code_of(const char *table, const char *fn) {
+  const hct_function_info *function = hct_function_by_name(table, fn);
+  HCT_BUG_ON(!function, "no function '%s'", fn);
+  return function->code;
 }
 
 import_value *value_map1(importer *im, const char *fn, import_value *a, hct_dtype result) {
-  bool mov = !strcmp(fn, "mov");
-  if (mov && a->shape.dtype == result) return a;
+  uint8_t code = code_of("MAP1", fn);
+  if (code == HCT_FN_MAP1_MOV && a->shape.dtype == result) return a;
   if (!a->known) return built(im, build_map1(im, fn, a->value, result == HCT_F64 ? HCT_F32 : result));
+  HCT_BUG_ON(code >= HCT_COUNT(unary) || !unary[code], "no value of '%s' at compile time", fn);
   host_tensor t = host_create(im->arena, result, a->shape.rank, a->shape.dims);
-  size_t row = 0;
-  while (!mov && row < HCT_COUNT(unary) && strcmp(unary[row].fn, fn)) row++;
-  HCT_BUG_ON(row == HCT_COUNT(unary), "no value of '%s' at compile time", fn);
-  for (int64_t n = 0; n < hct_shape_elements(&a->shape); n++) {
-    int64_t whole;
-    bool u64 = a->shape.dtype == HCT_U64 && t.f; /* the bits are not the number */
-    if (a->host.i && !u64 && fold_int1(fn, a->host.i[n], &whole)) set_int(&t, n, whole);
-    else if (mov) host_set(&t, n, u64 ? (double)(uint64_t)a->host.i[n] : host_get(&a->host, n));
-    else host_set(&t, n, unary[row].fold(host_get(&a->host, n)));
+  bool u64 = a->shape.dtype == HCT_U64 && t.f; /* the bits are not the number */
+  for (int64_t n = 0, count = hct_shape_elements(&a->shape), whole; n < count; n++) {
+    if (a->host.i && !u64 && fold_int1(code, a->host.i[n], &whole)) set_int(&t, n, whole);
+    else host_set(&t, n, unary[code](u64 ? (double)(uint64_t)a->host.i[n] : host_get(&a->host, n)));
   }
   return known(im, t);
 }
@@ -97,43 +104,50 @@ static int64_t fold_power(int64_t base, int64_t exponent) {
 }
 
 /* `u`: of ui64. Dividing by zero gives zero. */
-static int64_t fold_int2(const char *fn, int64_t a, int64_t b, bool u) {
+static int64_t fold_int2(uint8_t fn, int64_t a, int64_t b, bool u) {
   uint64_t x = (uint64_t)a, y = (uint64_t)b;
   bool less = u ? x < y : a < b;
-  if (!strcmp(fn, "add")) return (int64_t)(x + y);
-  if (!strcmp(fn, "sub")) return (int64_t)(x - y);
-  if (!strcmp(fn, "mul")) return (int64_t)(x * y);
-  if (!strcmp(fn, "div")) return b == 0 ? 0 : u ? (int64_t)(x / y) : b == -1 ? (int64_t)(0 - x) : a / b;
-  if (!strcmp(fn, "fmod")) return b == 0 || (b == -1 && !u) ? 0 : u ? (int64_t)(x % y) : a % b;
-  if (!strcmp(fn, "pow")) return fold_power(a, b);
-  if (!strcmp(fn, "max")) return less ? b : a;
-  if (!strcmp(fn, "min")) return less ? a : b;
-  if (!strcmp(fn, "and")) return a && b;
-  if (!strcmp(fn, "or")) return a || b;
-  if (!strcmp(fn, "bit_and")) return a & b;
-  if (!strcmp(fn, "bit_or")) return a | b;
-  if (!strcmp(fn, "bit_xor")) return a ^ b;
-  if (!strcmp(fn, "eq")) return a == b;
-  if (!strcmp(fn, "lt")) return less;
-  return less || a == b;
+  switch (fn) {
+    case HCT_FN_MAP2_ADD: return (int64_t)(x + y);
+    case HCT_FN_MAP2_SUB: return (int64_t)(x - y);
+    case HCT_FN_MAP2_MUL: return (int64_t)(x * y);
+    case HCT_FN_MAP2_DIV: return b == 0 ? 0 : u ? (int64_t)(x / y) : b == -1 ? (int64_t)(0 - x) : a / b;
+    case HCT_FN_MAP2_FMOD: return b == 0 || (b == -1 && !u) ? 0 : u ? (int64_t)(x % y) : a % b;
+    case HCT_FN_MAP2_POW: return fold_power(a, b);
+    case HCT_FN_MAP2_MAX: return less ? b : a;
+    case HCT_FN_MAP2_MIN: return less ? a : b;
+    case HCT_FN_MAP2_AND: return a && b;
+    case HCT_FN_MAP2_OR: return a || b;
+    case HCT_FN_MAP2_BIT_AND: return a & b;
+    case HCT_FN_MAP2_BIT_OR: return a | b;
+    case HCT_FN_MAP2_BIT_XOR: return a ^ b;
+    case HCT_FN_MAP2_EQ: return a == b;
+    case HCT_FN_MAP2_LT: return less;
+    case HCT_FN_MAP2_LE: return less || a == b;
+    default: hct_bug(__FILE__, __LINE__, "map2 function %d of integers", fn);
+  }
 }
 
-static double fold_float2(const char *fn, double a, double b) {
-  if (!strcmp(fn, "add")) return a + b;
-  if (!strcmp(fn, "sub")) return a - b;
-  if (!strcmp(fn, "mul")) return a * b;
-  if (!strcmp(fn, "div")) return a / b;
-  if (!strcmp(fn, "fmod")) return fmod(a, b);
-  if (!strcmp(fn, "pow")) return pow(a, b);
-  if (!strcmp(fn, "max")) return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
-  if (!strcmp(fn, "min")) return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-  if (!strcmp(fn, "eq")) return a == b;
-  if (!strcmp(fn, "lt")) return a < b;
-  return a <= b;
+static double fold_float2(uint8_t fn, double a, double b) {
+  switch (fn) {
+    case HCT_FN_MAP2_ADD: return a + b;
+    case HCT_FN_MAP2_SUB: return a - b;
+    case HCT_FN_MAP2_MUL: return a * b;
+    case HCT_FN_MAP2_DIV: return a / b;
+    case HCT_FN_MAP2_FMOD: return fmod(a, b);
+    case HCT_FN_MAP2_POW: return pow(a, b);
+    case HCT_FN_MAP2_MAX: return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+    case HCT_FN_MAP2_MIN: return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+    case HCT_FN_MAP2_EQ: return a == b;
+    case HCT_FN_MAP2_LT: return a < b;
+    case HCT_FN_MAP2_LE: return a <= b;
+    default: hct_bug(__FILE__, __LINE__, "map2 function %d of floats", fn);
+  }
 }
 
 static int64_t broadcast_index(const hct_shape *from, const hct_shape *to, int64_t n) {
   int64_t strides[HCT_MAX_RANK], at = 0;
+  if (from->rank == 0) return 0;
   host_strides(from, strides);
   for (size_t d = to->rank; d-- > 0;) {
     int64_t index = n % to->dims[d];
@@ -148,12 +162,13 @@ import_value *value_map2(importer *im, const char *fn, import_value *a, import_v
   hct_shape shape;
   HCT_BUG_ON(!broadcast_shape(&a->shape, &b->shape, &shape), "shapes of '%s' do not broadcast", fn);
   if (!a->known || !b->known) return built(im, build_map2(im, fn, build_value(im, a), build_value(im, b)));
-  bool compares = !strcmp(fn, "eq") || !strcmp(fn, "lt") || !strcmp(fn, "le"), u = a->shape.dtype == HCT_U64;
+  uint8_t code = code_of("MAP2", fn);
+  bool compares = code == HCT_FN_MAP2_EQ || code == HCT_FN_MAP2_LT || code == HCT_FN_MAP2_LE, u = a->shape.dtype == HCT_U64;
   host_tensor t = host_create(im->arena, compares ? HCT_BOOL : a->shape.dtype, shape.rank, shape.dims);
   for (int64_t n = 0; n < hct_shape_elements(&shape); n++) {
     int64_t x = broadcast_index(&a->shape, &shape, n), y = broadcast_index(&b->shape, &shape, n);
-    if (a->host.i && b->host.i) set_int(&t, n, fold_int2(fn, a->host.i[x], b->host.i[y], u));
-    else host_set(&t, n, fold_float2(fn, host_get(&a->host, x), host_get(&b->host, y)));
+    if (a->host.i && b->host.i) set_int(&t, n, fold_int2(code, a->host.i[x], b->host.i[y], u));
+    else host_set(&t, n, fold_float2(code, host_get(&a->host, x), host_get(&b->host, y)));
   }
   return known(im, t);
 }
