@@ -179,6 +179,16 @@ host_value host_map1(host_kernel *k, const char *fn, host_value a, double scalar
   return v.id < 0 ? v : host_convert(k, v, host_compute_type(result));
 }
 
+/* Quotient or remainder, without the operands on which a processor traps: by 0 both are 0, and by -1 the quotient is -a modulo 2^bits. */
+static host_value integer_division(host_kernel *k, const char *instruction, bool quotient, host_value a, host_value b) {
+  host_value zero = host_float(k, a.type, 0), one = host_float(k, a.type, 1), by_zero = compare(k, "cmpi eq", b, zero), divisor = host_select(k, by_zero, one, b);
+  if (hct_dtype_is_unsigned(a.type)) return host_select(k, by_zero, zero, host_binary(k, instruction, a, divisor));
+  host_value by_minus_one = compare(k, "cmpi eq", b, host_float(k, a.type, -1));
+  host_value result = host_binary(k, instruction, a, host_select(k, by_minus_one, one, divisor));
+  if (quotient) result = host_select(k, by_minus_one, host_binary(k, "arith.subi", zero, a), result);
+  return host_select(k, by_zero, zero, result);
+}
+
 host_value host_map2(host_kernel *k, const char *fn, host_value a, host_value b) {
   static const struct { const char *fn, *floats, *integers, *naturals; } direct[] = {
       {"add", "arith.addf", "arith.addi", "arith.addi"},       {"sub", "arith.subf", "arith.subi", "arith.subi"},       {"mul", "arith.mulf", "arith.muli", "arith.muli"},
@@ -191,6 +201,8 @@ host_value host_map2(host_kernel *k, const char *fn, host_value a, host_value b)
   for (size_t i = 0; i < HCT_COUNT(direct); i++) {
     const char *instruction = hct_dtype_is_float(a.type) ? direct[i].floats : natural ? direct[i].naturals : direct[i].integers;
     if (strcmp(direct[i].fn, fn) || !instruction) continue;
+    bool quotient = !strcmp(fn, "div");
+    if (!hct_dtype_is_float(a.type) && (quotient || !strcmp(fn, "fmod"))) return integer_division(k, instruction, quotient, a, b);
     return strncmp(instruction, "cmp", 3) ? host_binary(k, instruction, a, b) : compare(k, instruction, a, b);
   }
   return (host_value){-1, a.type};

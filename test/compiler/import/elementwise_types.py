@@ -80,11 +80,12 @@ for source in TYPES:
 
 for dtype in INTEGERS:
     low, high, unsigned = np.iinfo(dtype).min, np.iinfo(dtype).max, dtype.kind == "u"
-    a = np.array([low, low + 1, high, high - 1, 0, 7, 100, 13, high // 3, 1], dtype)
-    b = np.array([high, 3, 2, high, 5, 3, 7, 13, 4, high], dtype) if unsigned else np.array([high, -3, 2, low, -5, -3, 7, 13, -4, -1], dtype)
-    shifts = np.array([0, 1, 3, 7, 2, 5, 6, 4, 1, 7], dtype)
-    with np.errstate(over="ignore"):
-        quotient = np.array([abs(int(x)) // abs(int(y)) * (1 if (x < 0) == (y < 0) else -1) for x, y in zip(a, b)]).astype(dtype)  # cut, not floored
+    a = np.array([low, low + 1, high, high - 1, 0, 7, 100, 13, high // 3, 1, low, 5, low], dtype)
+    b = np.array([high, 3, 2, high, 5, 3, 7, 13, 4, high, high, 0, 0], dtype) if unsigned else np.array([high, -3, 2, low, -5, -3, 7, 13, -4, -1, -1, 0, 0], dtype)
+    shifts = np.array([0, 1, 3, 7, 2, 5, 6, 4, 1, 7, 3, 2, 1], dtype)
+    with np.errstate(over="ignore", divide="ignore"):
+        quotients = [int(y) and abs(int(x)) // abs(int(y)) * (1 if (x < 0) == (y < 0) else -1) for x, y in zip(a, b)]  # cut, not floored; by 0 it is 0
+        quotient = np.array([(q - int(low)) % 2 ** (8 * dtype.itemsize) + int(low) for q in quotients], dtype)
         cases = [("Add", {}, ["a", "b"], a + b), ("Sub", {}, ["a", "b"], a - b), ("Mul", {}, ["a", "b"], a * b), ("Div", {}, ["a", "b"], quotient), ("Mod", {}, ["a", "b"], np.mod(a, b)),
                  ("Mod", {"fmod": 1}, ["a", "b"], np.fmod(a, b)), ("Max", {}, ["a", "b", "s"], np.maximum(np.maximum(a, b), shifts)), ("Min", {}, ["a", "b"], np.minimum(a, b)),
                  ("Clip", {}, ["a", "low", "high"], np.clip(a, 3, 99)), ("Abs", {}, ["a"], np.abs(a)), ("Sign", {}, ["a"], np.sign(a)), ("Where", {}, ["c", "a", "b"], np.where(a > b, a, b)),
