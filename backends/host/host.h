@@ -49,6 +49,7 @@ typedef struct host_value { int id; hct_dtype type; } host_value; /* type of com
 
 #define HOST_LINE(kernel, ...) (host_indent(kernel), hct_text_printf(&(kernel)->text, __VA_ARGS__), hct_text_printf(&(kernel)->text, "\n"))
 void host_indent(host_kernel *k);
+const char *host_type_name(hct_dtype dtype); /* MLIR's; integers are signless */
 const char *host_memref(host_kernel *k, const hct_shape *shape);
 host_value host_value_new(host_kernel *k, hct_dtype type);
 host_value host_float(host_kernel *k, hct_dtype type, double value); /* arith.constant; also integers and i1 */
@@ -61,6 +62,8 @@ void host_close(host_kernel *k, size_t count);
 const char *host_index(host_kernel *k, const char *prefix, size_t rank);                              /* "%i0, %i1" */
 const char *host_index_broadcast(host_kernel *k, const char *prefix, size_t rank, const hct_shape *operand); /* right-aligned, 0 where size 1 */
 hct_dtype host_compute_type(hct_dtype dtype);
+host_value host_extreme(host_kernel *k, hct_dtype type, bool largest); /* of a type: an infinity of floats */
+host_value host_select(host_kernel *k, host_value condition, host_value a, host_value b); /* condition: i1 */
 host_value host_binary(host_kernel *k, const char *instruction, host_value a, host_value b); /* arith.addf, ... */
 host_value host_unary(host_kernel *k, const char *instruction, host_value a);
 host_value host_convert(host_kernel *k, host_value a, hct_dtype type);

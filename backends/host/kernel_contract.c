@@ -115,7 +115,7 @@ static void emit_pack(contraction *c) {
 
 static host_value multiply_add(host_kernel *k, host_value a, host_value b, host_value sum) {
   host_value product = host_value_new(k, a.type), v = host_value_new(k, a.type);
-  const char *type = hct_dtype_name(a.type);
+  const char *type = host_type_name(a.type);
   HOST_LINE(k, "%%v%d = arith.mulf %%v%d, %%v%d fastmath<contract> : %s", product.id, a.id, b.id, type);
   HOST_LINE(k, "%%v%d = arith.addf %%v%d, %%v%d fastmath<contract> : %s", v.id, sum.id, product.id, type);
   return v;

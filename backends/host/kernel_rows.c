@@ -78,24 +78,18 @@ static host_value compare_i64(host_kernel *k, const char *predicate, host_value 
   return v;
 }
 
-static host_value choose(host_kernel *k, host_value condition, host_value a, host_value b) {
-  host_value v = host_value_new(k, a.type);
-  HOST_LINE(k, "%%v%d = arith.select %%v%d, %%v%d, %%v%d : %s", v.id, condition.id, a.id, b.id, hct_dtype_name(a.type));
-  return v;
-}
-
 /* The row that the id at %i names, as the index value %row; ids below zero count from the end, others are faults. */
 static void emit_row(host_kernel *k, const hct_shape *ids, const char *name, int64_t table_rows) {
   host_value id = host_convert(k, host_load(k, name, ids, host_index(k, "i", ids->rank)), HCT_I64);
   host_value zero = host_float(k, HCT_I64, 0), count = host_float(k, HCT_I64, (double)table_rows);
-  host_value wrapped = choose(k, compare_i64(k, "slt", id, zero), host_binary(k, "arith.addi", id, count), id);
+  host_value wrapped = host_select(k, compare_i64(k, "slt", id, zero), host_binary(k, "arith.addi", id, count), id);
   host_value outside = compare_i64(k, "uge", wrapped, count); /* unsigned: below zero is outside too */
   HOST_LINE(k, "scf.if %%v%d {", outside.id);
   HOST_LINE(k, "  affine.store %%id, %%f[0] : memref<3xi64>");
   HOST_LINE(k, "  affine.store %%v%d, %%f[1] : memref<3xi64>", id.id);
   HOST_LINE(k, "  affine.store %%v%d, %%f[2] : memref<3xi64>", count.id);
   HOST_LINE(k, "}");
-  host_value row = choose(k, outside, zero, wrapped);
+  host_value row = host_select(k, outside, zero, wrapped);
   HOST_LINE(k, "%%row = arith.index_cast %%v%d : i64 to index", row.id);
 }
 
@@ -150,7 +144,7 @@ static void emit_class(host_kernel *k, MlirOperation op, bool place) {
   host_value zero = host_float(k, host_compute_type(z.dtype), 0), none = host_float(k, HCT_I64, 0), classes = host_float(k, HCT_I64, (double)z.dims[z.rank - 1]);
   host_open(k, "i", ids.rank, ids.dims);
   host_value id = host_convert(k, host_load(k, "a1", &ids, host_index(k, "i", ids.rank)), HCT_I64);
-  host_value outside = compare_i64(k, "uge", id, classes), row = choose(k, outside, none, id);
+  host_value outside = compare_i64(k, "uge", id, classes), row = host_select(k, outside, none, id);
   HOST_LINE(k, "%%row = arith.index_cast %%v%d : i64 to index", row.id);
   const char *index = hct_arena_printf(k->arena, "%s%s%%row", host_index(k, "i", ids.rank), ids.rank ? ", " : "");
   if (place) {
@@ -158,10 +152,10 @@ static void emit_class(host_kernel *k, MlirOperation op, bool place) {
     host_open(k, "r", 1, &length);
     host_store(k, zero, "o0", &z, token_index(k, ids.rank, 1));
     host_close(k, 1);
-    host_value v = host_convert(k, choose(k, outside, zero, host_load(k, "a0", &tokens, host_index(k, "i", ids.rank))), z.dtype);
+    host_value v = host_convert(k, host_select(k, outside, zero, host_load(k, "a0", &tokens, host_index(k, "i", ids.rank))), z.dtype);
     HOST_LINE(k, "memref.store %%v%d, %%o0[%s] : %s", v.id, index, host_memref(k, &z));
   } else {
-    host_store(k, choose(k, outside, zero, table_load(k, "a0", &z, index)), "o0", &tokens, host_index(k, "i", ids.rank));
+    host_store(k, host_select(k, outside, zero, table_load(k, "a0", &z, index)), "o0", &tokens, host_index(k, "i", ids.rank));
   }
   host_close(k, ids.rank);
 }

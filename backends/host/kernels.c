@@ -24,8 +24,7 @@ static bool emit_elementwise(host_kernel *k, MlirOperation op) {
   } else if (hct_op_is(op, "hct_graph.map2")) {
     out = host_map2(k, hct_op_str(op, "fn"), in[0], in[1]);
   } else if (hct_op_is(op, "hct_graph.select")) {
-    out = host_value_new(k, in[1].type);
-    HOST_LINE(k, "%%v%d = arith.select %%v%d, %%v%d, %%v%d : %s", out.id, in[0].id, in[1].id, in[2].id, hct_dtype_name(in[1].type));
+    out = host_select(k, in[0], in[1], in[2]);
   } else {
     out = in[0];
   }
@@ -111,9 +110,8 @@ static bool emit_reduce(host_kernel *k, MlirOperation op) {
     if (r < count) inner[r] = a.dims[d];
     index = hct_arena_printf(k->arena, "%s%s%%%s%zu", index, d ? ", " : "", r < count ? "r" : "i", r < count ? r : d);
   }
-  HOST_LINE(k, "%%acc = memref.alloca() : memref<%s>", hct_dtype_name(type));
-  double most = floating ? 1.0 / 0.0 : type == HCT_I64 ? 9.2e18 : 2147483647.0, start = sum ? 0 : larger ? -most : most;
-  host_value first = host_float(k, type, start);
+  HOST_LINE(k, "%%acc = memref.alloca() : memref<%s>", host_type_name(type));
+  host_value first = sum ? host_float(k, type, 0) : host_extreme(k, type, !larger);
   hct_shape accumulator = {.dtype = type};
   host_open(k, "i", o.rank, o.dims);
   host_store(k, first, "acc", &accumulator, "");

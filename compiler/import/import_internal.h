@@ -108,6 +108,14 @@ MlirValue build_contract(importer *im, const char *a_letters, const char *b_lett
 hct_shape shape_of(MlirValue value);
 bool broadcast_shape(const hct_shape *a, const hct_shape *b, hct_shape *out_shape);
 
+/* ---- elementwise functions (isa_functions.def) of values, known where all operands are (import_fold.c) ---- */
+import_value *value_number(importer *im, hct_dtype dtype, double number); /* a scalar */
+import_value *value_map1(importer *im, const char *fn, import_value *a, hct_dtype result); /* mov to the type it has: a itself */
+import_value *value_scaled(importer *im, const char *fn, import_value *a, double scalar); /* adds, muls, pows, of floats */
+import_value *value_map2(importer *im, const char *fn, import_value *a, import_value *b); /* of one type, of shapes that broadcast */
+import_value *value_select(importer *im, import_value *c, import_value *a, import_value *b);
+import_value *value_wide(importer *im, import_value *a); /* f16 and bf16 as f32, for what is composed of several functions */
+
 #define HCT_ONNX_OP(name, opset, function) hct_status function(importer *im);
 #include "ir/dialect/onnx_ops.def"
 #undef HCT_ONNX_OP

@@ -6,29 +6,6 @@
 
 hct_status import_identity(importer *im) { return import_output(im, 0, *import_input(im, 0)); }
 
-hct_status import_constant(importer *im) {
-  const Onnx__AttributeProto *value = import_attribute(im, "value");
-  host_tensor t;
-  if (value && value->t) {
-    HCT_TRY(host_from_proto(im, value->t, &t));
-    return import_output_host(im, 0, t);
-  }
-  const Onnx__AttributeProto *one = import_attribute(im, "value_float");
-  if (one) {
-    t = host_create(im->arena, HCT_F32, 0, NULL);
-    t.f[0] = (double)one->f;
-    return import_output_host(im, 0, t);
-  }
-  one = import_attribute(im, "value_int");
-  const Onnx__AttributeProto *many = import_attribute(im, "value_ints");
-  if (!one && !many) return import_refuse(im, HCT_E_UNSUPPORTED, "a constant that is no tensor, float, int or ints");
-  int64_t dims[] = {many ? (int64_t)many->n_ints : 0};
-  t = host_create(im->arena, HCT_I64, many ? 1 : 0, dims);
-  if (one) t.i[0] = one->i;
-  for (size_t n = 0; many && n < many->n_ints; n++) t.i[n] = many->ints[n];
-  return import_output_host(im, 0, t);
-}
-
 static bool known_ints(const import_value *value, int64_t *out, size_t capacity, size_t *out_count) {
   if (!value || !value->known || !value->host.i || hct_shape_elements(&value->shape) > (int64_t)capacity) return false;
   *out_count = (size_t)hct_shape_elements(&value->shape);

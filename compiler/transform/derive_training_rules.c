@@ -59,6 +59,19 @@ static void rule_sin(hct_tape *t, MlirOperation op, MlirValue dy) {
 static void rule_cos(hct_tape *t, MlirOperation op, MlirValue dy) {
   hct_tape_add(t, operand(op, 0), neg(t, mul(t, dy, hct_tape_map1(t, "sin", operand(op, 0)))));
 }
+/* scale a^2 + offset */
+static MlirValue quadratic(hct_tape *t, MlirValue a, double scale, double offset) { return hct_tape_map1s(t, "adds", hct_tape_map1s(t, "muls", mul(t, a, a), scale), offset); }
+static void rule_tan(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, quadratic(t, result(op), 1, 1))); }
+static void rule_asin(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, hct_tape_map1(t, "rsqrt", quadratic(t, operand(op, 0), -1, 1)))); }
+static void rule_acos(hct_tape *t, MlirOperation op, MlirValue dy) { rule_asin(t, op, neg(t, dy)); }
+static void rule_atan(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), hct_tape_map2(t, "div", dy, quadratic(t, operand(op, 0), 1, 1))); }
+static void rule_sinh(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, hct_tape_map1(t, "cosh", operand(op, 0)))); }
+static void rule_cosh(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, hct_tape_map1(t, "sinh", operand(op, 0)))); }
+static void rule_asinh(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, hct_tape_map1(t, "rsqrt", quadratic(t, operand(op, 0), 1, 1)))); }
+static void rule_acosh(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, hct_tape_map1(t, "rsqrt", quadratic(t, operand(op, 0), 1, -1)))); }
+static void rule_atanh(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), hct_tape_map2(t, "div", dy, quadratic(t, operand(op, 0), -1, 1))); }
+static void rule_expm1(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, hct_tape_map1s(t, "adds", result(op), 1))); }
+static void rule_log1p(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), hct_tape_map2(t, "div", dy, hct_tape_map1s(t, "adds", operand(op, 0), 1))); }
 static void rule_adds(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), dy); }
 static void rule_muls(hct_tape *t, MlirOperation op, MlirValue dy) {
   hct_tape_add(t, operand(op, 0), hct_tape_map1s(t, "muls", dy, hct_op_f64_or(op, "scalar", 1)));
@@ -117,6 +130,11 @@ static void rule_pow(hct_tape *t, MlirOperation op, MlirValue dy) {
     MlirValue zero = hct_tape_scalar(t, 0), slope = mul(t, result(op), hct_tape_map1(t, "log", a));
     hct_tape_add(t, b, mul(t, dy, hct_tape_select(t, hct_tape_map2(t, "eq", a, zero), zero, slope)));
   }
+}
+static void rule_fmod(hct_tape *t, MlirOperation op, MlirValue dy) {
+  MlirValue a = operand(op, 0), b = operand(op, 1);
+  hct_tape_add(t, a, dy);
+  if (hct_tape_wants(t, b)) hct_tape_add(t, b, neg(t, mul(t, dy, hct_tape_map2(t, "div", hct_tape_map2(t, "sub", a, result(op)), b))));
 }
 static void rule_select(hct_tape *t, MlirOperation op, MlirValue dy) {
   MlirValue zero = hct_tape_scalar(t, 0);

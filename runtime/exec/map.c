@@ -49,6 +49,19 @@ static float map1_f32(uint8_t fn, float a, float scalar) {
     case HCT_FN_MAP1_MULS: return a * scalar;
     case HCT_FN_MAP1_POWS: return scalar == 2.0f ? a * a : scalar == 3.0f ? a * a * a : powf(a, scalar);
     case HCT_FN_MAP1_FLOOR: return floorf(a);
+    case HCT_FN_MAP1_ROUND: return nearbyintf(a);
+    case HCT_FN_MAP1_SIGN: return a > 0 ? 1.0f : a < 0 ? -1.0f : a;
+    case HCT_FN_MAP1_TAN: return tanf(a);
+    case HCT_FN_MAP1_ASIN: return asinf(a);
+    case HCT_FN_MAP1_ACOS: return acosf(a);
+    case HCT_FN_MAP1_ATAN: return atanf(a);
+    case HCT_FN_MAP1_SINH: return sinhf(a);
+    case HCT_FN_MAP1_COSH: return coshf(a);
+    case HCT_FN_MAP1_ASINH: return asinhf(a);
+    case HCT_FN_MAP1_ACOSH: return acoshf(a);
+    case HCT_FN_MAP1_ATANH: return atanhf(a);
+    case HCT_FN_MAP1_EXPM1: return expm1f(a);
+    case HCT_FN_MAP1_LOG1P: return log1pf(a);
     default: hct_bug(__FILE__, __LINE__, "map1 function %d", fn);
   }
 }
@@ -67,6 +80,7 @@ static double map2_any(uint8_t fn, double a, double b) {
     case HCT_FN_MAP2_LE: return a <= b;
     case HCT_FN_MAP2_AND: return a != 0 && b != 0;
     case HCT_FN_MAP2_OR: return a != 0 || b != 0;
+    case HCT_FN_MAP2_FMOD: return fmod(a, b);
     default: hct_bug(__FILE__, __LINE__, "map2 function %d", fn);
   }
 }
@@ -88,7 +102,8 @@ static int64_t map1_int(uint8_t fn, int64_t a, double scalar) {
     case HCT_FN_MAP1_NOT: return a == 0;
     case HCT_FN_MAP1_ADDS: return (int64_t)((uint64_t)a + (uint64_t)(int64_t)scalar);
     case HCT_FN_MAP1_MULS: return (int64_t)((uint64_t)a * (uint64_t)(int64_t)scalar);
-    case HCT_FN_MAP1_FLOOR: return a;
+    case HCT_FN_MAP1_FLOOR: case HCT_FN_MAP1_ROUND: return a;
+    case HCT_FN_MAP1_SIGN: return (a > 0) - (a < 0);
     default: return (int64_t)map1_f32(fn, (float)a, (float)scalar);
   }
 }
@@ -109,6 +124,10 @@ static int64_t map2_int(uint8_t fn, int64_t a, int64_t b, bool u) {
     case HCT_FN_MAP2_LE: return less || a == b;
     case HCT_FN_MAP2_AND: return a && b;
     case HCT_FN_MAP2_OR: return a || b;
+    case HCT_FN_MAP2_FMOD: return b == 0 || (b == -1 && !u) ? 0 : u ? (int64_t)((uint64_t)a % (uint64_t)b) : a % b;
+    case HCT_FN_MAP2_BIT_AND: return a & b;
+    case HCT_FN_MAP2_BIT_OR: return a | b;
+    case HCT_FN_MAP2_BIT_XOR: return a ^ b;
     default: hct_bug(__FILE__, __LINE__, "map2 function %d", fn);
   }
 }

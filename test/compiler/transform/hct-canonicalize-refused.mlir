@@ -45,8 +45,8 @@ module {
 // -----
 module {
   func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}) {
-    // expected-error@+1 {{hct_graph.map1: fn 'sinh' is no function of MAP1}}
-    %0 = "hct_graph.map1"(%x) {fn = "sinh"} : (tensor<4xf32>) -> tensor<4xf32>
+    // expected-error@+1 {{hct_graph.map1: fn 'gamma' is no function of MAP1}}
+    %0 = "hct_graph.map1"(%x) {fn = "gamma"} : (tensor<4xf32>) -> tensor<4xf32>
     return
   }
 }
