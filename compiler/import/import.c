@@ -13,7 +13,7 @@ static const struct { const char *name; int64_t opset; import_function function;
 };
 
 /* ---- nodes ---- */
-static hct_loc node_loc(importer *im, size_t index) {
+hct_loc import_node_loc(importer *im, size_t index) {
   const Onnx__NodeProto *node = im->graph->node[index];
   return (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", index, node->name && node->name[0] ? node->name : node->op_type)};
 }
@@ -158,12 +158,6 @@ static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hc
   return HCT_OK;
 }
 
-static const Onnx__TensorProto *initializer_find(const importer *im, const char *name) {
-  for (size_t i = 0; i < im->graph->n_initializer; i++)
-    if (im->graph->initializer[i]->name && !strcmp(im->graph->initializer[i]->name, name)) return im->graph->initializer[i];
-  return NULL;
-}
-
 /* What hct.data says of a float initializer: where its bytes lie in a file, or, given in another form, what they are. */
 static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, const wire_tensor *where, int64_t bytes, MlirAttribute *out_data) {
   hct_data_reference reference = {.file = im->reference, .bytes = bytes, .kind = HCT_DATA_INSIDE};
@@ -223,11 +217,14 @@ static hct_status input_constant(importer *im, const char *name, const char *pat
   return HCT_OK;
 }
 
-static hct_status import_arguments(importer *im, MlirOperation function, const wire_list *wire) {
+static hct_status import_arguments(importer *im, MlirOperation function, const hct_map *wire) {
+  hct_map *initializers = hct_map_create(im->arena); /* before IR version 4 they are inputs, too */
+  for (size_t i = 0; i < im->graph->n_initializer; i++)
+    if (im->graph->initializer[i]->name) hct_map_put(initializers, im->graph->initializer[i]->name, NULL);
   for (size_t i = 0; i < im->graph->n_input; i++) {
     const Onnx__ValueInfoProto *info = im->graph->input[i];
     hct_shape shape;
-    if (!info->name || initializer_find(im, info->name)) continue;
+    if (hct_map_has(initializers, info->name)) continue;
     if (hct_map_has(im->values, info->name)) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "two inputs are named '%s'", info->name);
     const char *constant = option_entry(im, "constant", info->name);
     if (constant) {
@@ -239,103 +236,57 @@ static hct_status import_arguments(importer *im, MlirOperation function, const w
   }
   for (size_t i = 0; i < im->graph->n_initializer; i++) {
     const Onnx__TensorProto *tensor = im->graph->initializer[i];
-    const wire_tensor *where = NULL;
-    for (size_t w = 0; w < wire->count && tensor->has_raw_data; w++)
-      if (tensor->name && !strcmp(wire->items[w].name, tensor->name) && wire->items[w].bytes == tensor->raw_data.len) where = &wire->items[w];
-    HCT_TRY(import_initializer(im, tensor, where));
+    const wire_tensor *where = tensor->has_raw_data && tensor->name ? hct_map_get(wire, tensor->name) : NULL;
+    HCT_TRY(import_initializer(im, tensor, where && where->bytes == tensor->raw_data.len ? where : NULL));
   }
   hct_function_set_arg_attrs(function, im->arguments.count, im->arguments.items);
   return HCT_OK;
 }
 
 /* ---- nodes in any order ---- */
+static import_function operator_of(const Onnx__NodeProto *node) {
+  for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++)
+    if (!strcmp(onnx_ops[i].name, node->op_type)) return onnx_ops[i].function;
+  return NULL;
+}
+
 static hct_status check_supported(importer *im) {
   size_t refused = 0;
   for (size_t n = 0; n < im->graph->n_node; n++) {
     const Onnx__NodeProto *node = im->graph->node[n];
-    bool found = false;
-    for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++) found |= !strcmp(onnx_ops[i].name, node->op_type ? node->op_type : "");
-    if (found && (!node->domain || !node->domain[0] || !strcmp(node->domain, "ai.onnx"))) continue;
+    if (operator_of(node) && import_domain_is_onnx(node->domain)) continue;
     refused++;
-    hct_error(im->pass->diags, HCT_E_ONNX_OP, node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
-              node->op_type ? node->op_type : "?", (long long)im->opset);
+    hct_error(im->pass->diags, HCT_E_ONNX_OP, import_node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
+              node->op_type, (long long)im->opset);
   }
   if (!refused) return HCT_OK;
   hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are", refused, im->graph->n_node);
   return HCT_REFUSED;
 }
 
-static bool node_is_ready(const importer *im, const Onnx__NodeProto *node) {
-  for (size_t k = 0; k < node->n_input; k++)
-    if (node->input[k][0] && !hct_map_has(im->values, node->input[k])) return false;
-  return true;
-}
-
 static hct_status import_node(importer *im, size_t index) {
   im->node = im->graph->node[index];
   im->node_index = index;
-  im->loc = node_loc(im, index);
+  im->loc = import_node_loc(im, index);
   im->builder.location = hct_location_node(im->context, im->file, (int64_t)index, im->node->name && im->node->name[0] ? im->node->name : im->node->op_type);
   return import_run(im);
 }
 
 hct_status import_run(importer *im) {
-  for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++) {
-    if (strcmp(onnx_ops[i].name, im->node->op_type)) continue;
-    if (im->node->n_input && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
-    return onnx_ops[i].function(im);
-  }
-  return import_refuse(im, HCT_E_ONNX_OP, "not supported");
-}
-
-static hct_status refuse_cycle(importer *im, const bool *done) {
-  for (size_t n = 0; n < im->graph->n_node; n++) {
-    const Onnx__NodeProto *node = im->graph->node[n];
-    for (size_t k = 0; !done[n] && k < node->n_input; k++) {
-      if (!node->input[k][0] || hct_map_has(im->values, node->input[k])) continue;
-      bool made = false;
-      for (size_t m = 0; m < im->graph->n_node; m++)
-        for (size_t o = 0; o < im->graph->node[m]->n_output; o++) made |= !strcmp(im->graph->node[m]->output[o], node->input[k]);
-      im->node = NULL;
-      im->loc = node_loc(im, n);
-      return import_refuse(im, HCT_E_ONNX_INVALID, made ? "its input '%s' depends on its own output: the graph has a cycle" : "its input '%s' is made by no node, input or initializer", node->input[k]);
-    }
-  }
-  return HCT_REFUSED;
-}
-
-/* Exporters that merge files write Constant nodes of one name; of those the last one counts. Other values that are made twice are refused. */
-static size_t constants_replaced(importer *im, bool *out_replaced) {
-  size_t replaced = 0;
-  hct_map *last = hct_map_create(im->arena);
-  for (size_t n = im->graph->n_node; n-- > 0;) {
-    const Onnx__NodeProto *node = im->graph->node[n];
-    if (strcmp(node->op_type, "Constant") || node->n_output != 1) continue;
-    out_replaced[n] = hct_map_has(last, node->output[0]);
-    replaced += out_replaced[n];
-    if (!out_replaced[n]) hct_map_put(last, node->output[0], im->graph->node[n]);
-  }
-  if (replaced) hct_remark(im->pass->diags, (hct_loc){.file = im->file}, "%zu Constant nodes make a value that a later Constant node makes again; the last one of each name is taken", replaced);
-  return replaced;
+  import_function function = operator_of(im->node);
+  if (!function) return import_refuse(im, HCT_E_ONNX_OP, "not supported");
+  for (size_t k = 0; k < im->node->n_input; k++)
+    if (im->node->input[k][0] && !import_input(im, k)) return import_refuse(im, HCT_E_UNSUPPORTED, "input %zu is '%s', an output that its node is not supported to make", k, im->node->input[k]);
+  if (im->node->n_input && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
+  HCT_TRY(import_check_node(im));
+  return function(im);
 }
 
 /* `out_order`: the nodes as they were run, `out_count` of them. */
 static hct_status import_nodes(importer *im, size_t *out_order, size_t *out_count) {
-  size_t at = 0;
-  bool *done = HCT_NEW_ARRAY(im->arena, bool, im->graph->n_node + 1);
-  size_t left = im->graph->n_node - constants_replaced(im, done);
-  for (bool moved = true; left && moved;) {
-    moved = false;
-    for (size_t n = 0; n < im->graph->n_node; n++) {
-      if (done[n] || !node_is_ready(im, im->graph->node[n])) continue;
-      HCT_TRY(import_node(im, n));
-      done[n] = moved = true;
-      out_order[at++] = n;
-      left--;
-    }
-  }
-  *out_count = at;
-  return left ? refuse_cycle(im, done) : HCT_OK;
+  HCT_TRY(import_order(im, out_order, out_count));
+  for (size_t at = 0; at < *out_count; at++) HCT_TRY(import_node(im, out_order[at]));
+  return HCT_OK;
 }
 
 static hct_status import_results(importer *im, MlirOperation function) {
@@ -390,7 +341,7 @@ void import_function_finish(MlirOperation function, MlirOperation like) {
 }
 
 /* A trial first, which says what is known and what shapes the rest has, and refuses what is not supported; then the level itself. */
-static hct_status import_graph(importer *im, const wire_list *wire, MlirModule *out_module) {
+static hct_status import_graph(importer *im, const hct_map *wire, MlirModule *out_module) {
   MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
   MlirModule module = mlirModuleCreateEmpty(location);
   MlirOperation trial = import_function_create(im->context, location, &im->body);
@@ -414,26 +365,39 @@ static hct_status import_graph(importer *im, const wire_list *wire, MlirModule *
   return HCT_OK;
 }
 
+/* NULL, with a diagnostic, when it is none. */
+static Onnx__ModelProto *model_unpack(hct_diags *diags, const char *path, const hct_file *file) {
+  const ProtobufCMessageDescriptor *type = &onnx__model_proto__descriptor;
+  if (!wire_nests(type, file->data, file->bytes, WIRE_MAX_LEVELS)) {
+    hct_error(diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "messages nested in one another more than %d deep", WIRE_MAX_LEVELS);
+    return NULL;
+  }
+  Onnx__ModelProto *model = file->bytes ? onnx__model_proto__unpack(NULL, file->bytes, file->data) : NULL;
+  if (model && model->graph && model->n_opset_import) return model;
+  hct_error(diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "not an ONNX model, or cut short (%zu bytes)", file->bytes);
+  if (file->bytes > INT32_MAX) hct_hint(diags, "a protobuf message has at most 2 GiB: weights of larger models are external data (onnx.save_model, save_as_external_data=True)");
+  if (model) onnx__model_proto__free_unpacked(model, NULL);
+  return NULL;
+}
+
+static hct_status import_model(hct_pass_context *pass, const char *path, const hct_file *file, const Onnx__ModelProto *model, MlirModule *out_module) {
+  const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+  hct_arena *arena = hct_arena_create();
+  importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path, .graph = model->graph,
+                 .values = hct_map_create(arena), .externals = hct_map_create(arena), .reference = hct_path_relative(arena, path, pass->directory ? pass->directory : ".")};
+  hct_status status = import_check_model(&im, model);
+  if (status == HCT_OK) status = check_supported(&im);
+  if (status == HCT_OK) status = import_graph(&im, wire_initializers(arena, file->data, file->bytes), out_module);
+  import_externals_end(&im, status == HCT_OK);
+  hct_arena_destroy(arena);
+  return status;
+}
+
 hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule *out_module) {
   hct_file file;
   HCT_TRY(hct_file_map(pass->diags, path, &file));
-  Onnx__ModelProto *model = file.bytes ? onnx__model_proto__unpack(NULL, file.bytes, file.data) : NULL;
-  hct_status status;
-  const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-  if (!model || !model->graph || !model->n_opset_import) {
-    status = hct_error(pass->diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "not an ONNX model, or cut short (%zu bytes)", file.bytes);
-  } else {
-    hct_arena *arena = hct_arena_create();
-    importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path, .graph = model->graph,
-                   .values = hct_map_create(arena), .externals = hct_map_create(arena), .reference = hct_path_relative(arena, path, pass->directory ? pass->directory : ".")};
-    for (size_t i = 0; i < model->n_opset_import; i++)
-      if (!model->opset_import[i]->domain || !model->opset_import[i]->domain[0]) im.opset = model->opset_import[i]->version;
-    wire_list wire = wire_initializers(arena, file.data, file.bytes);
-    status = check_supported(&im);
-    if (status == HCT_OK) status = import_graph(&im, &wire, out_module);
-    import_externals_end(&im, status == HCT_OK);
-    hct_arena_destroy(arena);
-  }
+  Onnx__ModelProto *model = model_unpack(pass->diags, path, &file);
+  hct_status status = model ? import_model(pass, path, &file, model, out_module) : HCT_REFUSED;
   if (model) onnx__model_proto__free_unpacked(model, NULL);
   hct_file_unmap(&file);
   return status;

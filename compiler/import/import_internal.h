@@ -55,6 +55,13 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
+hct_loc import_node_loc(importer *im, size_t index);
+/* The nodes that are run, in the order in which their inputs are made (import_order.c); room for all. Refused: values that are made twice, or
+ * read and not made, and cycles. */
+hct_status import_order(importer *im, size_t *out_order, size_t *out_count);
+hct_status import_check_model(importer *im, const Onnx__ModelProto *model); /* sets im->opset */
+hct_status import_check_node(importer *im); /* im->node; its inputs are made */
+bool import_domain_is_onnx(const char *domain);
 hct_status import_run(importer *im); /* im->node through its function of onnx_ops.def; refused when there is none */
 
 /* ---- functions of modules ---- */

@@ -39,23 +39,37 @@ static bool field_next(const uint8_t *data, size_t end, size_t *at, wire_field *
 
 enum { MODEL_GRAPH = 7, GRAPH_INITIALIZER = 5, TENSOR_NAME = 8, TENSOR_RAW_DATA = 9 };
 
-static void tensor_add(hct_arena *arena, const uint8_t *data, size_t start, size_t end, wire_list *list) {
+static void tensor_add(hct_arena *arena, const uint8_t *data, size_t start, size_t end, hct_map *map) {
   wire_tensor tensor = {0};
+  const char *name = NULL;
   wire_field field;
   while (field_next(data, end, &start, &field)) {
-    if (field.number == TENSOR_NAME && field.delimited) tensor.name = hct_arena_strndup(arena, (const char *)data + field.offset, field.bytes);
-    if (field.number == TENSOR_RAW_DATA && field.delimited) tensor.offset = field.offset, tensor.bytes = field.bytes;
+    if (field.number == TENSOR_NAME && field.delimited) name = hct_arena_strndup(arena, (const char *)data + field.offset, field.bytes);
+    if (field.number == TENSOR_RAW_DATA && field.delimited) tensor = (wire_tensor){field.offset, field.bytes};
   }
-  if (tensor.name && tensor.offset) HCT_PUSH(arena, list, tensor);
+  if (!name || !tensor.offset) return;
+  wire_tensor *kept = HCT_NEW(arena, wire_tensor);
+  *kept = tensor;
+  hct_map_put(map, name, kept);
 }
 
-wire_list wire_initializers(hct_arena *arena, const uint8_t *data, size_t bytes) {
-  wire_list list = {0};
+hct_map *wire_initializers(hct_arena *arena, const uint8_t *data, size_t bytes) {
+  hct_map *map = hct_map_create(arena);
   wire_field graph, field;
   for (size_t at = 0; field_next(data, bytes, &at, &graph);) {
     if (graph.number != MODEL_GRAPH || !graph.delimited) continue;
     for (size_t inner = graph.offset, end = graph.offset + graph.bytes; field_next(data, end, &inner, &field);)
-      if (field.number == GRAPH_INITIALIZER && field.delimited) tensor_add(arena, data, field.offset, field.offset + field.bytes, &list);
+      if (field.number == GRAPH_INITIALIZER && field.delimited) tensor_add(arena, data, field.offset, field.offset + field.bytes, map);
   }
-  return list;
+  return map;
+}
+
+bool wire_nests(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t bytes, unsigned levels) {
+  wire_field field;
+  for (size_t at = 0; field_next(data, bytes, &at, &field);) {
+    const ProtobufCFieldDescriptor *member = field.delimited ? protobuf_c_message_descriptor_get_field(type, field.number) : NULL;
+    if (!member || member->type != PROTOBUF_C_TYPE_MESSAGE) continue;
+    if (!levels || !wire_nests(member->descriptor, data + field.offset, field.bytes, levels - 1)) return false;
+  }
+  return true;
 }

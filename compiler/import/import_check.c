@@ -1,0 +1,120 @@
+/* What ONNX asks of every model and node, held before anything is made of it, so that functions of operators need not: names that are there, and
+ * numbers of inputs and outputs, and attributes, as ONNX's own schemas say (onnx_schemas.def, generated). */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/import/import_internal.h"
+
+typedef struct schema_attribute { const char *name; int type; } schema_attribute;
+typedef struct schema {
+  const char *name;
+  int64_t since;
+  size_t least_inputs, most_inputs, most_outputs, first_input, input_count, first_attribute, attribute_count;
+} schema;
+
+static const bool inputs_optional[] = {
+#define HCT_ONNX_INPUT(optional) optional,
+#include "onnx_schemas.def"
+#undef HCT_ONNX_INPUT
+};
+static const schema_attribute attributes[] = {
+#define HCT_ONNX_ATTRIBUTE(name, type) {name, type},
+#include "onnx_schemas.def"
+#undef HCT_ONNX_ATTRIBUTE
+};
+static const schema schemas[] = {
+#define HCT_ONNX_SCHEMA(...) {__VA_ARGS__},
+#include "onnx_schemas.def"
+#undef HCT_ONNX_SCHEMA
+};
+#define HCT_ONNX_OPSET(newest) enum { NEWEST_OPSET = newest };
+#include "onnx_schemas.def"
+#undef HCT_ONNX_OPSET
+
+static int name_compare(const void *key, const void *row) { return strcmp(key, ((const schema *)row)->name); }
+
+/* The newest that is not newer than the model, or else the oldest; NULL for operators that these schemas do not have. */
+static const schema *schema_of(const char *op_type, int64_t opset) {
+  const schema *found = bsearch(op_type, schemas, HCT_COUNT(schemas), sizeof *schemas, name_compare);
+  if (!found) return NULL;
+  while (found > schemas && !strcmp(found[-1].name, op_type)) found--;
+  while (found + 1 < schemas + HCT_COUNT(schemas) && !strcmp(found[1].name, op_type) && found[1].since <= opset) found++;
+  return found;
+}
+
+static hct_status inputs_check(importer *im, const schema *s) {
+  size_t count = im->node->n_input;
+  if (count < s->least_inputs) return import_refuse(im, HCT_E_ONNX_INVALID, "%zu inputs; it needs %zu", count, s->least_inputs);
+  if (count > s->most_inputs && im->opset <= NEWEST_OPSET) return import_refuse(im, HCT_E_ONNX_INVALID, "%zu inputs; it has at most %zu", count, s->most_inputs);
+  for (size_t k = 0; k < count; k++) {
+    bool optional = k < s->input_count && inputs_optional[s->first_input + k];
+    if (k < s->most_inputs && !optional && !import_input(im, k)) return import_refuse(im, HCT_E_ONNX_INVALID, "input %zu is missing", k);
+  }
+  return HCT_OK;
+}
+
+static hct_status attributes_check(importer *im, const schema *s) {
+  for (size_t i = 0; i < im->node->n_attribute; i++) {
+    const Onnx__AttributeProto *a = im->node->attribute[i];
+    const schema_attribute *declared = NULL;
+    for (size_t k = 0; k < s->attribute_count && !declared; k++)
+      if (!strcmp(attributes[s->first_attribute + k].name, a->name)) declared = &attributes[s->first_attribute + k];
+    for (size_t k = 0; k < i; k++)
+      if (!strcmp(im->node->attribute[k]->name, a->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "attribute '%s' is given twice", a->name);
+    if (declared && a->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED && (int)a->type != declared->type)
+      return import_refuse(im, HCT_E_ONNX_INVALID, "attribute '%s' is of AttributeType %d; it must be %d", a->name, (int)a->type, declared->type);
+  }
+  return HCT_OK;
+}
+
+hct_status import_check_node(importer *im) {
+  const schema *s = schema_of(im->node->op_type, im->opset);
+  if (!s) return HCT_OK;
+  HCT_TRY(inputs_check(im, s));
+  if (im->node->n_output > s->most_outputs && im->opset <= NEWEST_OPSET) return import_refuse(im, HCT_E_ONNX_INVALID, "%zu outputs; it has at most %zu", im->node->n_output, s->most_outputs);
+  return attributes_check(im, s);
+}
+
+bool import_domain_is_onnx(const char *domain) { return !domain || !domain[0] || !strcmp(domain, "ai.onnx"); }
+
+/* Letters, digits and underscores: attributes of operators of the onnx level are named so. */
+static bool is_identifier(const char *name) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  return name && name[0] && !name[strspn(name, letters)] && !strstr(name, "SegmentSizes");
+}
+
+static hct_status names_check(importer *im, const char *kind, size_t count, Onnx__ValueInfoProto *const *infos) {
+  for (size_t i = 0; i < count; i++)
+    if (!infos[i]->name || !infos[i]->name[0]) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "%s %zu of the graph has no name", kind, i);
+  return HCT_OK;
+}
+
+static hct_status nodes_check(importer *im) {
+  for (size_t n = 0; n < im->graph->n_node; n++) {
+    const Onnx__NodeProto *node = im->graph->node[n];
+    im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", n, node->name ? node->name : "")};
+    if (!node->op_type || !node->op_type[0]) return import_refuse(im, HCT_E_ONNX_INVALID, "it has no op_type");
+    for (size_t a = 0; a < node->n_attribute; a++)
+      if (!is_identifier(node->attribute[a]->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "attribute %zu is named '%s', which is no name of an attribute", a, node->attribute[a]->name ? node->attribute[a]->name : "");
+  }
+  return HCT_OK;
+}
+
+hct_status import_check_model(importer *im, const Onnx__ModelProto *model) {
+  hct_diags *diags = im->pass->diags;
+  hct_loc loc = {.file = im->file};
+  for (size_t i = 0; i < model->n_opset_import; i++)
+    if (import_domain_is_onnx(model->opset_import[i]->domain)) im->opset = model->opset_import[i]->version;
+  if (im->opset < 1) return hct_error(diags, HCT_E_ONNX_INVALID, loc, "it imports opset %" PRId64 " of ai.onnx; it must be 1 or newer", im->opset);
+  if (im->graph->n_sparse_initializer) {
+    const Onnx__TensorProto *values = im->graph->sparse_initializer[0]->values;
+    loc.where = hct_arena_printf(im->arena, "initializer '%s'", values && values->name ? values->name : "");
+    hct_error(diags, HCT_E_UNSUPPORTED, loc, "sparse initializers are not supported (%zu are)", im->graph->n_sparse_initializer);
+    hct_hint(diags, "store it dense: a TensorProto in graph.initializer");
+    return HCT_REFUSED;
+  }
+  HCT_TRY(names_check(im, "input", im->graph->n_input, im->graph->input));
+  HCT_TRY(names_check(im, "output", im->graph->n_output, im->graph->output));
+  return nodes_check(im);
+}
