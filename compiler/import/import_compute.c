@@ -1,4 +1,4 @@
-/* Operators that compute: elementwise, products, reductions, normalisations, losses. */
+/* Operators that compute: elementwise and reductions. */
 #include <math.h>
 #include <string.h>
 
@@ -158,64 +158,7 @@ hct_status import_where(importer *im) {
   return import_output_host(im, 0, t);
 }
 
-/* ---- products ---- */
-hct_status import_matmul(importer *im) {
-  import_value *a = import_input(im, 0), *b = import_input(im, 1);
-  if (!a || !b || a->shape.rank < 2 || b->shape.rank < 2) return import_refuse(im, HCT_E_UNSUPPORTED, "operands of rank %zu and %zu; both must have 2 or more", a ? a->shape.rank : 0, b ? b->shape.rank : 0);
-  char la[HCT_MAX_RANK + 1] = {0}, lb[HCT_MAX_RANK + 1] = {0}, lc[HCT_MAX_RANK + 1] = {0};
-  size_t rank = a->shape.rank > b->shape.rank ? a->shape.rank : b->shape.rank;
-  for (size_t d = 0; d + 2 < rank; d++) {
-    char letter = (char)('a' + d);
-    bool in_a = d + a->shape.rank >= rank, in_b = d + b->shape.rank >= rank;
-    if (in_a) la[d + a->shape.rank - rank] = letter;
-    if (in_b) lb[d + b->shape.rank - rank] = letter;
-    if (in_a && in_b && a->shape.dims[d + a->shape.rank - rank] != b->shape.dims[d + b->shape.rank - rank])
-      return import_refuse(im, HCT_E_UNSUPPORTED, "batch dimensions that broadcast by size 1 or differ");
-    lc[d] = letter;
-  }
-  if (a->shape.dims[a->shape.rank - 1] != b->shape.dims[b->shape.rank - 2])
-    return import_refuse(im, HCT_E_ONNX_SHAPE, "inner dimensions are %lld and %lld", (long long)a->shape.dims[a->shape.rank - 1], (long long)b->shape.dims[b->shape.rank - 2]);
-  strcat(la, "mk"), strcat(lb, "kn"), strcat(lc, "mn");
-  return import_output_value(im, 0, build_contract(im, la, lb, lc, build_value(im, a), build_value(im, b)));
-}
-
-hct_status import_gemm(importer *im) {
-  import_value *a = import_input(im, 0), *b = import_input(im, 1), *c = import_input(im, 2);
-  if (!a || !b || a->shape.rank != 2 || b->shape.rank != 2) return import_refuse(im, HCT_E_ONNX_SHAPE, "operands must be matrices");
-  bool ta = import_int(im, "transA", 0) != 0, tb = import_int(im, "transB", 0) != 0;
-  if (a->shape.dims[ta ? 0 : 1] != b->shape.dims[tb ? 1 : 0]) return import_refuse(im, HCT_E_ONNX_SHAPE, "inner dimensions differ");
-  MlirValue y = build_contract(im, ta ? "km" : "mk", tb ? "nk" : "kn", "mn", build_value(im, a), build_value(im, b));
-  double alpha = (double)import_float(im, "alpha", 1), beta = (double)import_float(im, "beta", 1);
-  if (alpha != 1) y = build_scaled(im, "muls", y, alpha);
-  if (c) {
-    MlirValue bias = build_value(im, c);
-    y = build_map2(im, "add", y, beta == 1 ? bias : build_scaled(im, "muls", bias, beta));
-  }
-  return import_output_value(im, 0, y);
-}
-
-hct_status import_einsum(importer *im) {
-  import_value *a = import_input(im, 0), *b = import_input(im, 1);
-  char equation[64] = {0};
-  const char *given = import_string(im, "equation", "");
-  size_t length = 0;
-  for (; *given && length + 1 < sizeof equation; given++)
-    if (*given != ' ') equation[length++] = *given;
-  char *comma = strchr(equation, ','), *arrow = strstr(equation, "->");
-  if (im->node->n_input != 2 || !comma || !arrow || strchr(equation, '.')) return import_refuse(im, HCT_E_UNSUPPORTED, "equation '%s'; two operands without '...' are supported", equation);
-  *comma = *arrow = '\0';
-  const char *la = equation, *lb = comma + 1, *lc = arrow + 2;
-  if (strlen(la) != a->shape.rank || strlen(lb) != b->shape.rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "equation does not fit its operands' ranks");
-  if (!(a->known && b->known)) return import_output_value(im, 0, build_contract(im, la, lb, lc, build_value(im, a), build_value(im, b)));
-  if (strcmp(la, "i") || strcmp(lb, "j") || strcmp(lc, "ij")) return import_output_value(im, 0, build_contract(im, la, lb, lc, build_value(im, a), build_value(im, b)));
-  int64_t dims[] = {a->shape.dims[0], b->shape.dims[0]};
-  host_tensor t = host_create(im->arena, a->shape.dtype, 2, dims);
-  for (int64_t i = 0; i < dims[0]; i++)
-    for (int64_t j = 0; j < dims[1]; j++) host_set(&t, i * dims[1] + j, host_get(&a->host, i) * host_get(&b->host, j));
-  return import_output_host(im, 0, t);
-}
-
-/* ---- reductions and normalisations ---- */
+/* ---- reductions ---- */
 hct_status import_reduce(importer *im) {
   import_value *a = import_input(im, 0);
   int64_t axes[HCT_MAX_RANK], kept[HCT_MAX_RANK];
@@ -238,75 +181,4 @@ hct_status import_reduce(importer *im) {
     if (!reduced[d]) kept[rank++] = a->shape.dims[d];
   if (!import_int(im, "keepdims", 1)) y = build_reshape(im, y, rank, kept);
   return import_output_value(im, 0, y);
-}
-
-hct_status import_softmax(importer *im) {
-  import_value *a = import_input(im, 0);
-  size_t axis;
-  HCT_TRY(import_axis(im, import_int(im, "axis", im->opset >= 13 ? -1 : 1), a->shape.rank, &axis));
-  if (im->opset < 13 && axis + 1 != a->shape.rank) return import_refuse(im, HCT_E_UNSUPPORTED, "opset %lld softmax over more than the last dimension", (long long)im->opset);
-  hct_named attributes[] = {{"axis", hct_attr_i64(im->context, (int64_t)axis)}};
-  MlirValue x = build_value(im, a);
-  return import_output_value(im, 0, build_op(im, "hct_graph.softmax", 1, &x, &a->shape, 1, attributes));
-}
-
-hct_status import_layer_norm(importer *im) {
-  import_value *a = import_input(im, 0), *gain = import_input(im, 1), *bias = import_input(im, 2);
-  size_t axis;
-  HCT_TRY(import_axis(im, import_int(im, "axis", -1), a->shape.rank, &axis));
-  if (axis + 1 != a->shape.rank || im->node->n_output > 1) return import_refuse(im, HCT_E_UNSUPPORTED, "normalisation over more than the last dimension, or with statistics as outputs");
-  int64_t axes[] = {(int64_t)axis};
-  double scale = 1 / (double)a->shape.dims[axis];
-  MlirValue x = build_value(im, a);
-  MlirValue mean = build_scaled(im, "muls", build_reduce(im, "sum", x, 1, axes), scale);
-  MlirValue centred = build_map2(im, "sub", x, mean);
-  MlirValue variance = build_scaled(im, "muls", build_reduce(im, "sum", build_map2(im, "mul", centred, centred), 1, axes), scale);
-  MlirValue deviation = build_map1(im, "sqrt", build_scaled(im, "adds", variance, (double)import_float(im, "epsilon", 1e-5f)), HCT_F32);
-  MlirValue y = build_map2(im, "mul", build_map2(im, "div", centred, deviation), build_value(im, gain));
-  return import_output_value(im, 0, bias ? build_map2(im, "add", y, build_value(im, bias)) : y);
-}
-
-/* ---- loss ---- */
-/* What a reshape that only flattens leading dims was given: then logits stay [batch, sequence, classes]. */
-static MlirValue before_flatten(MlirValue value, size_t kept_last) {
-  if (!mlirValueIsAOpResult(value) || !hct_op_is(mlirOpResultGetOwner(value), "hct_graph.reshape")) return value;
-  MlirValue from = hct_op_operand(mlirOpResultGetOwner(value), 0);
-  hct_shape before = shape_of(from), after = shape_of(value);
-  if (after.rank != 1 + kept_last || before.rank < after.rank) return value;
-  if (kept_last && before.dims[before.rank - 1] != after.dims[1]) return value;
-  return from;
-}
-
-/* loss = sum over tokens of valid (log sum exp(z - m) + m - z[label]) / sum of valid; see the graph dialect's page. */
-hct_status import_cross_entropy(importer *im) {
-  import_value *logits = import_input(im, 0), *labels = import_input(im, 1);
-  const char *reduction = import_string(im, "reduction", "mean");
-  if (import_input(im, 2) || strcmp(reduction, "mean") || im->node->n_output > 1) return import_refuse(im, HCT_E_UNSUPPORTED, "class weights, a second output, or reduction '%s'; a plain mean is supported", reduction);
-  MlirValue z = before_flatten(build_value(im, logits), 1), ids = before_flatten(build_value(im, labels), 0);
-  hct_shape zs = shape_of(z), is = shape_of(ids);
-  bool fits = is.rank + 1 == zs.rank && memcmp(zs.dims, is.dims, is.rank * sizeof *is.dims) == 0;
-  if (!fits) {
-    z = build_value(im, logits), ids = build_value(im, labels), zs = shape_of(z), is = shape_of(ids);
-    if (zs.rank != 2 || is.rank != 1) return import_refuse(im, HCT_E_UNSUPPORTED, "classes that are not the last dimension");
-  }
-  int64_t last[] = {(int64_t)zs.rank - 1}, all[HCT_MAX_RANK];
-  for (size_t d = 0; d < is.rank; d++) all[d] = (int64_t)d;
-  hct_shape token = is;
-  token.dtype = HCT_F32;
-  MlirValue highest = build_reduce(im, "max", z, 1, last);
-  MlirValue sum = build_reduce(im, "sum", build_map1(im, "exp", build_map2(im, "sub", z, highest), HCT_F32), 1, last);
-  MlirValue spread = build_reshape(im, build_map2(im, "add", build_map1(im, "log", sum, HCT_F32), highest), is.rank, is.dims);
-  MlirValue pick_operands[] = {z, ids};
-  MlirValue target = build_op(im, "hct_graph.pick", 2, pick_operands, &token, 0, NULL);
-  MlirValue nll = build_map2(im, "sub", spread, target);
-  host_tensor ignored = host_create(im->arena, is.dtype, 0, NULL);
-  ignored.i[0] = import_int(im, "ignore_index", -100);
-  import_value ignore = {.known = true, .host = ignored, .shape = ignored.shape};
-  bool has_ignore = import_attribute(im, "ignore_index") != NULL;
-  if (!has_ignore) ignored.i[0] = INT64_MIN;
-  MlirValue skip = build_map2(im, "eq", ids, build_value(im, &ignore));
-  MlirValue valid = build_map1(im, "mov", build_map1(im, "not", skip, HCT_BOOL), HCT_F32);
-  MlirValue numerator = build_reduce(im, "sum", build_map2(im, "mul", nll, valid), is.rank, all);
-  MlirValue count = build_reduce(im, "sum", valid, is.rank, all);
-  return import_output_value(im, 0, build_reshape(im, build_map2(im, "div", numerator, count), 0, NULL));
 }

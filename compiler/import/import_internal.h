@@ -100,8 +100,21 @@ MlirValue build_reduce(importer *im, const char *kind, MlirValue a, size_t count
 MlirValue build_reshape(importer *im, MlirValue a, size_t rank, const int64_t *dims);
 MlirValue build_broadcast(importer *im, MlirValue a, const hct_shape *to);
 MlirValue build_slice(importer *im, MlirValue a, const int64_t *starts, const int64_t *steps, const int64_t *dims);
+MlirValue build_part(importer *im, MlirValue a, size_t axis, int64_t start, int64_t step, int64_t count); /* a slice along one dimension */
+MlirValue build_transpose(importer *im, MlirValue a, const int64_t *perm); /* `a` itself where nothing moves */
+MlirValue build_concat(importer *im, size_t axis, size_t count, const MlirValue *parts); /* any number of parts, of one element type */
+MlirValue build_pad(importer *im, MlirValue a, const int64_t *low, const int64_t *dims, double value);
+MlirValue build_softmax(importer *im, MlirValue a, size_t axis);
+MlirValue build_log_softmax(importer *im, MlirValue a, size_t axis);
+MlirValue build_select(importer *im, MlirValue condition, MlirValue a, MlirValue b); /* operands broadcast */
+MlirValue build_scalar(importer *im, hct_dtype dtype, double value); /* of rank 0 */
+MlirValue build_known(importer *im, host_tensor host);
+MlirValue build_cast(importer *im, MlirValue a, hct_dtype dtype); /* `a` itself where it is of the type */
+MlirValue build_along(importer *im, MlirValue a, size_t axis, size_t rank); /* a vector under the shape that broadcasts along `axis` of `rank` dimensions */
+MlirValue build_mean(importer *im, MlirValue a, size_t count, const int64_t *axes); /* axes stay with size 1 */
 /* Product over letters; operands that are transposes are read through. */
 MlirValue build_contract(importer *im, const char *a_letters, const char *b_letters, const char *result_letters, MlirValue a, MlirValue b);
+MlirValue build_contract_as(importer *im, const char *a_letters, const char *b_letters, const char *result_letters, MlirValue a, MlirValue b, hct_dtype result);
 hct_shape shape_of(MlirValue value);
 bool broadcast_shape(const hct_shape *a, const hct_shape *b, hct_shape *out_shape);
 
