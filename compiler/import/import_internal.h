@@ -21,13 +21,20 @@ typedef struct import_value {
   hct_shape shape;
 } import_value;
 
+typedef struct import_site { /* of a node: where the model has it, or the call of a function that it is of */
+  const char *name; /* of a node of a function: the calls', then its own */
+  size_t index;     /* in the model's graph */
+  int64_t opset;    /* a function has its own */
+} import_site;
+
 typedef struct importer {
   hct_pass_context *pass;
   hct_arena *arena;
   MlirContext context;
   const char *file; /* base name of the model, for locations */
-  Onnx__GraphProto *graph;
-  int64_t opset;
+  Onnx__GraphProto *graph; /* calls of functions are replaced by their nodes */
+  const import_site *sites; /* by node */
+  int64_t opset, model_opset; /* of the node being imported, and of the model */
   const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
   hct_map *externals; /* location -> its file (import_external.c) */
@@ -35,7 +42,6 @@ typedef struct importer {
   hct_builder builder;
   MlirBlock body;
   Onnx__NodeProto *node; /* being imported */
-  size_t node_index;
   hct_loc loc;
 } importer;
 
@@ -55,6 +61,10 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
+hct_loc import_site_loc(importer *im, const import_site *site);
+/* Makes im->graph, a graph without calls of the model's functions, and im->sites. Refused: calls that nest too deeply or do not fit, functions
+ * that are defined twice (import_function.c). */
+hct_status import_inline(importer *im, const Onnx__ModelProto *model);
 hct_status import_run(importer *im); /* im->node through its function of onnx_ops.def; refused when there is none */
 
 /* ---- functions of modules ---- */
