@@ -145,11 +145,16 @@ static hct_status kernel_read(importer *im, const import_value *x, const import_
   return HCT_OK;
 }
 
-static hct_status with_bias(importer *im, MlirValue y, import_value *bias) {
-  hct_shape shape = shape_of(y);
-  if (!bias) return import_output_value(im, 0, y);
+static hct_status bias_added(importer *im, MlirValue *y, import_value *bias) {
+  hct_shape shape = shape_of(*y);
   if (bias->shape.rank != 1 || bias->shape.dims[0] != shape.dims[1]) return import_refuse(im, HCT_E_ONNX_SHAPE, "the bias is no vector of %lld elements", (long long)shape.dims[1]);
-  return import_output_value(im, 0, build_map2(im, "add", y, build_along(im, build_value(im, bias), 1, shape.rank)));
+  *y = build_map2(im, "add", *y, build_along(im, build_value(im, bias), 1, shape.rank));
+  return HCT_OK;
+}
+
+static hct_status with_bias(importer *im, MlirValue y, import_value *bias) {
+  if (bias) HCT_TRY(bias_added(im, &y, bias));
+  return import_output_value(im, 0, y);
 }
 
 hct_status import_conv(importer *im) {
@@ -305,4 +310,25 @@ hct_status import_global_pool(importer *im) {
   MlirValue y = build_value(im, x);
   size_t count = x->shape.rank - 2;
   return import_output_value(im, 0, !strcmp(im->node->op_type, "GlobalMaxPool") ? build_reduce(im, "max", y, count, axes) : build_mean(im, y, count, axes));
+}
+
+/* ---- causal convolution: each channel by itself, over what came before and is kept ---- */
+hct_status import_causal_conv(importer *im) {
+  import_value *x = import_input(im, 0), *kernel = import_input(im, 1), *past = import_input(im, 3);
+  const char *activation = import_string(im, "activation", "none");
+  bool silu = !strcmp(activation, "silu") || !strcmp(activation, "swish");
+  if (!silu && strcmp(activation, "none")) return import_refuse(im, HCT_E_UNSUPPORTED, "activation '%s'; none, silu and swish are supported", activation);
+  if (x->shape.rank != 3 || !kernel || kernel->shape.rank != 3 || kernel->shape.dims[0] != x->shape.dims[1] || kernel->shape.dims[1] != 1) return import_refuse(im, HCT_E_ONNX_SHAPE, "an input that is no [batch, channels, length], or a kernel that is no [channels, 1, taps]");
+  int64_t channels = x->shape.dims[1], before = kernel->shape.dims[2] - 1, low[3] = {0, 0, before}, dims[3] = {x->shape.dims[0], channels, x->shape.dims[2] + before};
+  if (past && (past->shape.rank != 3 || past->shape.dims[0] != dims[0] || past->shape.dims[1] != channels || past->shape.dims[2] != before)) return import_refuse(im, HCT_E_ONNX_SHAPE, "a past state that is no [%lld, %lld, %lld]", (long long)dims[0], (long long)channels, (long long)before);
+  MlirValue parts[2] = {{0}, build_value(im, x)};
+  if (past) parts[0] = build_value(im, past);
+  MlirValue whole = past && before ? build_concat(im, 2, 2, parts) : build_pad(im, parts[1], low, dims, 0);
+  window w = {.rank = 1, .size = {before + 1}, .stride = {1}, .dilation = {1}, .out = {x->shape.dims[2]}};
+  MlirValue y = convolved(im, whole, build_value(im, kernel), &w, channels);
+  if (import_input(im, 2)) HCT_TRY(bias_added(im, &y, import_input(im, 2)));
+  if (silu) y = build_map2(im, "mul", y, build_map1(im, "sigmoid", y, shape_of(y).dtype));
+  if (before) HCT_TRY(import_output_value(im, 1, build_part(im, whole, 2, x->shape.dims[2], 1, before)));
+  else if (im->node->n_output > 1 && im->node->output[1][0]) return import_refuse(im, HCT_E_UNSUPPORTED, "a state of no elements, of a kernel of one tap");
+  return import_output_value(im, 0, y);
 }

@@ -68,3 +68,5 @@ model("nll", "NegativeLogLikelihoodLoss", {"x": [2, 5, 3], "t": ([2, 3], I), "w"
 model("nll_shape", "NegativeLogLikelihoodLoss", {"x": [2, 5, 3], "t": ([2, 4], I)})
 model("nll_weights", "NegativeLogLikelihoodLoss", {"x": [2, 5], "t": ([2], I), "w": [4]})
 model("reduction", "SoftmaxCrossEntropyLoss", {"x": [2, 5], "t": ([2], I)}, reduction="most")
+model("causal_conv", "CausalConvWithState", {"x": [2, 3, 5], "w": [3, 1, 4], "b": None, "p": [2, 3, 3]}, ("y", "state"), version=27, activation="silu")
+model("causal_state", "CausalConvWithState", {"x": [2, 3, 5], "w": [3, 1, 4], "b": None, "p": [2, 3, 2]}, ("y", "state"), version=27)
