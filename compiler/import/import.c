@@ -82,6 +82,14 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
   return true;
 }
 
+hct_status import_floats(importer *im, size_t count) {
+  for (size_t k = 0; k < count; k++) {
+    const import_value *value = import_input(im, k);
+    if (value && !hct_dtype_is_float(value->shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "input %zu is of %s; floats are supported", k, hct_dtype_name(value->shape.dtype));
+  }
+  return HCT_OK;
+}
+
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis) {
   if (axis < -(int64_t)rank || axis >= (int64_t)rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "axis %lld of a value of rank %zu", (long long)axis, rank);
   *out_axis = (size_t)(axis < 0 ? axis + (int64_t)rank : axis);

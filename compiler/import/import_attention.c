@@ -147,6 +147,7 @@ static hct_status scores_build(importer *im, attention *a, MlirValue out_scores[
 }
 
 hct_status import_attention(importer *im) {
+  HCT_TRY(import_floats(im, 3));
   attention a = {0};
   MlirValue scores[4];
   int64_t mode = import_int(im, "qk_matmul_output_mode", 0), precision = import_int(im, "softmax_precision", 1);
@@ -199,6 +200,7 @@ static MlirValue rotated(importer *im, MlirValue x, MlirValue cosines, MlirValue
 }
 
 hct_status import_rotary(importer *im) {
+  HCT_TRY(import_floats(im, 3));
   import_value *x = import_input(im, 0);
   bool flat = x->shape.rank == 3, interleaved = import_int(im, "interleaved", 0) != 0;
   int64_t heads = import_int(im, "num_heads", 0), width = import_int(im, "rotary_embedding_dim", 0);
@@ -221,6 +223,7 @@ hct_status import_rotary(importer *im) {
 /* ---- gated linear units ---- */
 /* a * sigmoid(alpha a) * b */
 hct_status import_swiglu(importer *im) {
+  HCT_TRY(import_floats(im, 2));
   import_value *a = import_input(im, 0), *b = import_input(im, 1);
   hct_shape shape;
   if (!b || !broadcast_shape(&a->shape, &b->shape, &shape)) return import_refuse(im, HCT_E_ONNX_SHAPE, "shapes of its inputs do not broadcast");

@@ -158,6 +158,7 @@ static hct_status with_bias(importer *im, MlirValue y, import_value *bias) {
 }
 
 hct_status import_conv(importer *im) {
+  HCT_TRY(import_floats(im, 3));
   import_value *x = import_input(im, 0), *kernel = import_input(im, 1);
   const int64_t *size = NULL;
   size_t rank = 0;
@@ -221,6 +222,7 @@ static hct_status transposed_fit(importer *im, const int64_t *dims, window *w, i
 }
 
 hct_status import_conv_transpose(importer *im) {
+  HCT_TRY(import_floats(im, 3));
   import_value *x = import_input(im, 0), *kernel = import_input(im, 1);
   const int64_t *size = NULL;
   size_t rank = 0;
@@ -285,6 +287,7 @@ static double lowest(hct_dtype dtype) {
 hct_status import_pool(importer *im) {
   import_value *x = import_input(im, 0);
   bool average = !strcmp(im->node->op_type, "AveragePool");
+  if (average) HCT_TRY(import_floats(im, 1));
   size_t rank = 0;
   int64_t size[MAX_SPATIAL];
   window w;
@@ -303,6 +306,7 @@ hct_status import_pool(importer *im) {
 }
 
 hct_status import_global_pool(importer *im) {
+  HCT_TRY(import_floats(im, 1));
   import_value *x = import_input(im, 0);
   int64_t axes[HCT_MAX_RANK];
   if (x->shape.rank < 3) return import_refuse(im, HCT_E_ONNX_SHAPE, "an input of rank %zu; it needs a batch, channels and what is pooled", x->shape.rank);
@@ -314,6 +318,7 @@ hct_status import_global_pool(importer *im) {
 
 /* ---- causal convolution: each channel by itself, over what came before and is kept ---- */
 hct_status import_causal_conv(importer *im) {
+  HCT_TRY(import_floats(im, 4));
   import_value *x = import_input(im, 0), *kernel = import_input(im, 1), *past = import_input(im, 3);
   const char *activation = import_string(im, "activation", "none");
   bool silu = !strcmp(activation, "silu") || !strcmp(activation, "swish");

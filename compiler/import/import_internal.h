@@ -59,6 +59,7 @@ const Onnx__AttributeProto *import_attribute(const importer *im, const char *nam
 /* Integers from attribute `name`, or from input `index` when it is known; false when neither is there. */
 bool import_ints(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count);
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
+hct_status import_floats(importer *im, size_t count); /* refused: one of the first `count` inputs is there and has no float type */
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
 hct_loc import_site_loc(importer *im, const import_site *site);

@@ -69,13 +69,14 @@ static MlirValue classes_second(importer *im, MlirValue x) {
 /* Scores [batch, classes, ...], labels [batch, ...], weights [classes] or absent. */
 static hct_status loss_read(importer *im, loss *out_loss) {
   import_value *scores = import_input(im, 0), *labels = import_input(im, 1), *weights = import_input(im, 2);
+  HCT_TRY(import_floats(im, 1));
   const char *reduction = import_string(im, "reduction", "mean");
   if (strcmp(reduction, "mean") && strcmp(reduction, "sum") && strcmp(reduction, "none")) return import_refuse(im, HCT_E_ONNX_INVALID, "reduction '%s' is none of none, sum, mean", reduction);
-  bool fits = labels && !hct_dtype_is_float(labels->shape.dtype) && hct_dtype_is_float(scores->shape.dtype) && scores->shape.rank >= 2 && labels->shape.rank + 1 == scores->shape.rank;
+  bool fits = labels && !hct_dtype_is_float(labels->shape.dtype) && scores->shape.rank >= 2 && labels->shape.rank + 1 == scores->shape.rank;
   for (size_t d = 0; fits && d < labels->shape.rank; d++) fits = labels->shape.dims[d] == scores->shape.dims[d ? d + 1 : 0];
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "labels are no integers of the scores' shape without its dimension 1, the classes");
   int64_t classes = scores->shape.dims[1];
-  if (weights && (weights->shape.rank != 1 || weights->shape.dims[0] != classes)) return import_refuse(im, HCT_E_ONNX_SHAPE, "the weights are no vector of %lld classes", (long long)classes);
+  if (weights && (!hct_dtype_is_float(weights->shape.dtype) || weights->shape.rank != 1 || weights->shape.dims[0] != classes)) return import_refuse(im, HCT_E_ONNX_SHAPE, "the weights are no vector of %lld classes", (long long)classes);
   loss l = {.reduction = reduction, .ids = build_value(im, labels), .classes = classes, .dtype = shape_of(build_value(im, scores)).dtype, .weights = weights ? build_cast(im, build_value(im, weights), HCT_F32) : (MlirValue){0}};
   *out_loss = l;
   return HCT_OK;

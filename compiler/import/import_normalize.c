@@ -15,6 +15,7 @@ static MlirValue softmax_operand(importer *im, import_value *a, size_t *axis) {
 }
 
 hct_status import_softmax(importer *im) {
+  HCT_TRY(import_floats(im, 1));
   import_value *a = import_input(im, 0);
   size_t axis;
   HCT_TRY(import_axis(im, import_int(im, "axis", im->opset >= 13 ? -1 : 1), a->shape.rank, &axis));
@@ -30,6 +31,7 @@ MlirValue build_log_softmax(importer *im, MlirValue x, size_t axis) {
 }
 
 hct_status import_log_softmax(importer *im) {
+  HCT_TRY(import_floats(im, 1));
   import_value *a = import_input(im, 0);
   size_t axis;
   HCT_TRY(import_axis(im, import_int(im, "axis", im->opset >= 13 ? -1 : 1), a->shape.rank, &axis));
@@ -77,6 +79,7 @@ static hct_status check_broadcasts(importer *im, const char *what, const import_
 }
 
 hct_status import_layer_norm(importer *im) {
+  HCT_TRY(import_floats(im, 3));
   import_value *a = import_input(im, 0), *gain = import_input(im, 1), *bias = import_input(im, 2);
   int64_t axes[HCT_MAX_RANK];
   size_t count;
@@ -94,6 +97,7 @@ hct_status import_layer_norm(importer *im) {
 }
 
 hct_status import_rms_norm(importer *im) {
+  HCT_TRY(import_floats(im, 2));
   import_value *a = import_input(im, 0), *gain = import_input(im, 1);
   int64_t axes[HCT_MAX_RANK];
   size_t count;
@@ -107,6 +111,7 @@ hct_status import_rms_norm(importer *im) {
 
 /* Where the norm is 0, so are all elements, and 0 is what they stay. */
 hct_status import_lp_norm(importer *im) {
+  HCT_TRY(import_floats(im, 1));
   import_value *a = import_input(im, 0);
   size_t axis;
   int64_t p = import_int(im, "p", 2);
@@ -121,6 +126,7 @@ hct_status import_lp_norm(importer *im) {
 }
 
 hct_status import_mean_variance_norm(importer *im) {
+  HCT_TRY(import_floats(im, 1));
   import_value *a = import_input(im, 0);
   int64_t axes[HCT_MAX_RANK] = {0, 2, 3};
   size_t count = 3, axis;
@@ -152,6 +158,7 @@ static size_t axes_from(size_t first, size_t rank, int64_t *axes) {
 }
 
 hct_status import_instance_norm(importer *im) {
+  HCT_TRY(import_floats(im, 3));
   import_value *a = import_input(im, 0);
   int64_t axes[HCT_MAX_RANK];
   HCT_TRY(check_channels(im, a, 1, 2, a->shape.rank > 1 ? a->shape.dims[1] : 0));
@@ -164,6 +171,7 @@ hct_status import_instance_norm(importer *im) {
 
 /* Scale and bias: one a group before opset 21, one a channel from then on. */
 hct_status import_group_norm(importer *im) {
+  HCT_TRY(import_floats(im, 3));
   import_value *a = import_input(im, 0);
   int64_t groups = import_int(im, "num_groups", 0), channels = a->shape.rank > 1 ? a->shape.dims[1] : 0, axes[] = {2}, dims[3] = {0, groups, 1};
   if (groups < 1 || channels % groups) return import_refuse(im, HCT_E_ONNX_SHAPE, "%lld groups of %lld channels", (long long)groups, (long long)channels);
@@ -186,6 +194,7 @@ static MlirValue moving_average(importer *im, MlirValue running, MlirValue curre
 }
 
 hct_status import_batch_norm(importer *im) {
+  HCT_TRY(import_floats(im, 5));
   import_value *a = import_input(im, 0);
   HCT_TRY(check_channels(im, a, 1, 4, a->shape.rank > 1 ? a->shape.dims[1] : 0));
   size_t rank = a->shape.rank, count = 0;
@@ -212,6 +221,7 @@ hct_status import_batch_norm(importer *im) {
 
 /* x / (bias + alpha / size * sum of squares of `size` channels around)^beta */
 hct_status import_lrn(importer *im) {
+  HCT_TRY(import_floats(im, 1));
   import_value *a = import_input(im, 0);
   int64_t size = import_int(im, "size", 0);
   HCT_TRY(check_channels(im, a, 0, 0, 0));

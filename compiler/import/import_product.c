@@ -71,6 +71,7 @@ static factor factors_multiply(importer *im, factor *a, factor *b, const char *k
 
 static hct_status check_one_type(importer *im, MlirValue a, MlirValue b) {
   hct_dtype x = shape_of(a).dtype, y = shape_of(b).dtype;
+  if (x == HCT_BOOL) return import_refuse(im, HCT_E_ONNX_TYPE, "operands of bools; integers and floats are supported");
   return x == y ? HCT_OK : import_refuse(im, HCT_E_ONNX_TYPE, "operands of types %s and %s; they must be of one", hct_dtype_name(x), hct_dtype_name(y));
 }
 

@@ -45,6 +45,7 @@ model("group_scale", "GroupNormalization", {"a": [2, 4, 3], "g": [2], "b": [2]},
 model("layernorm_stash", "LayerNormalization", {"a": [2, 4], "g": [4]}, stash_type=10)
 model("layernorm_gain", "LayerNormalization", {"a": [2, 4], "g": [3]})
 model("lp", "LpNormalization", {"a": [2, 4]}, p=3)
+model("layernorm_type", "LayerNormalization", {"a": ([2, 4], I), "g": [4]})
 # Attention
 model("causal", "Attention", {"q": [2, 4, 3, 8], "k": [2, 2, 3, 8], "v": [2, 2, 3, 8]}, version=23, is_causal=1, softcap=2.0)
 model("masked", "Attention", {"q": [2, 3, 8], "k": [2, 5, 8], "v": [2, 5, 8], "m": ([3, 4], B)}, version=23, q_num_heads=2, kv_num_heads=2)
