@@ -13,10 +13,9 @@ static const struct { const char *name; int64_t opset; import_function function;
 };
 
 /* ---- nodes ---- */
-static hct_loc node_loc(importer *im, size_t index) {
-  const Onnx__NodeProto *node = im->graph->node[index];
-  return (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", index, node->name && node->name[0] ? node->name : node->op_type)};
-}
+hct_loc import_site_loc(importer *im, const import_site *site) { return (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", site->index, site->name)}; }
+
+static hct_loc node_loc(importer *im, size_t index) { return import_site_loc(im, &im->sites[index]); }
 
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) {
   hct_text text = {0};
@@ -81,6 +80,14 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
   *out_count = (size_t)hct_shape_elements(&value->shape);
   memcpy(out_values, value->host.i, *out_count * sizeof *out_values);
   return true;
+}
+
+hct_status import_floats(importer *im, size_t count) {
+  for (size_t k = 0; k < count; k++) {
+    const import_value *value = import_input(im, k);
+    if (value && !hct_dtype_is_float(value->shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "input %zu is of %s; floats are supported", k, hct_dtype_name(value->shape.dtype));
+  }
+  return HCT_OK;
 }
 
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis) {
@@ -258,7 +265,7 @@ static hct_status check_supported(importer *im) {
     if (found && (!node->domain || !node->domain[0] || !strcmp(node->domain, "ai.onnx"))) continue;
     refused++;
     hct_error(im->pass->diags, HCT_E_ONNX_OP, node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
-              node->op_type ? node->op_type : "?", (long long)im->opset);
+              node->op_type ? node->op_type : "?", (long long)im->sites[n].opset);
   }
   if (!refused) return HCT_OK;
   hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are", refused, im->graph->n_node);
@@ -273,9 +280,9 @@ static bool node_is_ready(const importer *im, const Onnx__NodeProto *node) {
 
 static hct_status import_node(importer *im, size_t index) {
   im->node = im->graph->node[index];
-  im->node_index = index;
+  im->opset = im->sites[index].opset;
   im->loc = node_loc(im, index);
-  im->builder.location = hct_location_node(im->context, im->file, (int64_t)index, im->node->name && im->node->name[0] ? im->node->name : im->node->op_type);
+  im->builder.location = hct_location_node(im->context, im->file, (int64_t)im->sites[index].index, im->sites[index].name);
   return import_run(im);
 }
 
@@ -405,7 +412,7 @@ static hct_status import_graph(importer *im, const wire_list *wire, MlirModule *
     mlirModuleDestroy(module);
     return status;
   }
-  hct_op_set(mlirModuleGetOperation(module), "hct.opset", hct_attr_i64(im->context, im->opset));
+  hct_op_set(mlirModuleGetOperation(module), "hct.opset", hct_attr_i64(im->context, im->model_opset));
   hct_text inputs = {0};
   for (size_t i = 0; i < im->graph->n_input; i++) hct_text_printf(&inputs, "%s\n", im->graph->input[i]->name);
   hct_op_set(mlirModuleGetOperation(module), "hct.inputs", hct_attr_str(im->context, inputs.data ? inputs.data : ""));
@@ -424,12 +431,13 @@ hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule 
     status = hct_error(pass->diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "not an ONNX model, or cut short (%zu bytes)", file.bytes);
   } else {
     hct_arena *arena = hct_arena_create();
-    importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path, .graph = model->graph,
+    importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path,
                    .values = hct_map_create(arena), .externals = hct_map_create(arena), .reference = hct_path_relative(arena, path, pass->directory ? pass->directory : ".")};
     for (size_t i = 0; i < model->n_opset_import; i++)
-      if (!model->opset_import[i]->domain || !model->opset_import[i]->domain[0]) im.opset = model->opset_import[i]->version;
+      if (!model->opset_import[i]->domain || !model->opset_import[i]->domain[0]) im.model_opset = model->opset_import[i]->version;
     wire_list wire = wire_initializers(arena, file.data, file.bytes);
-    status = check_supported(&im);
+    status = import_inline(&im, model);
+    if (status == HCT_OK) status = check_supported(&im);
     if (status == HCT_OK) status = import_graph(&im, &wire, out_module);
     import_externals_end(&im, status == HCT_OK);
     hct_arena_destroy(arena);
