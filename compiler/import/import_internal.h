@@ -26,7 +26,8 @@ typedef struct importer {
   hct_arena *arena;
   MlirContext context;
   const char *file; /* base name of the model, for locations */
-  Onnx__GraphProto *graph;
+  Onnx__GraphProto *graph; /* the model's, with the nodes of branches that were taken (import_if.c) */
+  size_t *origins, node_capacity; /* by node: the model's node that it is, or is of */
   int64_t opset;
   const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
@@ -55,6 +56,7 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
+void import_node_add(importer *im, Onnx__NodeProto *node); /* to im->graph, as part of the node being imported */
 hct_status import_run(importer *im); /* im->node through its function of onnx_ops.def; refused when there is none */
 
 /* ---- functions of modules ---- */

@@ -58,7 +58,7 @@ static hct_status node_write(level_writer *w, size_t index) {
   MlirType results[HCT_MAX_VARIADIC];
   int32_t there[HCT_MAX_VARIADIC] = {0}, made[HCT_MAX_VARIADIC] = {0};
   size_t operand_count = 0, result_count = 0, attribute_count = 0;
-  w->builder.location = hct_location_node(im->context, im->file, (int64_t)index, node->name && node->name[0] ? node->name : node->op_type);
+  w->builder.location = hct_location_node(im->context, im->file, (int64_t)im->origins[index], node->name && node->name[0] ? node->name : node->op_type);
   for (size_t k = 0; k < node->n_input; k++)
     if (node->input[k][0]) operands[operand_count++] = value_of(w, node->input[k]), there[k] = 1;
   for (size_t o = 0; o < node->n_output; o++) {
