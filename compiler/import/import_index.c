@@ -4,6 +4,8 @@
 
 #include "compiler/import/import_views.h"
 
+enum { MAX_TAKEN = 4096, MAX_PARTS = 16 };
+
 static hct_status gather_known(importer *im, const import_value *a, const import_value *ids, size_t axis) {
   hct_shape shape = {.dtype = a->shape.dtype};
   int64_t inner = 1, count = hct_shape_elements(&ids->shape), n = a->shape.dims[axis];
@@ -13,7 +15,6 @@ static hct_status gather_known(importer *im, const import_value *a, const import
   host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
   for (int64_t at = 0; at < hct_shape_elements(&shape); at++) {
     int64_t id = ids->host.i[at / inner % count], outer = at / (inner * count);
-    if (id < -n || id >= n) return import_refuse(im, HCT_E_ONNX_DATA, "index %lld outside of %lld", (long long)id, (long long)n);
     int64_t from = (outer * n + (id < 0 ? id + n : id)) * inner + at % inner;
     if (t.i) t.i[at] = a->host.i[from];
     else t.f[at] = a->host.f[from];
@@ -21,17 +22,22 @@ static hct_status gather_known(importer *im, const import_value *a, const import
   return import_output_host(im, 0, t);
 }
 
-static bool in_range(const host_tensor *ids, int64_t n, int64_t *out_ids, size_t capacity, size_t *out_count) {
-  *out_count = (size_t)hct_shape_elements(&ids->shape);
-  if (*out_count > capacity) return false;
-  for (size_t k = 0; k < *out_count; k++) {
-    out_ids[k] = ids->i[k] < 0 ? ids->i[k] + n : ids->i[k];
-    if (out_ids[k] < 0 || out_ids[k] >= n) return false;
+/* Indices that are known, each `keys` of them into dimensions of these sizes. What the run time brings is not checked but for its row number. */
+static hct_status ids_check(importer *im, const import_value *ids, size_t keys, const int64_t *sizes) {
+  for (int64_t k = 0; ids->known && k < hct_shape_elements(&ids->shape); k++) {
+    int64_t size = sizes[(size_t)k % keys];
+    if (ids->host.i[k] < -size || ids->host.i[k] >= size) return import_refuse(im, HCT_E_ONNX_DATA, "index %lld outside of %lld", (long long)ids->host.i[k], (long long)size);
   }
-  return *out_count > 0;
+  return HCT_OK;
 }
 
-enum { MAX_TAKEN = 4096, MAX_PARTS = 16 };
+/* Few enough, in few enough runs, to be slices: then counted from 0. */
+static bool ids_are_parts(const import_value *ids, int64_t size, int64_t *out_ids, size_t *out_count) {
+  *out_count = (size_t)hct_shape_elements(&ids->shape);
+  if (!ids->known || ids->shape.rank > 1 || *out_count == 0 || *out_count > MAX_TAKEN) return false;
+  for (size_t k = 0; k < *out_count; k++) out_ids[k] = ids->host.i[k] < 0 ? ids->host.i[k] + size : ids->host.i[k];
+  return take_parts(*out_count, out_ids) <= MAX_PARTS;
+}
 
 hct_status import_gather(importer *im) {
   import_value *a = import_input(im, 0), *ids = import_input(im, 1);
@@ -39,9 +45,10 @@ hct_status import_gather(importer *im) {
   if (!ids || hct_dtype_is_float(ids->shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "indices are missing, or no integers");
   HCT_TRY(import_axis(im, import_int(im, "axis", 0), a->shape.rank, &axis));
   if (a->shape.rank - 1 + ids->shape.rank > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_SHAPE, "its result has more than %d dimensions", HCT_MAX_RANK);
+  HCT_TRY(ids_check(im, ids, 1, &a->shape.dims[axis]));
   if (a->known && ids->known) return gather_known(im, a, ids, axis);
   int64_t *from = HCT_NEW_ARRAY(im->arena, int64_t, MAX_TAKEN);
-  if (ids->known && ids->shape.rank <= 1 && in_range(&ids->host, a->shape.dims[axis], from, MAX_TAKEN, &count) && take_parts(count, from) <= MAX_PARTS) {
+  if (ids_are_parts(ids, a->shape.dims[axis], from, &count)) {
     MlirValue part = build_take(im, build_value(im, a), axis, count, from);
     return import_output_value(im, 0, ids->shape.rank ? part : build_dims_replaced(im, part, axis, 1, 0, NULL));
   }
@@ -87,6 +94,8 @@ static MlirValue row_numbers(importer *im, const hct_shape *shape, MlirValue ids
   return at;
 }
 
+static bool types_match(const import_value *a, const import_value *b) { return a->shape.dtype == b->shape.dtype || (hct_dtype_is_float(a->shape.dtype) && hct_dtype_is_float(b->shape.dtype)); }
+
 static MlirValue flattened(importer *im, MlirValue a) {
   hct_shape shape = shape_of(a);
   int64_t dims[] = {hct_shape_elements(&shape)};
@@ -100,6 +109,7 @@ hct_status import_gather_elements(importer *im) {
   if (!ids || ids->shape.rank != a->shape.rank || hct_dtype_is_float(ids->shape.dtype)) return import_refuse(im, HCT_E_ONNX_SHAPE, "indices must be integers of the data's rank, %zu", a->shape.rank);
   for (size_t d = 0; d < a->shape.rank; d++)
     if (d != axis && ids->shape.dims[d] > a->shape.dims[d]) return import_refuse(im, HCT_E_ONNX_SHAPE, "dimension %zu of the indices is %lld, of the data %lld", d, (long long)ids->shape.dims[d], (long long)a->shape.dims[d]);
+  HCT_TRY(ids_check(im, ids, 1, &a->shape.dims[axis]));
   MlirValue at = element_numbers(im, &a->shape, build_value(im, ids), axis);
   return import_output_value(im, 0, build_gather_rows(im, flattened(im, build_value(im, a)), at));
 }
@@ -113,7 +123,7 @@ static hct_status keys_of(importer *im, const import_value *a, const import_valu
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "indices of rank %zu that name %lld dimensions of data of rank %zu, after %zu of the batch", ids->shape.rank, (long long)keys, a->shape.rank, batch);
   if (ids->shape.rank - 1 + a->shape.rank - batch - (size_t)keys > HCT_MAX_RANK) return import_refuse(im, HCT_E_UNSUPPORTED, "more than %d dimensions", HCT_MAX_RANK);
   *out_keys = (size_t)keys;
-  return HCT_OK;
+  return ids_check(im, ids, *out_keys, a->shape.dims + batch);
 }
 
 static MlirValue as_rows(importer *im, MlirValue a, size_t leading) {
@@ -179,9 +189,10 @@ hct_status import_scatter_elements(importer *im) { /* and Scatter, its name befo
   size_t axis;
   HCT_TRY(import_axis(im, import_int(im, "axis", 0), a->shape.rank, &axis));
   if (!ids || !updates || hct_dtype_is_float(ids->shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "indices or updates are missing, or indices no integers");
-  bool fits = ids->shape.rank == a->shape.rank && updates->shape.rank == a->shape.rank && updates->shape.dtype == a->shape.dtype;
+  bool fits = ids->shape.rank == a->shape.rank && updates->shape.rank == a->shape.rank && types_match(updates, a);
   for (size_t d = 0; fits && d < a->shape.rank; d++) fits = ids->shape.dims[d] == updates->shape.dims[d] && (d == axis || ids->shape.dims[d] <= a->shape.dims[d]);
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "updates, of the indices' shape, must be of the data's type and rank, and no larger beside axis %zu", axis);
+  HCT_TRY(ids_check(im, ids, 1, &a->shape.dims[axis]));
   MlirValue at = element_numbers(im, &a->shape, build_value(im, ids), axis);
   return scatter_output(im, build_value(im, a), hct_shape_elements(&a->shape), at, build_value(im, updates));
 }
@@ -191,7 +202,7 @@ hct_status import_scatter_nd(importer *im) {
   size_t keys;
   HCT_TRY(keys_of(im, a, ids, 0, &keys));
   size_t leading = ids->shape.rank - 1;
-  bool fits = updates && updates->shape.dtype == a->shape.dtype && updates->shape.rank == leading + a->shape.rank - keys;
+  bool fits = updates && types_match(updates, a) && updates->shape.rank == leading + a->shape.rank - keys;
   for (size_t d = 0; fits && d < updates->shape.rank; d++) fits = updates->shape.dims[d] == (d < leading ? ids->shape.dims[d] : a->shape.dims[d - leading + keys]);
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "updates must be of the data's type, with the indices' dimensions but the last, then the data's from dimension %zu on", keys);
   int64_t rows = 1;
@@ -205,7 +216,7 @@ hct_status import_tensor_scatter(importer *im) {
   const char *mode = import_string(im, "mode", "linear");
   size_t axis;
   HCT_TRY(import_axis(im, import_int(im, "axis", -2), a->shape.rank, &axis));
-  bool circular = !strcmp(mode, "circular"), fits = update && axis > 0 && update->shape.rank == a->shape.rank && update->shape.dtype == a->shape.dtype;
+  bool circular = !strcmp(mode, "circular"), fits = update && axis > 0 && update->shape.rank == a->shape.rank && types_match(update, a);
   if (!circular && strcmp(mode, "linear")) return import_refuse(im, HCT_E_UNSUPPORTED, "mode '%s'; linear and circular are supported", mode);
   for (size_t d = 0; fits && d < a->shape.rank; d++) fits = d == axis ? update->shape.dims[d] <= a->shape.dims[d] : update->shape.dims[d] == a->shape.dims[d];
   if (!fits || (first && (first->shape.rank != 1 || first->shape.dims[0] != a->shape.dims[0]))) return import_refuse(im, HCT_E_ONNX_SHAPE, "the update must be of the cache's type and shape but along axis %zu, and write_indices one a sample", axis);

@@ -282,7 +282,7 @@ hct_status import_concat(importer *im) {
   for (size_t k = 0; k < count; k++) {
     import_value *part = import_input(im, k);
     hct_shape of = part && part->shape.rank ? part->shape : vector;
-    bool fits = part && of.rank == shape.rank && part->shape.dtype == shape.dtype;
+    bool fits = part && of.rank == shape.rank && (part->shape.dtype == shape.dtype || (hct_dtype_is_float(part->shape.dtype) && hct_dtype_is_float(shape.dtype))); /* f64 is f32 once it is built */
     for (size_t d = 0; fits && d < shape.rank; d++) fits = d == axis || of.dims[d] == shape.dims[d];
     if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "input %zu does not fit the others", k);
     shape.dims[axis] += of.dims[axis];
