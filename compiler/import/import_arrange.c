@@ -39,7 +39,7 @@ static hct_status padding_read(importer *im, const import_value *a, padding *out
 /* A run-time value takes the place of the zeros: where ones, padded alike, are none. */
 static MlirValue pad_constant(importer *im, MlirValue x, const padding *p) {
   hct_shape shape = shape_of(x);
-  int64_t low[HCT_MAX_RANK], high[HCT_MAX_RANK];
+  int64_t low[HCT_MAX_RANK], dims[HCT_MAX_RANK];
   for (size_t d = 0; d < shape.rank; d++) {
     int64_t first = p->low[d] < 0 ? -p->low[d] : 0, last = p->high[d] < 0 ? -p->high[d] : 0, count = shape.dims[d] - first - last;
     if (count < 1) { /* nothing is left: padding alone */
@@ -50,13 +50,13 @@ static MlirValue pad_constant(importer *im, MlirValue x, const padding *p) {
       return build_broadcast(im, none, &wanted);
     }
     x = build_cut(im, x, d, first, count);
-    low[d] = p->low[d] > 0 ? p->low[d] : 0, high[d] = p->high[d] > 0 ? p->high[d] : 0;
+    low[d] = p->low[d] > 0 ? p->low[d] : 0, dims[d] = low[d] + count + (p->high[d] > 0 ? p->high[d] : 0);
   }
-  MlirValue y = build_pad(im, x, low, high, p->known ? p->constant : 0);
+  MlirValue y = build_pad(im, x, low, dims, p->known ? p->constant : 0);
   if (p->known) return y;
   shape = shape_of(x);
   shape.dtype = HCT_BOOL;
-  MlirValue inside = build_pad(im, build_broadcast(im, build_number(im, HCT_BOOL, 1), &shape), low, high, 0);
+  MlirValue inside = build_pad(im, build_broadcast(im, build_number(im, HCT_BOOL, 1), &shape), low, dims, 0);
   return build_select(im, inside, y, p->value);
 }
 

@@ -190,7 +190,7 @@ hct_status import_cum_sum(importer *im) {
     int64_t length = by < 0 ? 1 : by;
     shift[axis] = length;
     MlirValue part = build_cut(im, x, axis, reverse ? length : 0, n - length);
-    MlirValue moved = build_pad(im, part, reverse ? zero : shift, reverse ? shift : zero, 0);
+    MlirValue moved = build_pad(im, part, reverse ? zero : shift, a->shape.dims, 0);
     x = by < 0 ? moved : build_map2(im, "add", x, moved);
   }
   return import_output_value(im, 0, x);

@@ -297,5 +297,5 @@ hct_status import_concat(importer *im) {
     if (of.rank && of.dims[axis] == 0 && (made || k + 1 < count)) continue;
     parts[made++] = of.rank ? part : build_reshape(im, part, 1, vector.dims);
   }
-  return import_output_value(im, 0, build_concat(im, made, parts, axis));
+  return import_output_value(im, 0, build_concat(im, axis, made, parts));
 }

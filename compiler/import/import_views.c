@@ -74,7 +74,9 @@ MlirValue build_dims_replaced(importer *im, MlirValue a, size_t first, size_t re
   return build_reshape(im, a, rank, all);
 }
 
-MlirValue build_concat(importer *im, size_t count, MlirValue *parts, size_t axis) {
+MlirValue build_concat(importer *im, size_t axis, size_t count, const MlirValue *given) {
+  MlirValue *parts = HCT_NEW_ARRAY(im->arena, MlirValue, count);
+  memcpy(parts, given, count * sizeof *parts);
   for (size_t left = count; left > 1; left = (left + HCT_MAX_VARIADIC - 1) / HCT_MAX_VARIADIC)
     for (size_t made = 0, first = 0; first < left; made++, first += HCT_MAX_VARIADIC) {
       size_t here = left - first < HCT_MAX_VARIADIC ? left - first : HCT_MAX_VARIADIC;
@@ -86,9 +88,9 @@ MlirValue build_concat(importer *im, size_t count, MlirValue *parts, size_t axis
   return parts[0];
 }
 
-MlirValue build_pad(importer *im, MlirValue a, const int64_t *low, const int64_t *high, double value) {
+MlirValue build_pad(importer *im, MlirValue a, const int64_t *low, const int64_t *dims, double value) {
   hct_shape from = shape_of(a), shape = from;
-  for (size_t d = 0; d < from.rank; d++) shape.dims[d] += low[d] + high[d];
+  memcpy(shape.dims, dims, from.rank * sizeof *dims);
   if (!memcmp(shape.dims, from.dims, from.rank * sizeof *from.dims)) return a;
   hct_named attributes[] = {{"low", hct_attr_i64s(im->context, from.rank, low)}, {"value", hct_attr_f64(im->context, value)}};
   return build_op(im, "hct_graph.pad", 1, &a, &shape, 2, attributes);
@@ -133,7 +135,7 @@ MlirValue build_take(importer *im, MlirValue a, size_t axis, size_t count, const
     length = run_length(at, count, from);
     parts[made++] = run_cut(im, a, axis, from[at], length > 1 ? from[at + 1] - from[at] : 1, (int64_t)length);
   }
-  return build_concat(im, made, parts, axis);
+  return build_concat(im, axis, made, parts);
 }
 
 MlirValue build_repeat(importer *im, MlirValue a, size_t axis, int64_t times) {
@@ -190,7 +192,7 @@ MlirValue build_folded(importer *im, const char *fn, MlirValue a, size_t axis) {
     half = (count + 1) / 2;
     MlirValue parts[2] = {build_map2(im, fn, build_cut(im, a, axis, 0, count - half), build_cut(im, a, axis, half, count - half))};
     if (count % 2) parts[1] = build_cut(im, a, axis, count - half, 1);
-    a = build_concat(im, count % 2 ? 2 : 1, parts, axis);
+    a = build_concat(im, axis, count % 2 ? 2 : 1, parts);
   }
   return a;
 }

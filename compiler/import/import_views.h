@@ -18,8 +18,8 @@ MlirValue build_transpose(importer *im, MlirValue a, const int64_t *perm);
 MlirValue build_axis_moved(importer *im, MlirValue a, size_t from, size_t to); /* the others keep their order */
 /* `a` with sizes `dims` of dimensions first .. first+count-1 in place of `replaced` of them. */
 MlirValue build_dims_replaced(importer *im, MlirValue a, size_t first, size_t replaced, size_t count, const int64_t *dims);
-MlirValue build_concat(importer *im, size_t count, MlirValue *parts, size_t axis); /* parts: overwritten */
-MlirValue build_pad(importer *im, MlirValue a, const int64_t *low, const int64_t *high, double value); /* both non-negative */
+MlirValue build_concat(importer *im, size_t axis, size_t count, const MlirValue *parts); /* any number of parts */
+MlirValue build_pad(importer *im, MlirValue a, const int64_t *low, const int64_t *dims, double value); /* at offset low in dims */
 MlirValue build_cut(importer *im, MlirValue a, size_t axis, int64_t first, int64_t count);
 /* Element i along axis is that of `a` at from[i], as slices and a concatenation. count >= 1. */
 MlirValue build_take(importer *im, MlirValue a, size_t axis, size_t count, const int64_t *from);
