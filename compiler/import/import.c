@@ -266,6 +266,8 @@ static hct_status check_supported(importer *im) {
     refused++;
     hct_error(im->pass->diags, HCT_E_ONNX_OP, node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
               node->op_type ? node->op_type : "?", (long long)im->sites[n].opset);
+    for (size_t a = 0; a < node->n_attribute; a++)
+      if (node->attribute[a]->g) hct_hint(im->pass->diags, "export the model with its loops unrolled: of operators that hold a graph, If on a constant is supported");
   }
   if (!refused) return HCT_OK;
   hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are", refused, im->graph->n_node);
@@ -278,8 +280,26 @@ static bool node_is_ready(const importer *im, const Onnx__NodeProto *node) {
   return true;
 }
 
+void import_node_add(importer *im, Onnx__NodeProto *node) {
+  size_t count = im->graph->n_node;
+  if (count >= im->node_capacity) {
+    im->node_capacity = 2 * count + 1;
+    Onnx__NodeProto **nodes = HCT_NEW_ARRAY(im->arena, Onnx__NodeProto *, im->node_capacity + 1);
+    import_site *sites = HCT_NEW_ARRAY(im->arena, import_site, im->node_capacity + 1);
+    memcpy(nodes, im->graph->node, count * sizeof *nodes);
+    memcpy(sites, im->sites, count * sizeof *sites);
+    im->graph->node = nodes;
+    im->sites = sites;
+  }
+  im->graph->node[count] = node;
+  im->sites[count] = im->sites[im->node_index];
+  im->sites[count].name = node->name && node->name[0] ? node->name : node->op_type;
+  im->graph->n_node++;
+}
+
 static hct_status import_node(importer *im, size_t index) {
   im->node = im->graph->node[index];
+  im->node_index = index;
   im->opset = im->sites[index].opset;
   im->loc = node_loc(im, index);
   im->builder.location = hct_location_node(im->context, im->file, (int64_t)im->sites[index].index, im->sites[index].name);
@@ -326,22 +346,29 @@ static size_t constants_replaced(importer *im, bool *out_replaced) {
   return replaced;
 }
 
-/* `out_order`: the nodes as they were run, `out_count` of them. */
-static hct_status import_nodes(importer *im, size_t *out_order, size_t *out_count) {
-  size_t at = 0;
-  bool *done = HCT_NEW_ARRAY(im->arena, bool, im->graph->n_node + 1);
-  size_t left = im->graph->n_node - constants_replaced(im, done);
+typedef struct node_order { size_t *items; size_t count, capacity; } node_order;
+
+/* `out_order`: the nodes as they were run. An If is none: its branch's nodes, which it adds, are. */
+static hct_status import_nodes(importer *im, node_order *out_order) {
+  size_t known = im->graph->n_node, left;
+  bool *done = HCT_NEW_ARRAY(im->arena, bool, known + 1);
+  left = known - constants_replaced(im, done);
   for (bool moved = true; left && moved;) {
     moved = false;
     for (size_t n = 0; n < im->graph->n_node; n++) {
       if (done[n] || !node_is_ready(im, im->graph->node[n])) continue;
       HCT_TRY(import_node(im, n));
       done[n] = moved = true;
-      out_order[at++] = n;
       left--;
+      if (strcmp(im->graph->node[n]->op_type, "If")) HCT_PUSH(im->arena, out_order, n);
+      if (im->graph->n_node == known) continue;
+      bool *longer = HCT_NEW_ARRAY(im->arena, bool, im->graph->n_node + 1);
+      memcpy(longer, done, known * sizeof *done);
+      left += im->graph->n_node - known;
+      known = im->graph->n_node;
+      done = longer;
     }
   }
-  *out_count = at;
   return left ? refuse_cycle(im, done) : HCT_OK;
 }
 
@@ -401,12 +428,12 @@ static hct_status import_graph(importer *im, const wire_list *wire, MlirModule *
   MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
   MlirModule module = mlirModuleCreateEmpty(location);
   MlirOperation trial = import_function_create(im->context, location, &im->body);
-  size_t *order = HCT_NEW_ARRAY(im->arena, size_t, im->graph->n_node + 1), count = 0;
+  node_order order = {0};
   im->builder = (hct_builder){.context = im->context, .block = im->body, .location = location};
   hct_status status = import_arguments(im, trial, wire);
-  if (status == HCT_OK) status = import_nodes(im, order, &count);
+  if (status == HCT_OK) status = import_nodes(im, &order);
   if (status == HCT_OK) status = import_results(im, trial);
-  if (status == HCT_OK) status = import_level_write(im, trial, order, count, module);
+  if (status == HCT_OK) status = import_level_write(im, trial, order.items, order.count, module);
   mlirOperationDestroy(trial);
   if (status != HCT_OK) {
     mlirModuleDestroy(module);

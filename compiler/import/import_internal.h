@@ -32,8 +32,9 @@ typedef struct importer {
   hct_arena *arena;
   MlirContext context;
   const char *file; /* base name of the model, for locations */
-  Onnx__GraphProto *graph; /* calls of functions are replaced by their nodes */
-  const import_site *sites; /* by node */
+  Onnx__GraphProto *graph; /* calls of functions are replaced by their nodes, an If by the branch taken (import_if.c) */
+  import_site *sites; /* by node */
+  size_t node_index, node_capacity; /* of the node being imported, and of the graph's nodes */
   int64_t opset, model_opset; /* of the node being imported, and of the model */
   const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
@@ -66,6 +67,7 @@ hct_loc import_site_loc(importer *im, const import_site *site);
 /* Makes im->graph, a graph without calls of the model's functions, and im->sites. Refused: calls that nest too deeply or do not fit, functions
  * that are defined twice (import_function.c). */
 hct_status import_inline(importer *im, const Onnx__ModelProto *model);
+void import_node_add(importer *im, Onnx__NodeProto *node); /* to im->graph, as part of the node being imported */
 hct_status import_run(importer *im); /* im->node through its function of onnx_ops.def; refused when there is none */
 
 /* ---- functions of modules ---- */
