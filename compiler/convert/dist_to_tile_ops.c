@@ -466,6 +466,14 @@ static void lower_softmax(lowering *l, const hct_dist_op *op, const char *fn) {
   tile_value_set(l, op->results[0], &fresh);
 }
 
+/* Rows of a table are one factor, the first of its buffer; a table of which they are not is copied. */
+static tile_view table_rows(lowering *l, const tile_view *given, const hct_layout *layout, const hct_layout *joined, hct_dtype dtype) {
+  tile_view view = tile_view_conform(l, given, layout, joined, dtype);
+  const tile_step *rows = &view.steps[0];
+  bool first = rows->factor == 0 && rows->start == 0 && rows->step == 1 && tile_factors_equal(&view.buffer_layout.factors[0], &joined->factors[0]);
+  return first ? view : tile_view_copy(l, &view, joined, dtype);
+}
+
 /* gather_rows (table, ids) -> d and scatter_rows (dy, ids) -> table: `dense` is d or dy, whose first dims are those of ids. */
 static void lower_table(lowering *l, const hct_dist_op *op, const tile_view *into) {
   bool gather = !strcmp(op->name, "hct_graph.gather_rows");
@@ -473,20 +481,25 @@ static void lower_table(lowering *l, const hct_dist_op *op, const tile_view *int
   const hct_dist_value *table = tile_info(l, gather ? op->operands[0] : op->results[0]);
   const hct_dist_value *dense = tile_info(l, gather ? op->results[0] : op->operands[0]);
   tile_view ids_view = tile_value(l, op->operands[1]), operand = tile_value(l, op->operands[0]);
-  tile_view fresh = into ? *into : result_fresh(l, op);
+  hct_dtype dtype = table->shape.dtype;
+  hct_layout joined = table->layout.dim_first[1] == 1 ? table->layout : tile_layout_merged(&table->layout, 0); /* several are on every die whole: partition_rule() */
+  tile_view fresh = into ? *into : gather ? result_fresh(l, op) : tile_view_fresh(l, &joined, dtype);
   if (!gather && !into) tile_fill(l, fresh.buffer, 0);
+  if (!gather && into) fresh = tile_view_conform(l, into, &table->layout, &joined, dtype);
+  if (gather) operand = table_rows(l, &operand, &table->layout, &joined, dtype);
   const tile_view *table_view = gather ? &operand : &fresh, *dense_view = gather ? &fresh : &operand;
   tile_loops loops = loops_of(&dense->layout);
   int tokens = ids->layout.factor_count;
   tile_operand in_dense = operand_plain(dense_view), in_table = {.buffer = table_view->buffer, .view = table_view}, in_ids = {.buffer = ids_view.buffer, .view = &ids_view};
-  HCT_BUG_ON(table->layout.dim_first[1] != 1, "a table's rows in several factors");
   for (int i = 0; i < loops.count; i++) {
     in_ids.steps[i] = i < tokens ? ids_view.steps[i] : (tile_step){HCT_ABSENT, 0, 1};
     in_table.steps[i] = i < tokens ? (tile_step){HCT_ABSENT, 0, 1} : table_view->steps[1 + i - tokens];
   }
   tile_operand gather_operands[3] = {in_dense, in_table, in_ids}, scatter_operands[3] = {in_table, in_dense, in_ids};
-  emit_rows(l, gather ? "gather" : "scatter", &loops, tokens, 3, gather ? gather_operands : scatter_operands, &table->layout.factors[0], table->layout.factors[0].size);
-  if (!into) tile_value_set(l, op->results[0], &fresh);
+  emit_rows(l, gather ? "gather" : "scatter", &loops, tokens, 3, gather ? gather_operands : scatter_operands, &joined.factors[0], joined.factors[0].size);
+  if (into) return;
+  if (!gather) fresh = tile_view_conform(l, &fresh, &joined, &table->layout, dtype);
+  tile_value_set(l, op->results[0], &fresh);
 }
 
 /* The layout with its classes, of which the mesh splits at most the first factor, in equal parts, as one factor: those of a die are one run. */

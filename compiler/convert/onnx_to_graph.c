@@ -5,8 +5,8 @@
  *   %0 = "hct_graph.contract"(%x, %w) {spec = "mk,nk->mn"}
  *   %1 = "hct_graph.map2"(%0, %b) {fn = "add"}
  *
- * An operator is read back as the node that it stands for, and goes through the function of onnx_ops.def, as the importer's trial did. A
- * module without onnx operators is left as it is. */
+ * An operator is read back as the node that it stands for, and goes through the function of onnx_ops.def, as the importer's trial did, in the
+ * module's opset (hct.opset) or its own, of a function that the model defines. A module without onnx operators is left as it is. */
 #include <string.h>
 
 #include "compiler/import/import_internal.h"
@@ -122,6 +122,7 @@ static hct_status convert_op(conversion *c, MlirOperation op) {
   for (size_t k = 0; k < node.n_input; k++)
     if (node.input[k][0] && !hct_map_has(im->values, node.input[k])) return hct_error(im->pass->diags, HCT_E_IR_INVALID, im->loc, "%s: operand %zu is not made here", hct_op_name(op), k);
   im->node = &node;
+  im->opset = hct_op_i64_or(op, "hct.opset", im->model_opset); /* a function's own */
   hct_status status = import_run(im);
   for (size_t o = 0, r = 0; o < node.n_output && status == HCT_OK; o++) {
     if (!node.output[o][0]) continue;
@@ -171,7 +172,7 @@ hct_status hct_pass_convert_onnx_to_graph(hct_pass_context *pass, MlirModule mod
   MlirOperation old = hct_module_function(module), top = mlirModuleGetOperation(module);
   MlirBlock from = hct_function_body(old), body;
   if (!has_onnx(from)) return HCT_OK;
-  conversion c = {.im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = "", .opset = hct_op_i64_or(top, "hct.opset", 17), .values = hct_map_create(pass->arena)},
+  conversion c = {.im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = "", .model_opset = hct_op_i64_or(top, "hct.opset", 17), .values = hct_map_create(pass->arena)},
                   .names = hct_index_map_create(pass->arena)};
   MlirOperation function = import_function_create(pass->context, mlirOperationGetLocation(old), &body);
   c.im.body = body;

@@ -13,10 +13,9 @@ static const struct { const char *name; int64_t opset; import_function function;
 };
 
 /* ---- nodes ---- */
-hct_loc import_node_loc(importer *im, size_t index) {
-  const Onnx__NodeProto *node = im->graph->node[index];
-  return (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", index, node->name && node->name[0] ? node->name : node->op_type)};
-}
+hct_loc import_site_loc(importer *im, const import_site *site) { return (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", site->index, site->name)}; }
+
+hct_loc import_node_loc(importer *im, size_t index) { return import_site_loc(im, &im->sites[index]); }
 
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) {
   hct_text text = {0};
@@ -81,6 +80,14 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
   *out_count = (size_t)hct_shape_elements(&value->shape);
   memcpy(out_values, value->host.i, *out_count * sizeof *out_values);
   return true;
+}
+
+hct_status import_floats(importer *im, size_t count) {
+  for (size_t k = 0; k < count; k++) {
+    const import_value *value = import_input(im, k);
+    if (value && !hct_dtype_is_float(value->shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "input %zu is of %s; floats are supported", k, hct_dtype_name(value->shape.dtype));
+  }
+  return HCT_OK;
 }
 
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis) {
@@ -257,18 +264,38 @@ static hct_status check_supported(importer *im) {
     if (operator_of(node) && import_domain_is_onnx(node->domain)) continue;
     refused++;
     hct_error(im->pass->diags, HCT_E_ONNX_OP, import_node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
-              node->op_type, (long long)im->opset);
+              node->op_type, (long long)im->sites[n].opset);
+    for (size_t a = 0; a < node->n_attribute; a++)
+      if (node->attribute[a]->g) hct_hint(im->pass->diags, "export the model with its loops unrolled: of operators that hold a graph, If on a constant is supported");
   }
   if (!refused) return HCT_OK;
   hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are", refused, im->graph->n_node);
   return HCT_REFUSED;
 }
 
-static hct_status import_node(importer *im, size_t index) {
+void import_node_add(importer *im, Onnx__NodeProto *node) {
+  size_t count = im->graph->n_node;
+  if (count >= im->node_capacity) {
+    im->node_capacity = 2 * count + 1;
+    Onnx__NodeProto **nodes = HCT_NEW_ARRAY(im->arena, Onnx__NodeProto *, im->node_capacity + 1);
+    import_site *sites = HCT_NEW_ARRAY(im->arena, import_site, im->node_capacity + 1);
+    memcpy(nodes, im->graph->node, count * sizeof *nodes);
+    memcpy(sites, im->sites, count * sizeof *sites);
+    im->graph->node = nodes;
+    im->sites = sites;
+  }
+  im->graph->node[count] = node;
+  im->sites[count] = im->sites[im->node_index];
+  im->sites[count].name = node->name && node->name[0] ? node->name : node->op_type;
+  im->graph->n_node++;
+}
+
+hct_status import_node(importer *im, size_t index) {
   im->node = im->graph->node[index];
   im->node_index = index;
+  im->opset = im->sites[index].opset;
   im->loc = import_node_loc(im, index);
-  im->builder.location = hct_location_node(im->context, im->file, (int64_t)index, im->node->name && im->node->name[0] ? im->node->name : im->node->op_type);
+  im->builder.location = hct_location_node(im->context, im->file, (int64_t)im->sites[index].index, im->sites[index].name);
   return import_run(im);
 }
 
@@ -280,13 +307,6 @@ hct_status import_run(importer *im) {
   if (im->node->n_input && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
   HCT_TRY(import_check_node(im));
   return function(im);
-}
-
-/* `out_order`: the nodes as they were run, `out_count` of them. */
-static hct_status import_nodes(importer *im, size_t *out_order, size_t *out_count) {
-  HCT_TRY(import_order(im, out_order, out_count));
-  for (size_t at = 0; at < *out_count; at++) HCT_TRY(import_node(im, out_order[at]));
-  return HCT_OK;
 }
 
 static hct_status import_results(importer *im, MlirOperation function) {
@@ -345,18 +365,18 @@ static hct_status import_graph(importer *im, const hct_map *wire, MlirModule *ou
   MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
   MlirModule module = mlirModuleCreateEmpty(location);
   MlirOperation trial = import_function_create(im->context, location, &im->body);
-  size_t *order = HCT_NEW_ARRAY(im->arena, size_t, im->graph->n_node + 1), count = 0;
+  hct_index_list order = {0};
   im->builder = (hct_builder){.context = im->context, .block = im->body, .location = location};
   hct_status status = import_arguments(im, trial, wire);
-  if (status == HCT_OK) status = import_nodes(im, order, &count);
+  if (status == HCT_OK) status = import_nodes(im, &order);
   if (status == HCT_OK) status = import_results(im, trial);
-  if (status == HCT_OK) status = import_level_write(im, trial, order, count, module);
+  if (status == HCT_OK) status = import_level_write(im, trial, order.items, order.count, module);
   mlirOperationDestroy(trial);
   if (status != HCT_OK) {
     mlirModuleDestroy(module);
     return status;
   }
-  hct_op_set(mlirModuleGetOperation(module), "hct.opset", hct_attr_i64(im->context, im->opset));
+  hct_op_set(mlirModuleGetOperation(module), "hct.opset", hct_attr_i64(im->context, im->model_opset));
   hct_text inputs = {0};
   for (size_t i = 0; i < im->graph->n_input; i++) hct_text_printf(&inputs, "%s\n", im->graph->input[i]->name);
   hct_op_set(mlirModuleGetOperation(module), "hct.inputs", hct_attr_str(im->context, inputs.data ? inputs.data : ""));
@@ -383,9 +403,11 @@ static Onnx__ModelProto *model_unpack(hct_diags *diags, const char *path, const 
 static hct_status import_model(hct_pass_context *pass, const char *path, const hct_file *file, const Onnx__ModelProto *model, MlirModule *out_module) {
   const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
   hct_arena *arena = hct_arena_create();
-  importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path, .graph = model->graph,
+  importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path,
                  .values = hct_map_create(arena), .externals = hct_map_create(arena), .reference = hct_path_relative(arena, path, pass->directory ? pass->directory : ".")};
   hct_status status = import_check_model(&im, model);
+  if (status == HCT_OK) status = import_inline(&im, model);
+  if (status == HCT_OK) status = import_check_graph(&im, im.graph);
   if (status == HCT_OK) status = check_supported(&im);
   if (status == HCT_OK) status = import_graph(&im, wire_initializers(arena, file->data, file->bytes), out_module);
   import_externals_end(&im, status == HCT_OK);

@@ -92,6 +92,93 @@ MlirValue build_slice(importer *im, MlirValue a, const int64_t *starts, const in
   return build_op(im, "hct_graph.slice", 1, &a, &shape, 2, attributes);
 }
 
+MlirValue build_part(importer *im, MlirValue a, size_t axis, int64_t start, int64_t step, int64_t count) {
+  hct_shape shape = shape_of(a);
+  int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
+  if (start == 0 && step == 1 && count == shape.dims[axis]) return a;
+  for (size_t d = 0; d < shape.rank; d++) steps[d] = 1;
+  starts[axis] = start, steps[axis] = step, shape.dims[axis] = count;
+  return build_slice(im, a, starts, steps, shape.dims);
+}
+
+MlirValue build_transpose(importer *im, MlirValue a, const int64_t *perm) {
+  hct_shape from = shape_of(a), shape = from;
+  bool moved = false;
+  for (size_t d = 0; d < from.rank; d++) {
+    shape.dims[d] = from.dims[perm[d]];
+    moved |= perm[d] != (int64_t)d;
+  }
+  if (!moved) return a;
+  hct_named attributes[] = {{"perm", hct_attr_i64s(im->context, from.rank, perm)}};
+  return build_op(im, "hct_graph.transpose", 1, &a, &shape, 1, attributes);
+}
+
+MlirValue build_concat(importer *im, size_t axis, size_t count, const MlirValue *parts) {
+  if (count == 1) return parts[0];
+  if (count > HCT_MAX_VARIADIC) {
+    size_t groups = (count + HCT_MAX_VARIADIC - 1) / HCT_MAX_VARIADIC, each = (count + groups - 1) / groups, made = 0;
+    MlirValue *joined = HCT_NEW_ARRAY(im->arena, MlirValue, groups);
+    for (size_t at = 0; at < count; at += each) joined[made++] = build_concat(im, axis, count - at < each ? count - at : each, parts + at);
+    return build_concat(im, axis, made, joined);
+  }
+  hct_shape shape = shape_of(parts[0]);
+  shape.dims[axis] = 0;
+  for (size_t k = 0; k < count; k++) shape.dims[axis] += shape_of(parts[k]).dims[axis];
+  hct_named attributes[] = {{"axis", hct_attr_i64(im->context, (int64_t)axis)}};
+  return build_op(im, "hct_graph.concat", count, parts, &shape, 1, attributes);
+}
+
+MlirValue build_pad(importer *im, MlirValue a, const int64_t *low, const int64_t *dims, double value) {
+  hct_shape from = shape_of(a), shape = from;
+  bool same = true;
+  for (size_t d = 0; d < from.rank; d++) {
+    shape.dims[d] = dims[d];
+    same = same && dims[d] == from.dims[d];
+  }
+  if (same) return a;
+  hct_named attributes[] = {{"low", hct_attr_i64s(im->context, from.rank, low)}, {"value", hct_attr_f64(im->context, value)}};
+  return build_op(im, "hct_graph.pad", 1, &a, &shape, 2, attributes);
+}
+
+MlirValue build_softmax(importer *im, MlirValue a, size_t axis) {
+  hct_shape shape = shape_of(a);
+  hct_named attributes[] = {{"axis", hct_attr_i64(im->context, (int64_t)axis)}};
+  return build_op(im, "hct_graph.softmax", 1, &a, &shape, 1, attributes);
+}
+
+MlirValue build_select(importer *im, MlirValue condition, MlirValue a, MlirValue b) {
+  hct_shape c = shape_of(condition), x = shape_of(a), y = shape_of(b), part, shape;
+  HCT_BUG_ON(!broadcast_shape(&x, &y, &part) || !broadcast_shape(&part, &c, &shape), "shapes of a select do not broadcast");
+  MlirValue operands[] = {condition, a, b};
+  return build_op(im, "hct_graph.select", 3, operands, &shape, 0, NULL);
+}
+
+MlirValue build_known(importer *im, host_tensor host) {
+  import_value value = {.known = true, .host = host, .shape = host.shape};
+  return build_value(im, &value);
+}
+
+MlirValue build_scalar(importer *im, hct_dtype dtype, double value) {
+  host_tensor host = host_create(im->arena, dtype, 0, NULL);
+  host_set(&host, 0, value);
+  return build_known(im, host);
+}
+
+MlirValue build_cast(importer *im, MlirValue a, hct_dtype dtype) { return shape_of(a).dtype == dtype ? a : build_map1(im, "mov", a, dtype); }
+
+MlirValue build_along(importer *im, MlirValue a, size_t axis, size_t rank) {
+  int64_t dims[HCT_MAX_RANK];
+  for (size_t d = 0; axis + d < rank; d++) dims[d] = d ? 1 : shape_of(a).dims[0];
+  return build_reshape(im, a, rank - axis, dims);
+}
+
+MlirValue build_mean(importer *im, MlirValue a, size_t count, const int64_t *axes) {
+  hct_shape shape = shape_of(a);
+  double elements = 1;
+  for (size_t i = 0; i < count; i++) elements *= (double)shape.dims[axes[i]];
+  return build_scaled(im, "muls", build_reduce(im, "sum", a, count, axes), 1 / elements);
+}
+
 /* The operand of a transpose, with the letters in its order. */
 static MlirValue through_transpose(MlirValue value, char *letters) {
   if (!mlirValueIsAOpResult(value)) return value;
@@ -106,12 +193,16 @@ static MlirValue through_transpose(MlirValue value, char *letters) {
 }
 
 MlirValue build_contract(importer *im, const char *a_letters, const char *b_letters, const char *result_letters, MlirValue a, MlirValue b) {
+  return build_contract_as(im, a_letters, b_letters, result_letters, a, b, shape_of(a).dtype);
+}
+
+MlirValue build_contract_as(importer *im, const char *a_letters, const char *b_letters, const char *result_letters, MlirValue a, MlirValue b, hct_dtype result) {
   char la[HCT_MAX_RANK + 1], lb[HCT_MAX_RANK + 1], spec[64];
   int64_t sizes[256] = {0};
   snprintf(la, sizeof la, "%s", a_letters);
   snprintf(lb, sizeof lb, "%s", b_letters);
   MlirValue operands[] = {through_transpose(a, la), through_transpose(b, lb)};
-  hct_shape x = shape_of(operands[0]), y = shape_of(operands[1]), shape = {.dtype = x.dtype, .rank = strlen(result_letters)};
+  hct_shape x = shape_of(operands[0]), y = shape_of(operands[1]), shape = {.dtype = result, .rank = strlen(result_letters)};
   for (size_t d = 0; d < x.rank; d++) sizes[(unsigned char)la[d]] = x.dims[d];
   for (size_t d = 0; d < y.rank; d++) sizes[(unsigned char)lb[d]] = y.dims[d];
   for (size_t d = 0; d < shape.rank; d++) shape.dims[d] = sizes[(unsigned char)result_letters[d]];

@@ -86,35 +86,41 @@ static bool is_identifier(const char *name) {
 
 static hct_status names_check(importer *im, const char *kind, size_t count, Onnx__ValueInfoProto *const *infos) {
   for (size_t i = 0; i < count; i++)
-    if (!infos[i]->name || !infos[i]->name[0]) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "%s %zu of the graph has no name", kind, i);
+    if (!infos[i]->name || !infos[i]->name[0]) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "%s %zu of a graph has no name", kind, i);
   return HCT_OK;
 }
 
-static hct_status nodes_check(importer *im) {
-  for (size_t n = 0; n < im->graph->n_node; n++) {
-    const Onnx__NodeProto *node = im->graph->node[n];
-    im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "node %zu '%s'", n, node->name ? node->name : "")};
-    if (!node->op_type || !node->op_type[0]) return import_refuse(im, HCT_E_ONNX_INVALID, "it has no op_type");
-    for (size_t a = 0; a < node->n_attribute; a++)
-      if (!is_identifier(node->attribute[a]->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "attribute %zu is named '%s', which is no name of an attribute", a, node->attribute[a]->name ? node->attribute[a]->name : "");
+static hct_status nodes_check(importer *im, size_t count, Onnx__NodeProto *const *nodes) {
+  for (size_t n = 0; n < count; n++) {
+    const Onnx__NodeProto *node = nodes[n];
+    hct_loc loc = {im->file, hct_arena_printf(im->arena, "node %zu '%s'", n, node->name ? node->name : "")};
+    if (!node->op_type || !node->op_type[0]) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, loc, "it has no op_type");
+    for (size_t i = 0; i < node->n_attribute; i++) {
+      const Onnx__AttributeProto *a = node->attribute[i];
+      if (!is_identifier(a->name)) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, loc, "attribute %zu is named '%s', which is no name of an attribute", i, a->name ? a->name : "");
+      if (a->g) HCT_TRY(import_check_graph(im, a->g));
+    }
   }
   return HCT_OK;
+}
+
+hct_status import_check_graph(importer *im, const Onnx__GraphProto *graph) {
+  HCT_TRY(names_check(im, "input", graph->n_input, graph->input));
+  HCT_TRY(names_check(im, "output", graph->n_output, graph->output));
+  if (graph->n_sparse_initializer) {
+    const Onnx__TensorProto *values = graph->sparse_initializer[0]->values;
+    hct_loc loc = {im->file, hct_arena_printf(im->arena, "initializer '%s'", values && values->name ? values->name : "")};
+    hct_error(im->pass->diags, HCT_E_UNSUPPORTED, loc, "sparse initializers are not supported; there are %zu", graph->n_sparse_initializer);
+    hct_hint(im->pass->diags, "store it dense, as a TensorProto in graph.initializer");
+    return HCT_REFUSED;
+  }
+  return nodes_check(im, graph->n_node, graph->node);
 }
 
 hct_status import_check_model(importer *im, const Onnx__ModelProto *model) {
-  hct_diags *diags = im->pass->diags;
-  hct_loc loc = {.file = im->file};
   for (size_t i = 0; i < model->n_opset_import; i++)
-    if (import_domain_is_onnx(model->opset_import[i]->domain)) im->opset = model->opset_import[i]->version;
-  if (im->opset < 1) return hct_error(diags, HCT_E_ONNX_INVALID, loc, "it imports opset %" PRId64 " of ai.onnx; it must be 1 or newer", im->opset);
-  if (im->graph->n_sparse_initializer) {
-    const Onnx__TensorProto *values = im->graph->sparse_initializer[0]->values;
-    loc.where = hct_arena_printf(im->arena, "initializer '%s'", values && values->name ? values->name : "");
-    hct_error(diags, HCT_E_UNSUPPORTED, loc, "sparse initializers are not supported (%zu are)", im->graph->n_sparse_initializer);
-    hct_hint(diags, "store it dense: a TensorProto in graph.initializer");
-    return HCT_REFUSED;
-  }
-  HCT_TRY(names_check(im, "input", im->graph->n_input, im->graph->input));
-  HCT_TRY(names_check(im, "output", im->graph->n_output, im->graph->output));
-  return nodes_check(im);
+    if (import_domain_is_onnx(model->opset_import[i]->domain)) im->model_opset = model->opset_import[i]->version;
+  if (im->model_opset < 1) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "it imports opset %" PRId64 " of ai.onnx; it must be 1 or newer", im->model_opset);
+  for (size_t f = 0; f < model->n_functions; f++) HCT_TRY(nodes_check(im, model->functions[f]->n_node, model->functions[f]->node));
+  return import_check_graph(im, model->graph);
 }

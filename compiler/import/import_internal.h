@@ -21,13 +21,21 @@ typedef struct import_value {
   hct_shape shape;
 } import_value;
 
+typedef struct import_site { /* of a node: where the model has it, or the call of a function that it is of */
+  const char *name; /* of a node of a function: the calls', then its own */
+  size_t index;     /* in the model's graph */
+  int64_t opset;    /* a function has its own */
+} import_site;
+
 typedef struct importer {
   hct_pass_context *pass;
   hct_arena *arena;
   MlirContext context;
   const char *file; /* base name of the model, for locations */
-  Onnx__GraphProto *graph;
-  int64_t opset;
+  Onnx__GraphProto *graph; /* calls of functions are replaced by their nodes, an If by the branch taken (import_if.c) */
+  import_site *sites; /* by node */
+  size_t node_index, node_capacity; /* of the node being imported, and of the graph's nodes */
+  int64_t opset, model_opset; /* of the node being imported, and of the model */
   const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
   hct_map *externals; /* location -> its file (import_external.c) */
@@ -35,7 +43,6 @@ typedef struct importer {
   hct_builder builder;
   MlirBlock body;
   Onnx__NodeProto *node; /* being imported */
-  size_t node_index;
   hct_loc loc;
 } importer;
 
@@ -53,15 +60,24 @@ const Onnx__AttributeProto *import_attribute(const importer *im, const char *nam
 /* Integers from attribute `name`, or from input `index` when it is known; false when neither is there. */
 bool import_ints(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count);
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
+hct_status import_floats(importer *im, size_t count); /* refused: one of the first `count` inputs is there and has no float type */
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
 hct_loc import_node_loc(importer *im, size_t index);
-/* The nodes that are run, in the order in which their inputs are made (import_order.c); room for all. Refused: values that are made twice, or
- * read and not made, and cycles. */
-hct_status import_order(importer *im, size_t *out_order, size_t *out_count);
-hct_status import_check_model(importer *im, const Onnx__ModelProto *model); /* sets im->opset */
+hct_loc import_site_loc(importer *im, const import_site *site);
+/* What ONNX asks of every model, graph (those inside of it, too) and node (import_check.c). */
+hct_status import_check_model(importer *im, const Onnx__ModelProto *model); /* sets im->model_opset */
+hct_status import_check_graph(importer *im, const Onnx__GraphProto *graph);
 hct_status import_check_node(importer *im); /* im->node; its inputs are made */
 bool import_domain_is_onnx(const char *domain);
+/* Makes im->graph, a graph without calls of the model's functions, and im->sites. Refused: calls that nest too deeply or do not fit, functions
+ * that are defined twice (import_function.c). */
+hct_status import_inline(importer *im, const Onnx__ModelProto *model);
+hct_status import_node(importer *im, size_t index);
+void import_node_add(importer *im, Onnx__NodeProto *node); /* to im->graph, as part of the node being imported */
+/* Runs all nodes, in an order in which their inputs are made (import_order.c). `out_order`: without those that others stand for, as an If's branch
+ * does for it. Refused: values that no node makes, and cycles. */
+hct_status import_nodes(importer *im, hct_index_list *out_order);
 hct_status import_run(importer *im); /* im->node through its function of onnx_ops.def; refused when there is none */
 
 /* ---- functions of modules ---- */
@@ -110,8 +126,21 @@ MlirValue build_reduce(importer *im, const char *kind, MlirValue a, size_t count
 MlirValue build_reshape(importer *im, MlirValue a, size_t rank, const int64_t *dims);
 MlirValue build_broadcast(importer *im, MlirValue a, const hct_shape *to);
 MlirValue build_slice(importer *im, MlirValue a, const int64_t *starts, const int64_t *steps, const int64_t *dims);
+MlirValue build_part(importer *im, MlirValue a, size_t axis, int64_t start, int64_t step, int64_t count); /* a slice along one dimension */
+MlirValue build_transpose(importer *im, MlirValue a, const int64_t *perm); /* `a` itself where nothing moves */
+MlirValue build_concat(importer *im, size_t axis, size_t count, const MlirValue *parts); /* any number of parts, of one element type */
+MlirValue build_pad(importer *im, MlirValue a, const int64_t *low, const int64_t *dims, double value);
+MlirValue build_softmax(importer *im, MlirValue a, size_t axis);
+MlirValue build_log_softmax(importer *im, MlirValue a, size_t axis);
+MlirValue build_select(importer *im, MlirValue condition, MlirValue a, MlirValue b); /* operands broadcast */
+MlirValue build_scalar(importer *im, hct_dtype dtype, double value); /* of rank 0 */
+MlirValue build_known(importer *im, host_tensor host);
+MlirValue build_cast(importer *im, MlirValue a, hct_dtype dtype); /* `a` itself where it is of the type */
+MlirValue build_along(importer *im, MlirValue a, size_t axis, size_t rank); /* a vector under the shape that broadcasts along `axis` of `rank` dimensions */
+MlirValue build_mean(importer *im, MlirValue a, size_t count, const int64_t *axes); /* axes stay with size 1 */
 /* Product over letters; operands that are transposes are read through. */
 MlirValue build_contract(importer *im, const char *a_letters, const char *b_letters, const char *result_letters, MlirValue a, MlirValue b);
+MlirValue build_contract_as(importer *im, const char *a_letters, const char *b_letters, const char *result_letters, MlirValue a, MlirValue b, hct_dtype result);
 hct_shape shape_of(MlirValue value);
 bool broadcast_shape(const hct_shape *a, const hct_shape *b, hct_shape *out_shape);
 

@@ -58,16 +58,17 @@ static hct_status node_write(level_writer *w, size_t index) {
   MlirType results[HCT_MAX_VARIADIC];
   int32_t there[HCT_MAX_VARIADIC] = {0}, made[HCT_MAX_VARIADIC] = {0};
   size_t operand_count = 0, result_count = 0, attribute_count = 0;
-  w->builder.location = hct_location_node(im->context, im->file, (int64_t)index, node->name && node->name[0] ? node->name : node->op_type);
+  w->builder.location = hct_location_node(im->context, im->file, (int64_t)im->sites[index].index, im->sites[index].name);
   for (size_t k = 0; k < node->n_input; k++)
     if (node->input[k][0]) operands[operand_count++] = value_of(w, node->input[k]), there[k] = 1;
   for (size_t o = 0; o < node->n_output; o++) {
     const import_value *value = node->output[o][0] ? hct_map_get(im->values, node->output[o]) : NULL;
     if (value) results[result_count++] = hct_type_tensor(im->context, value->shape.dtype, value->shape.rank, value->shape.dims), made[o] = 1;
   }
-  hct_named *attributes = HCT_NEW_ARRAY(im->arena, hct_named, node->n_attribute + 2);
+  hct_named *attributes = HCT_NEW_ARRAY(im->arena, hct_named, node->n_attribute + 3);
   attributes[attribute_count++] = (hct_named){"operandSegmentSizes", mlirDenseI32ArrayGet(im->context, HCT_MAX_VARIADIC, there)};
   attributes[attribute_count++] = (hct_named){"resultSegmentSizes", mlirDenseI32ArrayGet(im->context, HCT_MAX_VARIADIC, made)};
+  if (im->sites[index].opset != im->model_opset) attributes[attribute_count++] = (hct_named){"hct.opset", hct_attr_i64(im->context, im->sites[index].opset)};
   for (size_t a = 0; a < node->n_attribute; a++) {
     MlirAttribute value = attribute_of(im, node->attribute[a]);
     if (!mlirAttributeIsNull(value)) attributes[attribute_count++] = (hct_named){node->attribute[a]->name, value};

@@ -1,21 +1,80 @@
 /* The order in which nodes are run: that of repeated sweeps over the file, each of which runs what is ready when it comes by. A file in
- * topological order keeps its order. Linear in nodes, inputs and outputs (Kahn's algorithm says in which sweep a node is run). */
+ * topological order keeps its order. Kahn's algorithm by value, with the ready nodes in a heap: n log n in nodes, inputs and outputs. */
 #include <string.h>
 
 #include "compiler/import/import_internal.h"
 
-typedef struct node_order {
+typedef struct ready_node { size_t sweep, index; } ready_node;
+typedef struct wait { size_t node; struct wait *next; } wait;
+typedef struct node_queue {
   importer *im;
-  bool *left_out;
-  hct_map *producers;     /* value -> its place in graph->node */
-  size_t *pending;        /* inputs of each node that are still to be made */
-  size_t *sweep;
-  hct_index_list made_by, read_by; /* edges */
-} node_order;
+  hct_map *waits;   /* value -> wait *, of the nodes that read it */
+  struct { size_t *items; size_t count, capacity; } pending; /* inputs of each node that are still to be made */
+  struct { ready_node *items; size_t count, capacity; } heap; /* the next first */
+  size_t left;      /* nodes */
+} node_queue;
 
-static size_t producer_of(const node_order *o, const char *name) {
-  Onnx__NodeProto **place = hct_map_get(o->producers, name);
-  return place ? (size_t)(place - o->im->graph->node) : SIZE_MAX;
+static bool before(const ready_node *a, const ready_node *b) { return a->sweep < b->sweep || (a->sweep == b->sweep && a->index < b->index); }
+
+static void ready_swap(ready_node *a, ready_node *b) {
+  ready_node kept = *a;
+  *a = *b;
+  *b = kept;
+}
+
+static void ready_push(node_queue *q, ready_node node) {
+  HCT_PUSH(q->im->arena, &q->heap, node);
+  for (size_t at = q->heap.count - 1; at && before(&q->heap.items[at], &q->heap.items[(at - 1) / 2]); at = (at - 1) / 2) ready_swap(&q->heap.items[at], &q->heap.items[(at - 1) / 2]);
+}
+
+static ready_node ready_pop(node_queue *q) {
+  ready_node first = q->heap.items[0], *items = q->heap.items;
+  items[0] = items[--q->heap.count];
+  for (size_t at = 0, child; (child = 2 * at + 1) < q->heap.count; at = child) {
+    if (child + 1 < q->heap.count && before(&items[child + 1], &items[child])) child++;
+    if (!before(&items[child], &items[at])) break;
+    ready_swap(&items[child], &items[at]);
+  }
+  return first;
+}
+
+/* Exporters that merge files write Constant nodes of one name; of those the last one counts. Other values that are made twice are refused. */
+static bool *constants_replaced(importer *im) {
+  size_t replaced = 0;
+  hct_map *last = hct_map_create(im->arena);
+  bool *out = HCT_NEW_ARRAY(im->arena, bool, im->graph->n_node + 1);
+  for (size_t n = im->graph->n_node; n-- > 0;) {
+    const Onnx__NodeProto *node = im->graph->node[n];
+    if (strcmp(node->op_type, "Constant") || node->n_output != 1) continue;
+    out[n] = hct_map_has(last, node->output[0]);
+    replaced += out[n];
+    if (!out[n]) hct_map_put(last, node->output[0], im->graph->node[n]);
+  }
+  if (replaced) hct_remark(im->pass->diags, (hct_loc){.file = im->file}, "%zu Constant nodes make a value that a later Constant node makes again; the last one of each name is taken", replaced);
+  return out;
+}
+
+static void node_enter(node_queue *q, size_t index, size_t sweep) {
+  const Onnx__NodeProto *node = q->im->graph->node[index];
+  q->left++;
+  for (size_t k = 0; k < node->n_input; k++) {
+    if (!node->input[k][0] || hct_map_has(q->im->values, node->input[k])) continue;
+    wait *kept = HCT_NEW(q->im->arena, wait);
+    *kept = (wait){index, hct_map_get(q->waits, node->input[k])};
+    hct_map_put(q->waits, node->input[k], kept);
+    q->pending.items[index]++;
+  }
+  if (!q->pending.items[index]) ready_push(q, (ready_node){sweep, index});
+}
+
+static void outputs_made(node_queue *q, ready_node made) {
+  const Onnx__NodeProto *node = q->im->graph->node[made.index];
+  for (size_t o = 0; o < node->n_output; o++) {
+    if (!node->output[o][0] || !hct_map_has(q->im->values, node->output[o])) continue;
+    for (const wait *w = hct_map_get(q->waits, node->output[o]); w; w = w->next)
+      if (!--q->pending.items[w->node]) ready_push(q, (ready_node){made.sweep + (w->node < made.index), w->node});
+    hct_map_put(q->waits, node->output[o], NULL);
+  }
 }
 
 static hct_status refuse_at(importer *im, size_t index, const char *fmt, const char *name) {
@@ -24,102 +83,54 @@ static hct_status refuse_at(importer *im, size_t index, const char *fmt, const c
   return import_refuse(im, HCT_E_ONNX_INVALID, fmt, name);
 }
 
-/* Exporters that merge files write Constant nodes of one name; of those the last one counts. Other values that are made twice are refused. */
-static void constants_leave_out(node_order *o) {
-  importer *im = o->im;
-  size_t replaced = 0;
-  hct_map *last = hct_map_create(im->arena);
-  for (size_t n = im->graph->n_node; n-- > 0;) {
-    const Onnx__NodeProto *node = im->graph->node[n];
-    if (strcmp(node->op_type, "Constant") || node->n_output != 1) continue;
-    o->left_out[n] = hct_map_has(last, node->output[0]);
-    replaced += o->left_out[n];
-    if (!o->left_out[n]) hct_map_put(last, node->output[0], im->graph->node[n]);
-  }
-  if (replaced) hct_remark(im->pass->diags, (hct_loc){.file = im->file}, "%zu Constant nodes make a value that a later Constant node makes again; the last one of each name is taken", replaced);
+/* The first input of a node that is still to be made. */
+static const char *input_awaited(const importer *im, size_t index) {
+  const Onnx__NodeProto *node = im->graph->node[index];
+  for (size_t k = 0; k < node->n_input; k++)
+    if (node->input[k][0] && !hct_map_has(im->values, node->input[k])) return node->input[k];
+  return NULL;
 }
 
-static hct_status producers_find(node_order *o) {
-  const Onnx__GraphProto *graph = o->im->graph;
-  for (size_t n = 0; n < graph->n_node; n++)
-    for (size_t k = 0; !o->left_out[n] && k < graph->node[n]->n_output; k++) {
-      const char *name = graph->node[n]->output[k];
-      if (!name[0]) continue;
-      if (hct_map_has(o->producers, name) || hct_map_has(o->im->values, name)) return refuse_at(o->im, n, "the value '%s' is made twice", name);
-      hct_map_put(o->producers, name, &graph->node[n]);
-    }
-  return HCT_OK;
-}
-
-static hct_status edges_find(node_order *o) {
-  const Onnx__GraphProto *graph = o->im->graph;
-  for (size_t n = 0; n < graph->n_node; n++)
-    for (size_t k = 0; !o->left_out[n] && k < graph->node[n]->n_input; k++) {
-      const char *name = graph->node[n]->input[k];
-      if (!name[0] || hct_map_has(o->im->values, name)) continue;
-      size_t producer = producer_of(o, name);
-      if (producer == SIZE_MAX) return refuse_at(o->im, n, "its input '%s' is made by no node, input or initializer", name);
-      HCT_PUSH(o->im->arena, &o->made_by, producer);
-      HCT_PUSH(o->im->arena, &o->read_by, n);
-      o->pending[n]++;
-    }
-  return HCT_OK;
-}
-
-/* Every node that is left waits for one that is left: following them comes to a cycle. */
-static hct_status refuse_cycle(const node_order *o) {
-  const Onnx__GraphProto *graph = o->im->graph;
-  bool *seen = HCT_NEW_ARRAY(o->im->arena, bool, graph->n_node);
-  const char *awaited = "";
+/* A node that is left waits for a node that is left, which waits in turn: this ends at a value that no node makes, or in a cycle. */
+static hct_status refuse_left(const node_queue *q) {
+  importer *im = q->im;
+  hct_map *producers = hct_map_create(im->arena);
+  bool *seen = HCT_NEW_ARRAY(im->arena, bool, im->graph->n_node);
+  for (size_t n = 0; n < im->graph->n_node; n++)
+    for (size_t o = 0; o < im->graph->node[n]->n_output; o++) hct_map_put(producers, im->graph->node[n]->output[o], &im->graph->node[n]);
   size_t at = 0;
-  while (!o->pending[at]) at++;
-  while (!seen[at]) {
-    size_t from = SIZE_MAX;
+  while (!q->pending.items[at]) at++;
+  for (;;) {
+    const char *awaited = input_awaited(im, at);
+    Onnx__NodeProto **producer = hct_map_get(producers, awaited);
+    if (!producer) return refuse_at(im, at, "its input '%s' is made by no node, input or initializer", awaited);
+    size_t from = (size_t)(producer - im->graph->node);
+    if (!q->pending.items[from]) return refuse_at(im, from, "its output '%s' is not supported, and another node reads it", awaited);
+    if (seen[from]) return refuse_at(im, from, "its output '%s' depends on itself: the graph has a cycle", awaited);
     seen[at] = true;
-    for (size_t k = 0; from == SIZE_MAX && k < graph->node[at]->n_input; k++) {
-      size_t producer = graph->node[at]->input[k][0] ? producer_of(o, graph->node[at]->input[k]) : SIZE_MAX;
-      if (producer == SIZE_MAX || !o->pending[producer]) continue;
-      awaited = graph->node[at]->input[k];
-      from = producer;
-    }
     at = from;
   }
-  return refuse_at(o->im, at, "its output '%s' depends on itself: the graph has a cycle", awaited);
 }
 
-/* `out_done`: how many nodes can be run. */
-static size_t sweeps_find(node_order *o, size_t *out_sweep_count) {
-  hct_arena *arena = o->im->arena;
-  size_t count = o->im->graph->n_node, ready = 0, *queue = HCT_NEW_ARRAY(arena, size_t, count + 1), done = 0;
-  hct_groups readers = hct_groups_create(arena, count, o->made_by.count, o->made_by.items, o->read_by.items);
-  *out_sweep_count = 1;
-  for (size_t n = 0; n < count; n++)
-    if (!o->left_out[n] && !o->pending[n]) queue[ready++] = n;
-  for (; done < ready; done++) {
-    size_t n = queue[done];
-    if (o->sweep[n] >= *out_sweep_count) *out_sweep_count = o->sweep[n] + 1;
-    for (size_t e = readers.first[n]; e < readers.first[n + 1]; e++) {
-      size_t reader = readers.items[e], earliest = o->sweep[n] + (n > reader);
-      if (o->sweep[reader] < earliest) o->sweep[reader] = earliest;
-      if (!--o->pending[reader]) queue[ready++] = reader;
-    }
+hct_status import_nodes(importer *im, hct_index_list *out_order) {
+  node_queue q = {.im = im, .waits = hct_map_create(im->arena)};
+  const bool *replaced = constants_replaced(im);
+  size_t known = im->graph->n_node;
+  for (size_t n = 0; n < known; n++) {
+    HCT_PUSH(im->arena, &q.pending, 0);
+    if (!replaced[n]) node_enter(&q, n, 0);
   }
-  return done;
-}
-
-hct_status import_order(importer *im, size_t *out_order, size_t *out_count) {
-  size_t count = im->graph->n_node, kept = 0, sweep_count;
-  node_order o = {.im = im, .producers = hct_map_create(im->arena), .left_out = HCT_NEW_ARRAY(im->arena, bool, count + 1), .pending = HCT_NEW_ARRAY(im->arena, size_t, count + 1),
-                  .sweep = HCT_NEW_ARRAY(im->arena, size_t, count + 1)};
-  constants_leave_out(&o);
-  HCT_TRY(producers_find(&o));
-  HCT_TRY(edges_find(&o));
-  for (size_t n = 0; n < count; n++) kept += !o.left_out[n];
-  if (sweeps_find(&o, &sweep_count) < kept) return refuse_cycle(&o);
-  for (size_t n = 0; n < count; n++)
-    if (o.left_out[n]) o.sweep[n] = SIZE_MAX;
-  hct_groups sweeps = hct_groups_create(im->arena, sweep_count, count, o.sweep, NULL);
-  if (kept) memcpy(out_order, sweeps.items, kept * sizeof *out_order);
-  *out_count = kept;
-  return HCT_OK;
+  while (q.heap.count) {
+    ready_node next = ready_pop(&q);
+    HCT_TRY(import_node(im, next.index));
+    q.left--;
+    bool replaced_by_nodes = im->graph->n_node > known;
+    for (; known < im->graph->n_node; known++) {
+      HCT_PUSH(im->arena, &q.pending, 0);
+      node_enter(&q, known, next.sweep);
+    }
+    outputs_made(&q, next);
+    if (!replaced_by_nodes) HCT_PUSH(im->arena, out_order, next.index);
+  }
+  return q.left ? refuse_left(&q) : HCT_OK;
 }

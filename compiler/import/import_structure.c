@@ -1,8 +1,8 @@
-/* Operators that move or make: shapes, slices, gathers, constants. */
+/* Operators that make constants, or give the same elements under another shape, or parts of them. */
 #include <math.h>
 #include <string.h>
 
-#include "compiler/import/import_internal.h"
+#include "compiler/import/import_views.h"
 
 hct_status import_identity(importer *im) { return import_output(im, 0, *import_input(im, 0)); }
 
@@ -26,17 +26,28 @@ hct_status import_constant_of_shape(importer *im) {
   return import_output_host(im, 0, host_view(im->arena, &fill, rank, dims, 0, strides));
 }
 
+static int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
+
 hct_status import_shape(importer *im) {
   import_value *a = import_input(im, 0);
-  int64_t dims[] = {(int64_t)a->shape.rank};
+  int64_t rank = (int64_t)a->shape.rank, start = import_int(im, "start", 0), end = import_int(im, "end", rank);
+  start = clamp(start < 0 ? start + rank : start, 0, rank);
+  end = clamp(end < 0 ? end + rank : end, start, rank);
+  int64_t dims[] = {end - start};
   host_tensor t = host_create(im->arena, HCT_I64, 1, dims);
-  memcpy(t.i, a->shape.dims, a->shape.rank * sizeof *t.i);
+  memcpy(t.i, a->shape.dims + start, (size_t)dims[0] * sizeof *t.i);
+  return import_output_host(im, 0, t);
+}
+
+hct_status import_size(importer *im) {
+  host_tensor t = host_create(im->arena, HCT_I64, 0, NULL);
+  t.i[0] = hct_shape_elements(&import_input(im, 0)->shape);
   return import_output_host(im, 0, t);
 }
 
 hct_status import_range(importer *im) {
   import_value *start = import_input(im, 0), *limit = import_input(im, 1), *delta = import_input(im, 2);
-  if (!start->known || !limit->known || !delta->known) return import_refuse(im, HCT_E_UNSUPPORTED, "a range that depends on run-time data");
+  if (!limit || !delta || !start->known || !limit->known || !delta->known) return import_refuse(im, HCT_E_UNSUPPORTED, "a range that depends on run-time data; constants are supported");
   double first = host_get(&start->host, 0), step = host_get(&delta->host, 0), count = ceil((host_get(&limit->host, 0) - first) / step);
   if (!(count >= 0 && count < 1e8)) return import_refuse(im, HCT_E_ONNX_SHAPE, "a range of %g elements", count);
   int64_t dims[] = {(int64_t)count};
@@ -60,9 +71,10 @@ hct_status import_reshape(importer *im) {
   import_value *a = import_input(im, 0);
   int64_t dims[HCT_MAX_RANK], known = 1, inferred = -1;
   size_t rank;
-  if (!known_ints(import_input(im, 1), dims, HCT_MAX_RANK, &rank)) return import_refuse(im, HCT_E_UNSUPPORTED, "a shape that depends on run-time data, or of rank above %d", HCT_MAX_RANK);
+  if (!import_ints(im, "shape", 1, dims, HCT_MAX_RANK, &rank)) return import_refuse(im, HCT_E_UNSUPPORTED, "a shape that depends on run-time data, or of rank above %d", HCT_MAX_RANK);
   for (size_t d = 0; d < rank; d++) {
     if (dims[d] == 0 && !import_int(im, "allowzero", 0) && d < a->shape.rank) dims[d] = a->shape.dims[d];
+    if (dims[d] == -1 && inferred >= 0) return import_refuse(im, HCT_E_ONNX_SHAPE, "two dimensions of -1");
     if (dims[d] == -1) inferred = (int64_t)d;
     else if (dims[d] < 0 || !hct_mul_i64(known, dims[d], &known)) return import_refuse(im, HCT_E_ONNX_SHAPE, "dimension %lld", (long long)dims[d]);
   }
@@ -72,8 +84,9 @@ hct_status import_reshape(importer *im) {
 
 hct_status import_flatten(importer *im) {
   import_value *a = import_input(im, 0);
-  int64_t axis = import_int(im, "axis", 1), dims[2] = {1, 1};
-  if (axis < 0) axis += (int64_t)a->shape.rank;
+  int64_t axis = import_int(im, "axis", 1), dims[2] = {1, 1}, rank = (int64_t)a->shape.rank;
+  if (axis < -rank || axis > rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "axis %lld of a value of rank %zu", (long long)axis, a->shape.rank);
+  if (axis < 0) axis += rank;
   for (size_t d = 0; d < a->shape.rank; d++) dims[(int64_t)d < axis ? 0 : 1] *= a->shape.dims[d];
   return reshaped(im, a, 2, dims);
 }
@@ -85,11 +98,14 @@ hct_status import_squeeze(importer *im) {
   int64_t axes[HCT_MAX_RANK], dims[HCT_MAX_RANK];
   size_t count = 0, rank = 0, from = 0;
   bool given = import_ints(im, "axes", 1, axes, HCT_MAX_RANK, &count);
+  if (!given && import_input(im, 1)) return import_refuse(im, HCT_E_UNSUPPORTED, "axes that depend on run-time data; constants are supported");
   size_t whole = a->shape.rank + (add ? count : 0);
   if (whole > HCT_MAX_RANK || (add && !given)) return import_refuse(im, HCT_E_ONNX_SHAPE, "axes are missing or give rank %zu", whole);
   for (size_t i = 0; i < count; i++) {
     size_t axis;
     HCT_TRY(import_axis(im, axes[i], whole, &axis));
+    if (at[axis]) return import_refuse(im, HCT_E_ONNX_INVALID, "axis %zu is there twice", axis);
+    if (!add && a->shape.dims[axis] != 1) return import_refuse(im, HCT_E_ONNX_SHAPE, "dimension %zu is %lld, not 1", axis, (long long)a->shape.dims[axis]);
     at[axis] = true;
   }
   for (size_t d = 0; d < whole; d++) {
@@ -107,15 +123,16 @@ hct_status import_transpose(importer *im) {
     for (count = 0; count < a->shape.rank; count++) perm[count] = (int64_t)(a->shape.rank - 1 - count);
   if (count != a->shape.rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "perm has %zu entries for rank %zu", count, a->shape.rank);
   hct_shape shape = a->shape;
+  bool seen[HCT_MAX_RANK] = {false};
   host_strides(&a->shape, strides);
   for (size_t d = 0; d < count; d++) {
-    if (perm[d] < 0 || perm[d] >= (int64_t)count) return import_refuse(im, HCT_E_ONNX_SHAPE, "perm names dimension %lld", (long long)perm[d]);
+    if (perm[d] < 0 || perm[d] >= (int64_t)count || seen[perm[d]]) return import_refuse(im, HCT_E_ONNX_SHAPE, "perm names dimension %lld, which is not there or was named before", (long long)perm[d]);
+    seen[perm[d]] = true;
     shape.dims[d] = a->shape.dims[perm[d]];
     permuted[d] = strides[perm[d]];
   }
   if (a->known) return import_output_host(im, 0, host_view(im->arena, &a->host, count, shape.dims, 0, permuted));
-  hct_named attributes[] = {{"perm", hct_attr_i64s(im->context, count, perm)}};
-  return import_output_value(im, 0, build_op(im, "hct_graph.transpose", 1, &a->value, &shape, 1, attributes));
+  return import_output_value(im, 0, build_transpose(im, a->value, perm));
 }
 
 hct_status import_expand(importer *im) {
@@ -145,28 +162,36 @@ static hct_status sliced(importer *im, size_t output, import_value *a, const int
   return import_output_host(im, output, host_view(im->arena, &a->host, a->shape.rank, dims, offset, strides));
 }
 
-static int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
+/* From attribute `name` or input `index`; `fallback` + i * step where neither is there. Refused: not known, or not `count` of them. */
+static hct_status slice_ints(importer *im, const char *name, size_t index, int64_t fallback, int64_t step, size_t count, int64_t out[HCT_MAX_RANK]) {
+  size_t given = count;
+  if (!import_ints(im, name, index, out, HCT_MAX_RANK, &given)) {
+    if (import_input(im, index)) return import_refuse(im, HCT_E_UNSUPPORTED, "%s that depend on run-time data, or more than %d; constants are supported", name, HCT_MAX_RANK);
+    for (size_t i = 0; i < count; i++) out[i] = fallback + step * (int64_t)i;
+  }
+  if (given != count) return import_refuse(im, HCT_E_ONNX_SHAPE, "%zu %s for %zu starts", given, name, count);
+  return HCT_OK;
+}
 
 hct_status import_slice(importer *im) {
   import_value *a = import_input(im, 0);
   int64_t from[HCT_MAX_RANK], to[HCT_MAX_RANK], axes[HCT_MAX_RANK], by[HCT_MAX_RANK], starts[HCT_MAX_RANK], steps[HCT_MAX_RANK], dims[HCT_MAX_RANK];
-  size_t count, other;
-  if (!known_ints(import_input(im, 1), from, HCT_MAX_RANK, &count) || !known_ints(import_input(im, 2), to, HCT_MAX_RANK, &other) || other != count)
-    return import_refuse(im, HCT_E_UNSUPPORTED, "bounds that depend on run-time data, or do not match");
-  if (!known_ints(import_input(im, 3), axes, HCT_MAX_RANK, &other))
-    for (size_t i = 0; i < count; i++) axes[i] = (int64_t)i;
-  if (!known_ints(import_input(im, 4), by, HCT_MAX_RANK, &other))
-    for (size_t i = 0; i < count; i++) by[i] = 1;
+  size_t count;
+  if (!import_ints(im, "starts", 1, from, HCT_MAX_RANK, &count)) return import_refuse(im, HCT_E_UNSUPPORTED, "starts that are missing, depend on run-time data, or are more than %d", HCT_MAX_RANK);
+  if (!import_attribute(im, "ends") && !import_input(im, 2)) return import_refuse(im, HCT_E_ONNX_INVALID, "its ends are missing");
+  HCT_TRY(slice_ints(im, "ends", 2, 0, 0, count, to));
+  HCT_TRY(slice_ints(im, "axes", 3, 0, 1, count, axes));
+  HCT_TRY(slice_ints(im, "steps", 4, 1, 0, count, by));
   for (size_t d = 0; d < a->shape.rank; d++) starts[d] = 0, steps[d] = 1, dims[d] = a->shape.dims[d];
   for (size_t i = 0; i < count; i++) {
     size_t axis;
     HCT_TRY(import_axis(im, axes[i], a->shape.rank, &axis));
     int64_t n = a->shape.dims[axis], step = by[i], start = from[i] < 0 ? from[i] + n : from[i], end = to[i] < 0 && to[i] > INT64_MIN + n ? to[i] + n : to[i];
-    if (step == 0) return import_refuse(im, HCT_E_ONNX_INVALID, "a step of 0");
+    if (step == 0 || step == INT64_MIN) return import_refuse(im, HCT_E_ONNX_INVALID, "a step of %lld", (long long)step);
     start = clamp(start, 0, step > 0 ? n : n - 1);
     end = step > 0 ? clamp(end, 0, n) : clamp(end, -1, n - 1);
-    int64_t length = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
-    starts[axis] = start, steps[axis] = step, dims[axis] = length > 0 ? length : 0;
+    int64_t length = step > 0 && end > start ? (end - start - 1) / step + 1 : step < 0 && start > end ? (start - end - 1) / -step + 1 : 0;
+    starts[axis] = start, steps[axis] = length > 1 ? step : 1, dims[axis] = length;
   }
   return sliced(im, 0, a, starts, steps, dims);
 }
@@ -178,6 +203,8 @@ hct_status import_split(importer *im) {
   HCT_TRY(import_axis(im, import_int(im, "axis", 0), a->shape.rank, &axis));
   if (parts == 0 || parts > HCT_COUNT(sizes)) return import_refuse(im, HCT_E_UNSUPPORTED, "%zu outputs", parts);
   bool given = import_ints(im, "split", 1, sizes, HCT_COUNT(sizes), &count);
+  if (!given && import_input(im, 1)) return import_refuse(im, HCT_E_UNSUPPORTED, "sizes that depend on run-time data; constants are supported");
+  if (import_int(im, "num_outputs", (int64_t)parts) != (int64_t)parts) return import_refuse(im, HCT_E_ONNX_INVALID, "num_outputs is %lld, and it has %zu", (long long)import_int(im, "num_outputs", 0), parts);
   int64_t each = (a->shape.dims[axis] + (int64_t)parts - 1) / (int64_t)parts, left = a->shape.dims[axis];
   for (size_t p = 0; !given && p < parts; p++) {
     sizes[p] = left < each ? left : each;
@@ -191,39 +218,20 @@ hct_status import_split(importer *im) {
     HCT_TRY(sliced(im, p, a, starts, steps, dims));
     starts[axis] += sizes[p];
   }
+  if (starts[axis] != a->shape.dims[axis]) return import_refuse(im, HCT_E_ONNX_SHAPE, "sizes that add up to %lld, of %lld", (long long)starts[axis], (long long)a->shape.dims[axis]);
   return HCT_OK;
 }
 
-hct_status import_concat(importer *im) {
-  import_value *first = import_input(im, 0);
-  size_t axis, count = im->node->n_input;
-  HCT_TRY(import_axis(im, import_int(im, "axis", 0), first->shape.rank, &axis));
-  hct_shape shape = first->shape;
-  shape.dims[axis] = 0;
-  bool known = true;
-  MlirValue *operands = HCT_NEW_ARRAY(im->arena, MlirValue, count);
-  for (size_t k = 0; k < count; k++) {
-    import_value *part = import_input(im, k);
-    bool fits = part && part->shape.rank == shape.rank;
-    for (size_t d = 0; fits && d < shape.rank; d++) fits = d == axis || part->shape.dims[d] == shape.dims[d];
-    if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "input %zu does not fit the others", k);
-    shape.dims[axis] += part->shape.dims[axis];
-    known = known && part->known;
-  }
-  if (!known) {
-    for (size_t k = 0; k < count; k++) operands[k] = build_value(im, import_input(im, k));
-    hct_named attributes[] = {{"axis", hct_attr_i64(im->context, (int64_t)axis)}};
-    return import_output_value(im, 0, build_op(im, "hct_graph.concat", count, operands, &shape, 1, attributes));
-  }
-  host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
+static hct_status concat_known(importer *im, const hct_shape *shape, size_t axis) {
+  host_tensor t = host_create(im->arena, shape->dtype, shape->rank, shape->dims);
   int64_t inner = 1, at = 0, outer = 1;
-  for (size_t d = 0; d < shape.rank; d++)
-    if (d < axis) outer *= shape.dims[d];
-    else if (d > axis) inner *= shape.dims[d];
+  for (size_t d = 0; d < shape->rank; d++)
+    if (d < axis) outer *= shape->dims[d];
+    else if (d > axis) inner *= shape->dims[d];
   for (int64_t o = 0; o < outer; o++)
-    for (size_t k = 0; k < count; k++) {
+    for (size_t k = 0; k < im->node->n_input; k++) {
       import_value *part = import_input(im, k);
-      int64_t run = part->shape.dims[axis] * inner;
+      int64_t run = (part->shape.rank ? part->shape.dims[axis] : 1) * inner;
       for (int64_t n = 0; n < run; n++, at++) {
         if (t.i) t.i[at] = part->host.i[o * run + n];
         else t.f[at] = part->host.f[o * run + n];
@@ -232,64 +240,33 @@ hct_status import_concat(importer *im) {
   return import_output_host(im, 0, t);
 }
 
-static hct_status gather_known(importer *im, const import_value *a, const import_value *ids, size_t axis) {
-  hct_shape shape = {.dtype = a->shape.dtype};
-  int64_t inner = 1, count = hct_shape_elements(&ids->shape), n = a->shape.dims[axis];
-  for (size_t d = 0; d < axis; d++) shape.dims[shape.rank++] = a->shape.dims[d];
-  for (size_t d = 0; d < ids->shape.rank; d++) shape.dims[shape.rank++] = ids->shape.dims[d];
-  for (size_t d = axis + 1; d < a->shape.rank; d++) shape.dims[shape.rank++] = a->shape.dims[d], inner *= a->shape.dims[d];
-  host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
-  for (int64_t at = 0; at < hct_shape_elements(&shape); at++) {
-    int64_t id = ids->host.i[at / inner % count], outer = at / (inner * count);
-    if (id < -n || id >= n) return import_refuse(im, HCT_E_ONNX_DATA, "index %lld outside of %lld", (long long)id, (long long)n);
-    int64_t from = (outer * n + (id < 0 ? id + n : id)) * inner + at % inner;
-    if (t.i) t.i[at] = a->host.i[from];
-    else t.f[at] = a->host.f[from];
+/* Old exporters concatenate scalars with vectors: a scalar is a vector of one. */
+hct_status import_concat(importer *im) {
+  import_value *first = import_input(im, 0);
+  size_t axis, count = im->node->n_input;
+  static const hct_shape vector = {.rank = 1, .dims = {1}};
+  hct_shape shape = first->shape.rank ? first->shape : vector;
+  shape.dtype = first->shape.dtype;
+  HCT_TRY(import_axis(im, import_int(im, "axis", im->opset < 4 ? 1 : 0), shape.rank, &axis));
+  shape.dims[axis] = 0;
+  bool known = true;
+  for (size_t k = 0; k < count; k++) {
+    import_value *part = import_input(im, k);
+    hct_shape of = part && part->shape.rank ? part->shape : vector;
+    bool fits = part && of.rank == shape.rank && (part->shape.dtype == shape.dtype || (hct_dtype_is_float(part->shape.dtype) && hct_dtype_is_float(shape.dtype))); /* f64 is f32 once it is built */
+    for (size_t d = 0; fits && d < shape.rank; d++) fits = d == axis || of.dims[d] == shape.dims[d];
+    if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "input %zu does not fit the others", k);
+    shape.dims[axis] += of.dims[axis];
+    known = known && part->known;
   }
-  return import_output_host(im, 0, t);
-}
-
-static bool consecutive(const host_tensor *ids) {
-  for (int64_t n = 1; n < hct_shape_elements(&ids->shape); n++)
-    if (ids->i[n] != ids->i[0] + n) return false;
-  return hct_shape_elements(&ids->shape) > 0 && ids->i[0] >= 0;
-}
-
-hct_status import_gather(importer *im) {
-  import_value *a = import_input(im, 0), *ids = import_input(im, 1);
-  size_t axis;
-  HCT_TRY(import_axis(im, import_int(im, "axis", 0), a->shape.rank, &axis));
-  if (a->shape.rank - 1 + ids->shape.rank > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_SHAPE, "its result has more than %d dimensions", HCT_MAX_RANK);
-  if (a->known && ids->known) return gather_known(im, a, ids, axis);
-  if (ids->known && ids->shape.rank <= 1 && consecutive(&ids->host) && ids->host.i[0] + hct_shape_elements(&ids->shape) <= a->shape.dims[axis]) {
-    int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK], dims[HCT_MAX_RANK], kept[HCT_MAX_RANK];
-    size_t rank = 0;
-    for (size_t d = 0; d < a->shape.rank; d++) steps[d] = 1, dims[d] = a->shape.dims[d];
-    starts[axis] = ids->host.i[0];
-    dims[axis] = hct_shape_elements(&ids->shape);
-    MlirValue part = build_slice(im, build_value(im, a), starts, steps, dims);
-    for (size_t d = 0; d < a->shape.rank; d++)
-      if (d != axis || ids->shape.rank == 1) kept[rank++] = dims[d];
-    return import_output_value(im, 0, build_reshape(im, part, rank, kept));
+  if (known) return concat_known(im, &shape, axis);
+  MlirValue *parts = HCT_NEW_ARRAY(im->arena, MlirValue, count);
+  size_t made = 0;
+  for (size_t k = 0; k < count; k++) {
+    hct_shape of = import_input(im, k)->shape;
+    MlirValue part = build_value(im, import_input(im, k));
+    if (of.rank && of.dims[axis] == 0 && (made || k + 1 < count)) continue;
+    parts[made++] = of.rank ? part : build_reshape(im, part, 1, vector.dims);
   }
-  if (axis != 0) return import_refuse(im, HCT_E_UNSUPPORTED, "a gather along dimension %zu by run-time indices; dimension 0 is supported", axis);
-  hct_shape shape = {.dtype = a->shape.dtype};
-  for (size_t d = 0; d < ids->shape.rank; d++) shape.dims[shape.rank++] = ids->shape.dims[d];
-  for (size_t d = 1; d < a->shape.rank; d++) shape.dims[shape.rank++] = a->shape.dims[d];
-  MlirValue operands[] = {build_value(im, a), build_value(im, ids)};
-  return import_output_value(im, 0, build_op(im, "hct_graph.gather_rows", 2, operands, &shape, 0, NULL));
-}
-
-hct_status import_trilu(importer *im) {
-  import_value *a = import_input(im, 0), *k = import_input(im, 1);
-  if (!a->known || (k && !k->known) || a->shape.rank < 2) return import_refuse(im, HCT_E_UNSUPPORTED, "a triangle of run-time data");
-  bool upper = import_int(im, "upper", 1) != 0;
-  int64_t shift = k ? k->host.i[0] : 0, rows = a->shape.dims[a->shape.rank - 2], cols = a->shape.dims[a->shape.rank - 1];
-  host_tensor t = host_create(im->arena, a->shape.dtype, a->shape.rank, a->shape.dims);
-  for (int64_t first = 0, row = 0; cols > 0 && first < hct_shape_elements(&a->shape); first += cols, row = (row + 1) % rows) {
-    int64_t edge = row + shift, from = !upper || edge < 0 ? 0 : edge, end = upper || edge >= cols ? cols : edge + 1; /* columns kept */
-    for (int64_t n = first + from; t.i && n < first + end; n++) t.i[n] = a->host.i[n];
-    for (int64_t n = first + from; t.f && n < first + end; n++) t.f[n] = a->host.f[n];
-  }
-  return import_output_host(im, 0, t);
+  return import_output_value(im, 0, build_concat(im, axis, made, parts));
 }

@@ -61,16 +61,18 @@ static bool is_batched_input(const hct_flow *flow, size_t arg, int64_t batch) {
   return !strcmp(arg_role(flow, arg), "input") && v->shape.rank > 0 && v->shape.dims[0] == batch;
 }
 
-static bool has_label(const int *labels, int label) {
+/* Whether an operand that is the same for all samples goes along the loop of the samples: then it cannot be cut as they are. Constants are placed
+ * as they are wanted, and what a broadcast repeats is made by micro-batch. */
+static bool is_cut_by_samples(const hct_flow *flow, size_t value, const int *labels, int label) {
+  const hct_flow_op *maker = flow->values[value].op == SIZE_MAX ? NULL : &flow->ops[flow->values[value].op];
+  int factor = 0;
+  op_rule rule;
+  while (factor < HCT_MAX_FACTORS && labels[factor] != label) factor++;
+  if (factor == HCT_MAX_FACTORS || (maker && !strcmp(maker->name, "constant"))) return false;
+  if (!maker || strcmp(maker->name, "broadcast") || !partition_rule(flow, maker, &rule)) return true;
   for (int f = 0; f < HCT_MAX_FACTORS; f++)
-    if (labels[f] == label) return true;
+    if (rule.operand[0][f] == rule.result[factor]) return true;
   return false;
-}
-
-static bool is_splat(const hct_flow *flow, size_t value) {
-  size_t maker = flow->values[value].op;
-  MlirAttribute data = maker == SIZE_MAX || strcmp(flow->ops[maker].name, "constant") ? mlirAttributeGetNull() : mlirOperationGetAttributeByName(flow->ops[maker].op, hct_ref("value"));
-  return !mlirAttributeIsNull(data) && mlirAttributeIsADenseElements(data) && mlirDenseElementsAttrIsSplat(data);
 }
 
 const hct_flow_op *partition_find_mixing(const hct_flow *flow, int64_t batch, int *out_time) {
@@ -88,8 +90,8 @@ const hct_flow_op *partition_find_mixing(const hct_flow *flow, int64_t batch, in
       label = here, timed = true;
     }
     if (!timed || label < 0) continue;
-    for (size_t k = 0; k < op->operand_count; k++)
-      if (!out_time[op->operands[k]] && batch > 1 && has_label(rule.operand[k], label) && !is_splat(flow, op->operands[k])) return op; /* the same samples each time, of which it needs some */
+    for (size_t k = 0; k < op->operand_count && batch > 1; k++)
+      if (!out_time[op->operands[k]] && is_cut_by_samples(flow, op->operands[k], rule.operand[k], label)) return op;
     bool lookup = !strcmp(op->name, "gather_rows") || !strcmp(op->name, "pick");
     bool kept = false;
     for (int f = 0; f < HCT_MAX_FACTORS && !kept; f++)

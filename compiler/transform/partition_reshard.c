@@ -195,7 +195,9 @@ static MlirValue reshard_repeated(partition *p, size_t value, const hct_layout *
     axis_label[axis] = want >= 0 ? rule.result[want] : -1;
     bool carried = false;
     for (int f = 0; f < HCT_MAX_FACTORS; f++) carried |= axis_label[axis] >= 0 && rule.operand[0][f] == axis_label[axis];
-    if (want >= 0 && (!carried || (axis != HCT_AXIS_TIME && !partition_can_split(p, &rule, axis_label[axis], (hct_axis)axis)))) return (MlirValue){NULL};
+    bool timed = axis == HCT_AXIS_TIME && want >= 0 && at < 0 && !carried; /* a micro-batch's part is made as it is wanted */
+    gathers |= timed;
+    if (want >= 0 && !timed && (!carried || (axis != HCT_AXIS_TIME && !partition_can_split(p, &rule, axis_label[axis], (hct_axis)axis)))) return (MlirValue){NULL};
   }
   if (!gathers) return (MlirValue){NULL};
   hct_layout before = partition_under(&p->flow.values[op->operands[0]], &rule, rule.operand[0], axis_label, false);

@@ -170,7 +170,7 @@ static void rule_table(rule_builder *b) {
   int *table_labels = gather ? b->rule->operand[0] : b->rule->result, *dense_labels = gather ? b->rule->result : b->rule->operand[0];
   for (size_t d = 0; d < dense->shape.rank; d++) labels_new(b, dense, d, dense_labels, d < ids->shape.rank && !gather ? LABEL_SUM : LABEL_PARALLEL);
   for (size_t d = 0; d < ids->shape.rank; d++) labels_same(b, ids, d, b->rule->operand[1], dense, d, dense_labels);
-  labels_new(b, table, 0, table_labels, gather ? LABEL_SUM : LABEL_PARALLEL);
+  labels_new(b, table, 0, table_labels, table->dims[0].count > 1 ? LABEL_WHOLE : gather ? LABEL_SUM : LABEL_PARALLEL); /* rows of a die are one run */
   for (size_t d = 1; d < table->shape.rank; d++) labels_same(b, table, d, table_labels, dense, ids->shape.rank + d - 1, dense_labels);
 }
 

@@ -74,8 +74,22 @@ static void matmul_converted(exec_frame *frame) {
   for (int k = 0; k < 3; k++) free(dense[k]);
 }
 
+/* Integers: exact, modulo the result's range. */
+static void matmul_ints(exec_frame *frame) {
+  const exec_operand *c = &frame->view[0], *a = &frame->view[1], *b = &frame->view[2];
+  for (int64_t m = 0; m < frame->shape[0]; m++)
+    for (int64_t n = 0; n < frame->shape[1]; n++) {
+      uint8_t *to = c->data + m * c->stride[0] + n * c->stride[1];
+      uint64_t sum = frame->instr->accumulate ? (uint64_t)hct_element_get_int(c->dtype, to) : 0;
+      for (int64_t k = 0; k < frame->shape[2]; k++)
+        sum += (uint64_t)hct_element_get_int(a->dtype, a->data + m * a->stride[0] + k * a->stride[2]) * (uint64_t)hct_element_get_int(b->dtype, b->data + n * b->stride[1] + k * b->stride[2]);
+      hct_element_set_int(c->dtype, to, (int64_t)sum);
+    }
+}
+
 bool exec_matmul(exec_frame *frame) {
-  if (plain_f32(&frame->view[0]) && plain_f32(&frame->view[1]) && plain_f32(&frame->view[2])) matmul_f32(frame);
+  if (!hct_dtype_is_float(frame->view[0].dtype) && !hct_dtype_is_float(frame->view[1].dtype)) matmul_ints(frame);
+  else if (plain_f32(&frame->view[0]) && plain_f32(&frame->view[1]) && plain_f32(&frame->view[2])) matmul_f32(frame);
   else matmul_converted(frame);
   return true;
 }

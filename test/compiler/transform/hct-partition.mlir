@@ -42,3 +42,31 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {"micro-batch" = "
     return %0 : tensor<4x8xf32>
   }
 }
+// -----
+// A run-time vector that a broadcast repeats for all samples is repeated by micro-batch.
+// CHECK-LABEL: func.func @repeated
+// CHECK: %[[B:.+]] = "hct_graph.broadcast"(%arg1) {hct.sharding = ["[4@t,8]"]}
+// CHECK: "hct_graph.pick"(%[[B]], %arg2) {hct.sharding = ["[4@t]"]}
+module attributes {hct.package = "hecaton-2x2"} {
+  func.func @repeated(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"})
+      -> (tensor<4xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.pick"(%x, %ids) : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<4xf32>
+    %1 = "hct_graph.broadcast"(%w) : (tensor<8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.pick"(%1, %ids) : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<4xf32>
+    %3 = "hct_graph.map2"(%0, %2) {fn = "mul"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    return %3 : tensor<4xf32>
+  }
+}
+// -----
+// An input that is the same for all samples, and is summed along their loop, cannot be cut as they are: the whole batch is in flight.
+// CHECK-LABEL: func.func @summed
+// CHECK-NOT: @t
+// CHECK: "hct_graph.contract"
+// CHECK-NOT: shard_slice
+module attributes {hct.package = "hecaton-2x2"} {
+  func.func @summed(%a: tensor<4x8xf32> {hct.name = "a", hct.role = "input"}, %b: tensor<6x4xf32> {hct.name = "b", hct.role = "input"})
+      -> (tensor<8x6xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%a, %b) {spec = "km,nk->mn"} : (tensor<4x8xf32>, tensor<6x4xf32>) -> tensor<8x6xf32>
+    return %0 : tensor<8x6xf32>
+  }
+}
