@@ -485,7 +485,7 @@ static double start_of(const ordering *o, const progress *at, const engines *e, 
   double start = e->ready[node], loads = load_seconds(o, at, n), mxu = e->free[0];
   for (int k = 0; k < ENGINES; k++)
     if ((n->engines >> k & 1) && e->free[k] > start) start = e->free[k];
-  if (loads > 0 && start < mxu - LOAD_LEAD * loads) start = mxu - LOAD_LEAD * loads;
+  if (loads > 0 && start < mxu - (double)LOAD_LEAD * loads) start = mxu - (double)LOAD_LEAD * loads;
   if (loads > 0 && start < e->load_free + loads) start = e->load_free + loads;
   bool early = start < mxu && (n->engines & (ENGINE_ROW | ENGINE_COL)) && growth_of(o, at, node) > 0;
   return early ? mxu : start;

@@ -240,7 +240,7 @@ static int64_t choose_blocks(const blocking *b, const attention *a) {
   int64_t best = 1;
   for (int64_t blocks = 2; blocks <= MAX_BLOCKS; blocks++) {
     if (a->queries % blocks) continue;
-    bool fits = whole / (double)best <= (double)package->sram_bytes / SRAM_SHARE;
+    bool fits = whole / (double)best <= (double)package->sram_bytes / (double)SRAM_SHARE;
     bool fills = a->queries / blocks % (per_die * package->mxu_rows) == 0;
     if (fits && !(masked && blocks <= MASKED_BLOCKS && fills)) continue;
     best = blocks;

@@ -114,17 +114,17 @@ static sharded move_axis(partition *p, sharded at, hct_axis axis, move_phase pha
   hct_layout next = at.layout;
   if (phase == MOVE_GATHER && now >= 0 && now != want) {
     remove_axis(&next, now, axis);
-    return collective(p, "hct_graph.all_gather", at, axis, &next, user, fallback);
+    return collective(p, "hct_graph.all_gather", at, (int)axis, &next, user, fallback);
   }
   if (phase == MOVE_REDUCE && reduces) {
     bool scatter = want >= 0 && axis != HCT_AXIS_TIME;
     without_partial(&next, axis);
     if (scatter) partition_add_axis(&next, want, axis);
-    return collective(p, scatter ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, axis, &next, user, fallback);
+    return collective(p, scatter ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, (int)axis, &next, user, fallback);
   }
   if (phase == MOVE_SLICE && want >= 0 && now < 0) {
     partition_add_axis(&next, want, axis);
-    return collective(p, "hct_graph.shard_slice", at, axis, &next, user, fallback);
+    return collective(p, "hct_graph.shard_slice", at, (int)axis, &next, user, fallback);
   }
   return at;
 }
@@ -341,5 +341,5 @@ void partition_resolve(partition *p, size_t value, hct_axis axis, bool scatter, 
   p->builder.location = mlirOperationGetLocation(user->op);
   int factor = scatter && at.layout.partial == HCT_PARTIAL_SUM ? sum_factor(p, value, &at.layout, axis) : -1;
   if (factor >= 0) partition_add_axis(&next, factor, axis);
-  p->now[value] = collective(p, factor >= 0 ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, axis, &next, user, false);
+  p->now[value] = collective(p, factor >= 0 ? "hct_graph.reduce_scatter" : "hct_graph.all_reduce", at, (int)axis, &next, user, false);
 }
