@@ -28,6 +28,7 @@ typedef struct hct_pass_context {
   hct_map *options;           /* option name without dashes -> text; also the module's attribute hct.options, from which hecaton-opt
                                  restores them. Repeated options are joined by newlines; --trainable and --frozen are one list,
                                  "trainable", of "+GLOB" and "-GLOB" in command-line order. */
+  size_t import_bytes;        /* that known values of a model may take; 0: HCT_IMPORT_BYTES (import.h) */
   const char *report;         /* NULL, or where the backend writes what it predicts of the program (cli.md, "The report") */
   bool streams_only;          /* a trial: weights are not read, the program is not written */
   hct_interleaving interleaving; /* what the chiplet backend found best for these options: not tried again */

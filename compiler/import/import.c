@@ -361,27 +361,23 @@ void import_function_finish(MlirOperation function, MlirOperation like) {
 }
 
 /* A trial first, which says what is known and what shapes the rest has, and refuses what is not supported; then the level itself. */
-static hct_status import_graph(importer *im, const hct_map *wire, MlirModule *out_module) {
+static hct_status import_graph(importer *im, const hct_map *wire) {
   MlirLocation location = hct_location_node(im->context, im->file, 0, "graph");
   MlirModule module = mlirModuleCreateEmpty(location);
-  MlirOperation trial = import_function_create(im->context, location, &im->body);
+  MlirOperation trial = im->trial = import_function_create(im->context, location, &im->body);
+  im->module = module;
   hct_index_list order = {0};
   im->builder = (hct_builder){.context = im->context, .block = im->body, .location = location};
   hct_status status = import_arguments(im, trial, wire);
   if (status == HCT_OK) status = import_nodes(im, &order);
   if (status == HCT_OK) status = import_results(im, trial);
   if (status == HCT_OK) status = import_level_write(im, trial, order.items, order.count, module);
-  mlirOperationDestroy(trial);
-  if (status != HCT_OK) {
-    mlirModuleDestroy(module);
-    return status;
-  }
+  if (status != HCT_OK) return status;
   hct_op_set(mlirModuleGetOperation(module), "hct.opset", hct_attr_i64(im->context, im->model_opset));
   hct_text inputs = {0};
   for (size_t i = 0; i < im->graph->n_input; i++) hct_text_printf(&inputs, "%s\n", im->graph->input[i]->name);
   hct_op_set(mlirModuleGetOperation(module), "hct.inputs", hct_attr_str(im->context, inputs.data ? inputs.data : ""));
   hct_text_fini(&inputs);
-  *out_module = module;
   return HCT_OK;
 }
 
@@ -400,17 +396,41 @@ static Onnx__ModelProto *model_unpack(hct_diags *diags, const char *path, const 
   return NULL;
 }
 
+static hct_status import_parts(importer *im, const hct_file *file, const Onnx__ModelProto *model) {
+  HCT_TRY(import_check_model(im, model));
+  HCT_TRY(import_inline(im, model));
+  HCT_TRY(import_check_graph(im, im->graph));
+  HCT_TRY(check_supported(im));
+  return import_graph(im, wire_initializers(im->arena, file->data, file->bytes));
+}
+
+static hct_status refuse_size(importer *im, size_t bytes) {
+  import_refuse(im, HCT_E_UNSUPPORTED, "values known at compile time take more than %zu MiB", bytes >> 20);
+  hct_note(im->pass->diags, "shapes, indices, masks, and all that follows from them alone, at 8 bytes an element");
+  return HCT_REFUSED;
+}
+
 static hct_status import_model(hct_pass_context *pass, const char *path, const hct_file *file, const Onnx__ModelProto *model, MlirModule *out_module) {
   const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
   hct_arena *arena = hct_arena_create();
-  importer im = {.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path,
-                 .values = hct_map_create(arena), .externals = hct_map_create(arena), .reference = hct_path_relative(arena, path, pass->directory ? pass->directory : ".")};
-  hct_status status = import_check_model(&im, model);
-  if (status == HCT_OK) status = import_inline(&im, model);
-  if (status == HCT_OK) status = import_check_graph(&im, im.graph);
-  if (status == HCT_OK) status = check_supported(&im);
-  if (status == HCT_OK) status = import_graph(&im, wire_initializers(arena, file->data, file->bytes), out_module);
-  import_externals_end(&im, status == HCT_OK);
+  importer *im = HCT_NEW(arena, importer);
+  *im = (importer){.pass = pass, .arena = arena, .context = pass->context, .file = hct_arena_strdup(arena, base), .path = path,
+                   .values = hct_map_create(arena), .externals = hct_map_create(arena), .reference = hct_path_relative(arena, path, pass->directory ? pass->directory : ".")};
+  const size_t limit = pass->import_bytes ? pass->import_bytes : HCT_IMPORT_BYTES;
+  jmp_buf exceeded;
+  hct_arena_limit(arena, limit, &exceeded);
+  hct_status status;
+  if (!setjmp(exceeded)) {
+    status = import_parts(im, file, model);
+    hct_arena_limit(arena, 0, NULL);
+  } else {
+    hct_arena_limit(arena, 0, NULL);
+    status = refuse_size(im, limit);
+  }
+  if (!mlirOperationIsNull(im->trial)) mlirOperationDestroy(im->trial);
+  if (status == HCT_OK) *out_module = im->module;
+  else if (!mlirModuleIsNull(im->module)) mlirModuleDestroy(im->module);
+  import_externals_end(im, status == HCT_OK);
   hct_arena_destroy(arena);
   return status;
 }

@@ -5,6 +5,9 @@
 
 #include "compiler/pass.h"
 
+/* What is known at compile time is computed there: this bounds what a small model can make of itself. A causal mask of 8192 tokens takes 1 GiB. */
+#define HCT_IMPORT_BYTES (UINT64_C(4) << 30)
+
 /* Reads `path`. Parameters' data is referred to (data.h) by files relative to the pass's directory. External data must lie in the model's folder; where
  * its file is not there, one remark says so, and parameters are without data. Refused: not ONNX, truncated, unsupported operators (all
  * of them at once), unbound dimensions, shapes or data that do not fit, cycles, external data elsewhere, or absent where values are needed. */

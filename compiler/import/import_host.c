@@ -27,7 +27,7 @@ void host_strides(const hct_shape *shape, int64_t *out_strides) {
   int64_t stride = 1;
   for (size_t d = shape->rank; d-- > 0;) {
     out_strides[d] = stride;
-    stride *= shape->dims[d];
+    if (!hct_mul_i64(stride, shape->dims[d], &stride)) stride = 0; /* more elements than there can be: none is read */
   }
 }
 
@@ -92,12 +92,12 @@ hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor
   }
   int64_t count = bytes / (int64_t)hct_dtype_bytes(shape.dtype);
   if (count > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has %lld elements; at most %d can be known at compile time", name, (long long)count, INT32_MAX);
-  host_tensor t = host_create(im->arena, import_dtype(shape.dtype), shape.rank, shape.dims);
   if (!external) {
     hct_array array;
     if (!hct_array_from_proto(im->arena, p, &array)) return import_refuse_data(im, name, count);
     raw.data = array.data;
   }
+  host_tensor t = host_create(im->arena, import_dtype(shape.dtype), shape.rank, shape.dims);
   host_from_bytes(&t, shape.dtype, raw.data);
   *out_tensor = t;
   return HCT_OK;

@@ -42,6 +42,8 @@ typedef struct importer {
   hct_entry_list arguments; /* attributes of the function's */
   hct_builder builder;
   MlirBlock body;
+  MlirOperation trial; /* the function that `body` is of */
+  MlirModule module;
   Onnx__NodeProto *node; /* being imported */
   hct_loc loc;
 } importer;

@@ -99,7 +99,8 @@ bool hct_type_shape(MlirType type, hct_shape *out_shape) {
 
 int64_t hct_shape_elements(const hct_shape *shape) {
   int64_t elements = 1;
-  for (size_t d = 0; d < shape->rank; d++) elements *= shape->dims[d];
+  for (size_t d = 0; d < shape->rank; d++)
+    if (!hct_mul_i64(elements, shape->dims[d], &elements)) return INT64_MAX;
   return elements;
 }
 

@@ -14,6 +14,8 @@ typedef struct arena_block {
 
 struct hct_arena {
   arena_block *blocks;
+  jmp_buf *exceeded; /* where there is a limit */
+  size_t left_bytes; /* until then */
 };
 
 hct_arena *hct_arena_create(void) {
@@ -38,8 +40,15 @@ void hct_arena_adopt(hct_arena *arena, hct_arena *from) {
   free(from);
 }
 
+void hct_arena_limit(hct_arena *arena, size_t bytes, jmp_buf *exceeded) {
+  arena->left_bytes = bytes;
+  arena->exceeded = exceeded;
+}
+
 static arena_block *block_add(hct_arena *arena, size_t bytes) {
   size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+  if (arena->exceeded && capacity > arena->left_bytes) longjmp(*arena->exceeded, 1);
+  arena->left_bytes -= arena->exceeded ? capacity : 0;
   arena_block *block = calloc(1, sizeof *block + capacity);
   HCT_BUG_ON(!block, "out of memory for %zu bytes", bytes);
   block->capacity = capacity;
@@ -54,6 +63,7 @@ static arena_block *block_add(hct_arena *arena, size_t bytes) {
 }
 
 void *hct_arena_alloc(hct_arena *arena, size_t bytes) {
+  if (arena->exceeded && bytes > arena->left_bytes + BLOCK_BYTES) longjmp(*arena->exceeded, 1);
   HCT_BUG_ON(bytes > SIZE_MAX / 2, "allocation of %zu bytes", bytes);
   bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   if (bytes == 0) bytes = ALIGNMENT;
@@ -65,6 +75,7 @@ void *hct_arena_alloc(hct_arena *arena, size_t bytes) {
 }
 
 void *hct_arena_array(hct_arena *arena, size_t count, size_t element_bytes) {
+  if (arena->exceeded && element_bytes != 0 && count > SIZE_MAX / 2 / element_bytes) longjmp(*arena->exceeded, 1);
   HCT_BUG_ON(element_bytes != 0 && count > SIZE_MAX / 2 / element_bytes, "array of %zu elements", count);
   return hct_arena_alloc(arena, count * element_bytes);
 }

@@ -9,6 +9,7 @@
 #ifndef HCT_SUPPORT_SUPPORT_H
 #define HCT_SUPPORT_SUPPORT_H
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -90,6 +91,8 @@ void *hct_arena_array(hct_arena *arena, size_t count, size_t element_bytes); /* 
 char *hct_arena_strdup(hct_arena *arena, const char *text);
 char *hct_arena_strndup(hct_arena *arena, const char *text, size_t length);
 char *hct_arena_printf(hct_arena *arena, const char *fmt, ...) HCT_PRINTF(2, 3);
+/* What an arena holds may depend on what users wrote: beyond `bytes` from now on, `*exceeded` is jumped to, with 1. NULL: no limit again. */
+void hct_arena_limit(hct_arena *arena, size_t bytes, jmp_buf *exceeded);
 #define HCT_NEW(arena, type) ((type *)hct_arena_alloc((arena), sizeof(type)))
 #define HCT_NEW_ARRAY(arena, type, count) ((type *)hct_arena_array((arena), (count), sizeof(type)))
 

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     context = hct_context_create(context_diags = hct_diags_create(NULL));
   }
   int fd = fuzz_file_open(data, bytes, path, sizeof path);
-  hct_pass_context pass = {.diags = context_diags, .arena = hct_arena_create(), .context = context, .directory = "/"};
+  hct_pass_context pass = {.diags = context_diags, .arena = hct_arena_create(), .context = context, .directory = "/", .import_bytes = 64 << 20};
   pass.options = hct_map_create(pass.arena);
   if (bytes % 2) hct_map_put(pass.options, "mode", "infer");
   hct_map_put(pass.options, "dim", "batch=2\n");
