@@ -17,7 +17,10 @@ if os.path.isdir(os.path.join(shared, "goldens")):
     config.available_features.add("shared")
 if not os.environ.get("HECATON_SANITIZED"):
     config.available_features.add("long")
+fuzz = os.path.join(os.path.dirname(source), "build-fuzz", "fuzz")
+if os.access(os.path.join(fuzz, "fuzz_import"), os.X_OK):
+    config.available_features.add("fuzz")
 for tool in ("hecaton-compile", "hecaton-opt", "hecaton-sim", "hecaton-objdump", "hecaton-as", "hecaton-model"):
     config.substitutions.append(("%" + tool, os.path.join(build, "bin", tool)))
-config.substitutions += [("%python", "/usr/bin/python3"), ("%shared", shared), ("%bin", os.path.join(build, "bin")), ("%unit", os.path.join(build, "unit")), ("%src", source),
+config.substitutions += [("%python", "/usr/bin/python3"), ("%shared", shared), ("%bin", os.path.join(build, "bin")), ("%unit", os.path.join(build, "unit")), ("%src", source), ("%fuzz", fuzz),
                          ("%irdl", os.path.join(build, "share", "hecaton", "hecaton.irdl.mlir"))]

@@ -43,7 +43,16 @@ hct_status import_output(importer *im, size_t index, import_value value) {
   return HCT_OK;
 }
 
-hct_status import_output_value(importer *im, size_t index, MlirValue value) { return import_output(im, index, (import_value){.value = value, .shape = shape_of(value)}); }
+hct_status import_output_value(importer *im, size_t index, MlirValue value) {
+  hct_shape shape = shape_of(value);
+  int64_t bytes = (int64_t)hct_dtype_bytes(shape.dtype);
+  for (size_t d = 0; d < shape.rank; d++) {
+    if (shape.dims[d] < 1 || shape.dims[d] > INT32_MAX) return import_refuse(im, HCT_E_ONNX_SHAPE, "dimension %zu of output %zu would be %lld; it must be from 1 to %d", d, index, (long long)shape.dims[d], INT32_MAX);
+    if (!hct_mul_i64(bytes, shape.dims[d], &bytes) || bytes > HCT_MAX_TENSOR_BYTES) return import_refuse(im, HCT_E_ONNX_SHAPE, "output %zu would have more than %lld bytes", index, (long long)HCT_MAX_TENSOR_BYTES);
+  }
+  return import_output(im, index, (import_value){.value = value, .shape = shape});
+}
+
 hct_status import_output_host(importer *im, size_t index, host_tensor host) { return import_output(im, index, (import_value){.known = true, .host = host, .shape = host.shape}); }
 
 const Onnx__AttributeProto *import_attribute(const importer *im, const char *name) {
@@ -134,6 +143,11 @@ static hct_status dims_from_option(importer *im, const char *name, const char *t
   return HCT_OK;
 }
 
+static hct_status input_fits(importer *im, const hct_shape *shape) {
+  if (hct_shape_elements(shape) > HCT_MAX_TENSOR_BYTES / (int64_t)hct_dtype_bytes(shape->dtype)) return import_refuse(im, HCT_E_ONNX_DIM, "it has more than %lld bytes", (long long)HCT_MAX_TENSOR_BYTES);
+  return HCT_OK;
+}
+
 static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hct_shape *out_shape) {
   im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "input '%s'", info->name)};
   const Onnx__TypeProto__Tensor *type = info->type ? info->type->tensor_type : NULL;
@@ -144,7 +158,7 @@ static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hc
     HCT_TRY(dims_from_option(im, info->name, given, &shape));
     if (type->shape && type->shape->n_dim != shape.rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "--shape gives rank %zu, the model says %zu", shape.rank, type->shape->n_dim);
     *out_shape = shape;
-    return HCT_OK;
+    return input_fits(im, &shape);
   }
   if (!type->shape || type->shape->n_dim > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_DIM, "its rank is not known, or over %d", HCT_MAX_RANK);
   for (size_t d = 0; d < type->shape->n_dim; d++) {
@@ -162,7 +176,7 @@ static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hc
     shape.dims[shape.rank++] = size;
   }
   *out_shape = shape;
-  return HCT_OK;
+  return input_fits(im, &shape);
 }
 
 /* What hct.data says of a float initializer: where its bytes lie in a file, or, given in another form, what they are. */
@@ -200,9 +214,11 @@ static hct_status import_initializer(importer *im, const Onnx__TensorProto *tens
   int64_t bytes;
   im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "initializer '%s'", tensor->name ? tensor->name : "")};
   if (!tensor->name || hct_map_has(im->values, tensor->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "its name is missing or taken");
+  if (tensor->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING) return HCT_OK; /* refused where a node reads it */
   HCT_TRY(host_shape_from_proto(im, tensor, &shape, &bytes));
   bool infers = !strcmp(hct_pass_option(im->pass, "mode", "train"), "infer");
-  if (hct_dtype_is_float(shape.dtype) && !(infers && hct_shape_elements(&shape) == 1)) { /* nothing trains single numbers there: exponents, epsilons */
+  bool constant = !bytes || (infers && hct_shape_elements(&shape) == 1); /* nothing trains single numbers there: exponents, epsilons */
+  if (hct_dtype_is_float(shape.dtype) && !constant) {
     MlirAttribute data;
     HCT_TRY(parameter_data(im, tensor, where, bytes, &data));
     shape.dtype = HCT_F32; /* see import_dtype */

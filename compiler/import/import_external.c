@@ -42,7 +42,11 @@ static hct_status file_find(importer *im, const char *location, external_file *o
   size_t length = real_folder ? strlen(real_folder) : 0;
   if (real && (!real_folder || strncmp(real, real_folder, length) || (length > 1 && real[length] != '/'))) return refuse_place(im, location, "is a link that leads out of it");
   file.present = real != NULL;
-  if (real) HCT_TRY(hct_file_map(im->pass->diags, real, &file.file));
+  hct_status status = real ? hct_file_map(im->pass->diags, real, &file.file) : HCT_OK;
+  if (status != HCT_OK) {
+    hct_note(im->pass->diags, "%s of %s has its data there", im->loc.where, im->file);
+    return status;
+  }
   file.reference = hct_path_relative(im->arena, file.path, im->pass->directory ? im->pass->directory : ".");
   *out_file = file;
   return HCT_OK;

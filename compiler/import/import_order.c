@@ -91,6 +91,12 @@ static const char *input_awaited(const importer *im, size_t index) {
   return NULL;
 }
 
+static bool is_string(const Onnx__GraphProto *graph, const char *name) {
+  for (size_t i = 0; i < graph->n_initializer; i++)
+    if (!strcmp(graph->initializer[i]->name, name)) return graph->initializer[i]->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
+  return false;
+}
+
 /* A node that is left waits for a node that is left, which waits in turn: this ends at a value that no node makes, or in a cycle. */
 static hct_status refuse_left(const node_queue *q) {
   importer *im = q->im;
@@ -103,6 +109,7 @@ static hct_status refuse_left(const node_queue *q) {
   for (;;) {
     const char *awaited = input_awaited(im, at);
     Onnx__NodeProto **producer = hct_map_get(producers, awaited);
+    if (!producer && is_string(im->graph, awaited)) return refuse_at(im, at, "its input '%s' is an initializer of strings, which are not supported", awaited);
     if (!producer) return refuse_at(im, at, "its input '%s' is made by no node, input or initializer", awaited);
     size_t from = (size_t)(producer - im->graph->node);
     if (!q->pending.items[from]) return refuse_at(im, from, "its output '%s' is not supported, and another node reads it", awaited);
