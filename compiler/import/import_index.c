@@ -241,8 +241,9 @@ hct_status import_one_hot(importer *im) {
   if (!depth || !depth->known || hct_shape_elements(&depth->shape) != 1) return import_refuse(im, HCT_E_UNSUPPORTED, "a depth that depends on run-time data; a constant is supported");
   if (!values || values->shape.rank != 1 || values->shape.dims[0] != 2 || rank > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_SHAPE, "values are not two, or the result has more than %d dimensions", HCT_MAX_RANK);
   HCT_TRY(import_axis(im, import_int(im, "axis", -1), rank, &axis));
-  int64_t classes = (int64_t)host_get(&depth->host, 0), one[] = {1};
-  if (classes < 1 || classes > INT32_MAX) return import_refuse(im, HCT_E_ONNX_SHAPE, "a depth of %lld", (long long)classes);
+  double deep = host_get(&depth->host, 0);
+  if (!(deep >= 1 && deep <= INT32_MAX)) return import_refuse(im, HCT_E_ONNX_SHAPE, "a depth of %g", deep);
+  int64_t classes = (int64_t)deep, one[] = {1};
   MlirValue at = build_ids(im, build_value(im, ids), build_scalar(im, HCT_I64, (double)classes));
   MlirValue hit = build_map2(im, "eq", build_dims_replaced(im, at, axis, 0, 1, one), build_iota(im, HCT_I64, rank, axis, classes)), both = build_value(im, values);
   MlirValue off = build_reshape(im, build_cut(im, both, 0, 0, 1), 0, NULL), on = build_reshape(im, build_cut(im, both, 0, 1, 1), 0, NULL);

@@ -98,6 +98,10 @@ refused("nowhere", ["node 1 'n'", "'nowhere'"], model("nowhere", [node("Neg", ["
 refused("no output", ["output 'z'", "no node makes it"], model("no_output", [node("Neg", ["x"], ["y"])], [x2], [("z", F, [2])]))
 refused("too few inputs", ["node 0 'n'", "1 inputs; it needs 2"], model("few_inputs", [node("MatMul", ["x"], ["y"], name="n")], [x2], [y2]))
 refused("too many inputs", ["node 0 'n'", "2 inputs; it has at most 1"], model("many_inputs", [node("Neg", ["x", "x"], ["y"], name="n")], [x2], [y2]))
+refused("no inputs", ["node 0 'n'", "no inputs"], model("no_inputs", [node("Gelu", [], ["y"], name="n")], [x2], [y2], opset=20))
+refused("depth", ["node 0 'n'", "a depth of -inf"], model("depth", [node("OneHot", ["i", "d", "v"], ["y"], name="n")], [("i", T.INT64, [2])], [("y", F, None)],
+        [numpy_helper.from_array(np.float32(-np.inf), "d"), numpy_helper.from_array(np.array([0, 1], np.float32), "v")]))
+refused("reduced elements", ["input 'x'", "bytes"], model("reduced", [node("ReduceLogSumExp", ["x"], ["y"])], [("x", F, [2147483647, 2147483647, 4, 2, 2])], [("y", F, None)]))
 refused("gap", ["node 0 'n'", "input 1 is missing"], model("gap", [node("Where", ["x", "", "x"], ["y"], name="n")], [("x", T.BOOL, [2])], [y2]))
 refused("attribute type", ["node 0 'n'", "'axis' is of AttributeType 3; it must be 2"], model("attribute_type", [node("Softmax", ["x"], ["y"], name="n", axis="last")], [x2], [y2]))
 refused("attribute twice", ["node 0 'n'", "'axis' is given twice"],
