@@ -15,6 +15,9 @@ config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), "/usr/
 config.environment["ASAN_OPTIONS"] = "detect_leaks=0"
 if os.path.isdir(os.path.join(shared, "goldens")):
     config.available_features.add("shared")
+testdata = "/usr/share/libonnx-testdata/data" # Debian's, of ONNX
+if os.path.isdir(testdata):
+    config.available_features.add("onnx-testdata")
 if not os.environ.get("HECATON_SANITIZED"):
     config.available_features.add("long")
 fuzz = os.path.join(os.path.dirname(source), "build-fuzz", "fuzz")
@@ -22,5 +25,5 @@ if os.access(os.path.join(fuzz, "fuzz_import"), os.X_OK):
     config.available_features.add("fuzz")
 for tool in ("hecaton-compile", "hecaton-opt", "hecaton-sim", "hecaton-objdump", "hecaton-as", "hecaton-model"):
     config.substitutions.append(("%" + tool, os.path.join(build, "bin", tool)))
-config.substitutions += [("%python", "/usr/bin/python3"), ("%shared", shared), ("%bin", os.path.join(build, "bin")), ("%unit", os.path.join(build, "unit")), ("%src", source), ("%fuzz", fuzz),
+config.substitutions += [("%python", "/usr/bin/python3"), ("%shared", shared), ("%bin", os.path.join(build, "bin")), ("%unit", os.path.join(build, "unit")), ("%src", source), ("%fuzz", fuzz), ("%onnx-testdata", testdata),
                          ("%irdl", os.path.join(build, "share", "hecaton", "hecaton.irdl.mlir"))]
