@@ -80,7 +80,7 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
   const Onnx__AttributeProto *a = import_attribute(im, name);
   if (a) {
     if (a->n_ints > capacity) return false;
-    memcpy(out_values, a->ints, a->n_ints * sizeof *out_values);
+    if (a->n_ints) memcpy(out_values, a->ints, a->n_ints * sizeof *out_values);
     *out_count = a->n_ints;
     return true;
   }

@@ -112,6 +112,8 @@ refused("no op_type", ["node 0 'n'", "no op_type"], model("no_op_type", [node("N
 refused("no name", ["output 0", "no name"], model("no_name", [node("Neg", ["x"], ["y"], name="n")], [x2], [y2], change=lambda m: m.graph.output[0].ClearField("name")))
 refused("no opset", ["opset 0"], model("no_opset", [node("Neg", ["x"], ["y"], name="n")], [x2], [y2], opset=0))
 
+taken("no axes", model("no_axes", [node("ReduceSum", ["x"], ["y"])], [x2], [("y", F, None)], opset=11, change=lambda m: m.graph.node[0].attribute.add(name="axes", type=7)))
+
 # ---- shapes that would take all memory ----
 shape = lambda *dims: numpy_helper.from_array(np.array(dims), "s")
 for name, nodes in {"fill": [node("ConstantOfShape", ["s"], ["w"], name="big")], "range": [node("Range", ["a", "s1", "b"], ["w"], name="big")],
