@@ -466,6 +466,10 @@ hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule 
     status = import_inline(&im, model);
     if (status == HCT_OK) status = check_supported(&im);
     if (status == HCT_OK) status = import_graph(&im, &wire, out_module);
+    if (status == HCT_OK) {
+      hct_data_reference whole = {.file = im.reference, .bytes = (int64_t)file.bytes, .checksum = hct_checksum(file.data, file.bytes)};
+      hct_op_set(mlirModuleGetOperation(*out_module), "hct.model_file", hct_attr_str(im.context, hct_data_reference_print(arena, &whole)));
+    }
     import_externals_end(&im, status == HCT_OK);
     hct_arena_destroy(arena);
   }
