@@ -27,7 +27,7 @@ typedef struct checkpoint {
 
 static const char *meta_or_empty(const hct_image *image, const char *key) { return hct_image_meta(image, key) ? hct_image_meta(image, key) : ""; }
 
-/* The first piece stands for a tensor. */
+/* The first piece stands for all of a tensor. */
 static bool is_kept(const hct_image *image, const hct_tensor *tensor) {
   return (tensor->role == HCT_ROLE_PARAM || tensor->role == HCT_ROLE_STATE) && hct_image_tensor(image, tensor->role, tensor->name) == tensor;
 }
@@ -237,7 +237,8 @@ static hct_status check_program(hct_diags *diags, hct_arena *arena, const hct_im
 
 static void restore(hct_arena *arena, const hct_image *image, hct_memory *memories, const checkpoint *c, hct_checkpoint_progress *out_progress) {
   const hct_array *losses = &c->entries[c->entry_count - 1].array;
-  for (size_t i = 0; i + 1 < c->entry_count; i++) hct_loader_restore(image, memories, hct_image_tensor(image, c->entries[i].role, c->entries[i].name), c->entries[i].array.data);
+  for (size_t i = 0; i < image->tensor_count; i++)
+    if (is_kept(image, &image->tensors[i])) hct_loader_restore(image, memories, &image->tensors[i], entry_find(c, &image->tensors[i])->array.data);
   *out_progress = (hct_checkpoint_progress){.steps = c->steps, .losses = HCT_NEW_ARRAY(arena, double, (size_t)c->steps), .loss_count = (size_t)losses->dims[0]};
   if (losses->bytes) memcpy(out_progress->losses, losses->data, losses->bytes);
 }
