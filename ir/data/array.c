@@ -127,7 +127,7 @@ hct_status hct_array_file_read(hct_diags *diags, const hct_array_file *file, siz
     ssize_t count = pread(file->fd, out_data + done, bytes - done, (off_t)(file->data_offset + offset + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return hct_failure(diags, HCT_E_IO, (hct_loc){.file = file->path}, "cannot read: %s", strerror(errno));
-    if (!count) return hct_error(diags, HCT_E_INPUT, (hct_loc){.file = file->path}, "it ends at byte %llu; it was longer when the run began", (unsigned long long)(file->data_offset + offset + done));
+    if (!count) return hct_error(diags, HCT_E_INPUT, (hct_loc){.file = file->path}, "it has been cut since the run began: no byte is at %llu", (unsigned long long)(file->data_offset + offset + done));
     done += (size_t)count;
   }
   return HCT_OK;
