@@ -112,7 +112,7 @@ def killed_at_random(label, program, whole):
     kills, resumed, began = 0, 0, time.monotonic()
     done(*command(program, "time.ck"))
     usual = time.monotonic() - began
-    while kills < 12:
+    while kills < 8:
         if there("kill.ck") and steps_done("kill.ck") == STEPS:
             forget("kill.ck")
         resume = there("kill.ck")
