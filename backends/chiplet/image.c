@@ -1,7 +1,9 @@
+#include <inttypes.h>
 #include <string.h>
 
 #include "backends/backend.h"
 #include "backends/chiplet/chiplet.h"
+#include "ir/dialect/data.h"
 #include "ir/report/report.h"
 
 /* ---- streams: each die's own, equal ones kept once ---- */
@@ -103,6 +105,11 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
   meta_list list = {0};
   MlirOperation top = mlirModuleGetOperation(module);
   meta_add(arena, &list, "model", hct_op_str_or(top, "hct.model", ""));
+  hct_data_reference model;
+  if (hct_data_reference_parse(arena, hct_op_str_or(top, "hct.model_file", ""), &model)) {
+    meta_add(arena, &list, HCT_META_MODEL_FILE, model.file);
+    meta_add(arena, &list, HCT_META_MODEL_CHECKSUM, hct_arena_printf(arena, "%016" PRIx64, model.checksum));
+  }
   meta_add(arena, &list, "inputs", hct_op_str_or(top, "hct.inputs", ""));
   for (size_t i = 0; i < HCT_COUNT(options); i++) meta_add(arena, &list, options[i].key, hct_pass_option(pass, options[i].key, options[i].fallback));
   for (size_t i = 0; i < HCT_COUNT(figures); i++) {
@@ -259,11 +266,17 @@ static hct_status text_write(hct_diags *diags, const hct_image *image, const cha
 }
 
 /* The program may lie elsewhere than the text that it was made from. */
-static void data_files_place(hct_pass_context *pass, hct_arena *arena, const char *out_path, hct_image *image) {
+static const char *file_place(const hct_pass_context *pass, hct_arena *arena, const char *out_path, const char *file) {
+  return hct_path_relative(arena, hct_path_join(arena, pass->directory ? pass->directory : ".", file), hct_path_folder(arena, out_path));
+}
+
+static void files_place(const hct_pass_context *pass, hct_arena *arena, const char *out_path, hct_image *image) {
   for (size_t i = 0; i < image->tensor_count; i++) {
     const char **file = &image->tensors[i].data_file;
-    if (*file) *file = hct_path_relative(arena, hct_path_join(arena, pass->directory ? pass->directory : ".", *file), hct_path_folder(arena, out_path));
+    if (*file) *file = file_place(pass, arena, out_path, *file);
   }
+  for (size_t i = 0; i < image->meta_count; i++)
+    if (!strcmp(image->meta[i].key, HCT_META_MODEL_FILE)) image->meta[i].value = file_place(pass, arena, out_path, image->meta[i].value);
 }
 
 static hct_status report_write(const hct_pass_context *pass, hct_arena *arena, const hct_image *image) {
@@ -280,7 +293,7 @@ static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool 
   hct_status status = chiplet_build(pass, module, arena, &image, NULL);
   hct_verify_limits limits = {.sram_bytes = pass->package.sram_bytes, .queue_depth = pass->package.queue_depth};
   if (status == HCT_OK) status = hct_image_verify(pass->diags, &image, &limits);
-  if (status == HCT_OK) data_files_place(pass, arena, out_path, &image);
+  if (status == HCT_OK) files_place(pass, arena, out_path, &image);
   if (status == HCT_OK) status = text ? text_write(pass->diags, &image, out_path) : hct_image_write(pass->diags, &image, out_path);
   if (status == HCT_OK && pass->report) status = report_write(pass, arena, &image);
   hct_arena_destroy(arena);

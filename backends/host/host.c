@@ -5,6 +5,7 @@
 #include "backends/host/host.h"
 #include "ir/dialect/data.h"
 #include "ir/isa/host_program.h"
+#include "ir/isa/image.h"
 
 typedef struct host_program {
   hct_pass_context *pass;
@@ -145,6 +146,10 @@ static void data_dense(host_program *p, MlirAttribute attribute, const hct_shape
   }
 }
 
+static const char *file_open_path(const host_program *p, const char *file) { return hct_path_join(p->arena, p->pass->directory ? p->pass->directory : ".", file); }
+/* As seen from the program's folder. */
+static const char *file_place(const host_program *p, const char *file) { return hct_path_relative(p->arena, file_open_path(p, file), hct_path_folder(p->arena, p->out_path)); }
+
 /* What the metadata say of a tensor whose contents lie in a file, or in the data of the program after being copied there. */
 static hct_status describe_reference(host_program *p, const char *name, const char *text, const hct_shape *shape) {
   hct_data_reference reference;
@@ -152,11 +157,11 @@ static hct_status describe_reference(host_program *p, const char *name, const ch
   if (!hct_data_reference_parse(p->arena, text, &reference) || reference.bytes != (reference.dtype ? elements * (int64_t)hct_dtype_bytes(reference.dtype) : bytes))
     return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = name}, "'%s' is no reference to data of %lld bytes", text, (long long)bytes);
   if (reference.kind == HCT_DATA_ABSENT) return HCT_OK;
-  const char *path = hct_path_join(p->arena, p->pass->directory ? p->pass->directory : ".", reference.file);
+  const char *path = file_open_path(p, reference.file);
   size_t at = (size_t)reference.offset;
   if (reference.kind == HCT_DATA_EXTERNAL && !reference.dtype) {
     hct_text_printf(&p->metadata, ", \"data_file\": ");
-    json_string(&p->metadata, hct_path_relative(p->arena, path, hct_path_folder(p->arena, p->out_path)));
+    json_string(&p->metadata, file_place(p, reference.file));
     hct_text_printf(&p->metadata, ", \"data_xxh3\": \"%016llx\"", (unsigned long long)reference.checksum);
   } else {
     hct_file file;
@@ -227,6 +232,11 @@ static hct_status describe(host_program *p) {
   hct_text *m = &p->metadata;
   hct_text_printf(m, "{\"schema\": \"%s\", \"arena_bytes\": %lld, \"batch\": %lld,\n \"meta\": {\"model\": ", HCT_HOST_SCHEMA, (long long)p->plan.arena_bytes, (long long)batch_of(p));
   json_string(m, hct_op_str_or(mlirModuleGetOperation(p->module), "hct.model", ""));
+  hct_data_reference model;
+  if (hct_data_reference_parse(p->arena, hct_op_str_or(mlirModuleGetOperation(p->module), "hct.model_file", ""), &model)) {
+    hct_text_printf(m, ", \"%s\": \"%016llx\", \"%s\": ", HCT_META_MODEL_CHECKSUM, (unsigned long long)model.checksum, HCT_META_MODEL_FILE);
+    json_string(m, file_place(p, model.file));
+  }
   for (size_t i = 0; i < HCT_COUNT(options); i++) {
     hct_text_printf(m, ", \"%s\": ", options[i]);
     json_string(m, hct_pass_option(p->pass, options[i], fallbacks[i]));

@@ -444,6 +444,10 @@ static hct_status import_model(hct_pass_context *pass, const char *path, const h
     status = refuse_size(im, limit);
   }
   if (!mlirOperationIsNull(im->trial)) mlirOperationDestroy(im->trial);
+  if (status == HCT_OK) {
+    hct_data_reference whole = {.file = im->reference, .bytes = (int64_t)file->bytes, .checksum = hct_checksum(file->data, file->bytes)};
+    hct_op_set(mlirModuleGetOperation(im->module), "hct.model_file", hct_attr_str(im->context, hct_data_reference_print(arena, &whole)));
+  }
   if (status == HCT_OK) *out_module = im->module;
   else if (!mlirModuleIsNull(im->module)) mlirModuleDestroy(im->module);
   import_externals_end(im, status == HCT_OK);

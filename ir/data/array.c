@@ -1,8 +1,11 @@
 #include "ir/data/array.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <onnx.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool array_size(const hct_array *array, size_t *out_bytes) {
   int64_t count = (int64_t)hct_dtype_bytes(array->dtype);
@@ -12,7 +15,8 @@ static bool array_size(const hct_array *array, size_t *out_bytes) {
   return true;
 }
 
-static hct_status read_npy(hct_diags *diags, hct_arena *arena, const char *path, const hct_file *file, hct_array *out_array) {
+/* Its shape, and where its data begins. */
+static hct_status npy_shape(hct_diags *diags, hct_arena *arena, const char *path, const hct_file *file, hct_array *out_array, size_t *out_offset) {
   hct_loc loc = {.file = path};
   hct_array array = {0};
   size_t start = file->bytes >= 12 && file->data[6] >= 2 ? 12 : 10, length;
@@ -34,10 +38,17 @@ static hct_status read_npy(hct_diags *diags, hct_arena *arena, const char *path,
     shape = end + strspn(end, ", ");
   }
   if (!array_size(&array, &array.bytes) || array.bytes != file->bytes - start - length) return hct_error(diags, HCT_E_INPUT, loc, "it holds %zu bytes of data, its shape needs %zu", file->bytes - start - length, array.bytes);
-  uint8_t *data = hct_arena_alloc(arena, array.bytes + 1);
-  memcpy(data, file->data + start + length, array.bytes);
-  array.data = data;
   *out_array = array;
+  *out_offset = start + length;
+  return HCT_OK;
+}
+
+static hct_status read_npy(hct_diags *diags, hct_arena *arena, const char *path, const hct_file *file, hct_array *out_array) {
+  size_t offset;
+  HCT_TRY(npy_shape(diags, arena, path, file, out_array, &offset));
+  uint8_t *data = hct_arena_alloc(arena, out_array->bytes + 1);
+  memcpy(data, file->data + offset, out_array->bytes);
+  out_array->data = data;
   return HCT_OK;
 }
 
@@ -93,11 +104,44 @@ static hct_status read_proto(hct_diags *diags, hct_arena *arena, const char *pat
   return status;
 }
 
+static bool is_npy(const hct_file *file) { return file->bytes >= 6 && !memcmp(file->data, "\x93NUMPY", 6); }
+
+hct_status hct_array_open(hct_diags *diags, hct_arena *arena, const char *path, hct_array_file *out_file) {
+  hct_file mapped;
+  hct_array_file file = {.path = path, .fd = -1};
+  HCT_TRY(hct_file_map(diags, path, &mapped));
+  size_t offset = 0;
+  hct_status status = is_npy(&mapped) ? npy_shape(diags, arena, path, &mapped, &file.shape, &offset) : read_proto(diags, arena, path, &mapped, &file.shape);
+  hct_file_unmap(&mapped);
+  if (status != HCT_OK) return status;
+  file.data_offset = offset;
+  if (!file.shape.data && (file.fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) return hct_error(diags, HCT_E_IO, (hct_loc){.file = path}, "cannot open: %s", strerror(errno));
+  *out_file = file;
+  return HCT_OK;
+}
+
+/* Not mapped: a mapped file that is cut while a long run goes on would end it by a signal. */
+hct_status hct_array_file_read(hct_diags *diags, const hct_array_file *file, size_t offset, size_t bytes, uint8_t *out_data) {
+  if (file->shape.data) return memcpy(out_data, file->shape.data + offset, bytes), HCT_OK;
+  for (size_t done = 0; done < bytes;) {
+    ssize_t count = pread(file->fd, out_data + done, bytes - done, (off_t)(file->data_offset + offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return hct_failure(diags, HCT_E_IO, (hct_loc){.file = file->path}, "cannot read: %s", strerror(errno));
+    if (!count) return hct_error(diags, HCT_E_INPUT, (hct_loc){.file = file->path}, "it has been cut since the run began: no byte is at %llu", (unsigned long long)(file->data_offset + offset + done));
+    done += (size_t)count;
+  }
+  return HCT_OK;
+}
+
+void hct_array_close(hct_array_file *file) {
+  if (file->path && file->fd >= 0) close(file->fd);
+  *file = (hct_array_file){.fd = -1};
+}
+
 hct_status hct_array_read(hct_diags *diags, hct_arena *arena, const char *path, hct_array *out_array) {
   hct_file file;
   HCT_TRY(hct_file_map(diags, path, &file));
-  bool npy = file.bytes >= 6 && !memcmp(file.data, "\x93NUMPY", 6);
-  hct_status status = npy ? read_npy(diags, arena, path, &file, out_array) : read_proto(diags, arena, path, &file, out_array);
+  hct_status status = is_npy(&file) ? read_npy(diags, arena, path, &file, out_array) : read_proto(diags, arena, path, &file, out_array);
   hct_file_unmap(&file);
   return status;
 }

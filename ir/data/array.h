@@ -14,6 +14,18 @@ typedef struct hct_array {
   size_t bytes;
 } hct_array;
 
+/* A file of which parts are read when asked for: a .npy file may be larger than memory. */
+typedef struct hct_array_file {
+  hct_array shape;      /* data: a TensorProto's, which is read whole; else NULL */
+  const char *path;
+  int fd;               /* -1: none */
+  uint64_t data_offset;
+} hct_array_file;
+hct_status hct_array_open(hct_diags *diags, hct_arena *arena, const char *path, hct_array_file *out_file);
+/* Bytes from `offset` of its data on. Refused: the file was cut meanwhile. */
+hct_status hct_array_file_read(hct_diags *diags, const hct_array_file *file, size_t offset, size_t bytes, uint8_t *out_data);
+void hct_array_close(hct_array_file *file);
+
 hct_status hct_array_read(hct_diags *diags, hct_arena *arena, const char *path, hct_array *out_array);
 /* Shape and data, which stays the message's or goes to the arena. External data is none of it. False: an element type that we do not have, more
  * dimensions than an array's, or data that does not fit. */

@@ -1,4 +1,4 @@
-/* References to data that lies in files: the text of hct.data, and of a tensor's data at tile level.
+/* References to data that lies in files: the text of hct.data, of a tensor's data at tile level, and of a module's hct.model_file (the model as a whole).
  *
  *   FILE|OFFSET|BYTES|XXH3            travels inside the program
  *   FILE|OFFSET|BYTES|XXH3|external   the program refers to it too

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -80,17 +81,44 @@ static void output_release(hct_output *output) {
   free(output);
 }
 
-hct_status hct_output_commit(hct_diags *diags, hct_output *output) {
+/* Names in a folder outlast a loss of power once the folder itself is written. */
+static bool folder_sync(const char *path) {
+  hct_arena *arena = hct_arena_create();
+  int fd = open(hct_path_folder(arena, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool done = fd >= 0 && fsync(fd) == 0;
+  if (fd >= 0) close(fd);
+  hct_arena_destroy(arena);
+  return done;
+}
+
+static hct_status output_commit(hct_diags *diags, hct_output *output, bool durable, const char *previous) {
+  bool failed = fflush(output->stream) != 0 || ferror(output->stream) || (durable && fsync(fileno(output->stream)) != 0);
+  int reason = errno;
+  if (fclose(output->stream) != 0 && !failed) failed = true, reason = errno;
+  if (!failed && previous && rename(output->path, previous) != 0 && errno != ENOENT) failed = true, reason = errno;
+  if (!failed && (rename(output->temporary, output->path) != 0 || (durable && !folder_sync(output->path)))) failed = true, reason = errno;
   hct_status status = HCT_OK;
-  hct_loc loc = {.file = output->path};
-  bool failed = fflush(output->stream) != 0 || ferror(output->stream);
-  if (fclose(output->stream) != 0) failed = true;
-  if (failed || rename(output->temporary, output->path) != 0) {
-    status = hct_failure(diags, HCT_E_IO, loc, "cannot write: %s", strerror(errno));
+  if (failed) {
+    status = hct_failure(diags, HCT_E_IO, (hct_loc){.file = output->path}, "cannot write: %s", strerror(reason));
     unlink(output->temporary);
   }
   output_release(output);
   return status;
+}
+
+hct_status hct_output_commit(hct_diags *diags, hct_output *output) { return output_commit(diags, output, false, NULL); }
+hct_status hct_output_commit_keeping(hct_diags *diags, hct_output *output, const char *previous) { return output_commit(diags, output, true, previous); }
+
+void hct_output_sweep(const char *path) {
+  enum { RANDOM = 6 };
+  hct_arena *arena = hct_arena_create();
+  const char *folder = hct_path_folder(arena, path), *slash = strrchr(path, '/');
+  const char *prefix = hct_arena_printf(arena, "%s.tmp.", slash ? slash + 1 : path);
+  DIR *listing = opendir(folder);
+  for (struct dirent *entry; listing && (entry = readdir(listing));)
+    if (!strncmp(entry->d_name, prefix, strlen(prefix)) && strlen(entry->d_name) == strlen(prefix) + RANDOM) unlinkat(dirfd(listing), entry->d_name, 0);
+  if (listing) closedir(listing);
+  hct_arena_destroy(arena);
 }
 
 void hct_output_abandon(hct_output *output) {

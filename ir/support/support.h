@@ -183,6 +183,10 @@ hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_
 FILE *hct_output_stream(hct_output *output);
 const char *hct_output_temporary_path(const hct_output *output);
 hct_status hct_output_commit(hct_diags *diags, hct_output *output); /* releases `output` in any case */
+/* As hct_output_commit, through a loss of power too; what was there before is `previous` now (NULL: gone). At any moment one of the two is whole. */
+hct_status hct_output_commit_keeping(hct_diags *diags, hct_output *output, const char *previous);
+/* Removes temporaries of `path` that processes left which were killed; it must have no other writer. */
+void hct_output_sweep(const char *path);
 void hct_output_abandon(hct_output *output);                        /* removes the temporary; NULL is fine */
 /* Directory of this executable's build tree or installation: holds packages and dialect files. */
 const char *hct_share_directory(void);

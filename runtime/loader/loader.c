@@ -72,27 +72,36 @@ hct_array hct_tensor_shape(const hct_tensor *tensor) {
   return array;
 }
 
-/* Initial contents, and those of the parameter's copy: rounded where they are wider than the tensor's type. */
-static void place_initial(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const hct_tensor *source, const uint8_t *data) {
-  hct_dtype from;
-  int64_t elements = hct_layout_elements(&source->layout);
-  HCT_BUG_ON(!hct_data_fits(source->dtype, source->data_dtype, elements, (int64_t)source->data_bytes, &from), "data of '%s'", source->name);
+/* Contents of type `from`: rounded where that is wider than the tensor's. */
+static void place_as(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, hct_dtype from, const uint8_t *data) {
   if (from == tensor->dtype) {
     hct_loader_place(image, memories, tensor, data);
     return;
   }
-  size_t size = hct_dtype_bytes(tensor->dtype), wide = hct_dtype_bytes(from);
-  uint8_t *rounded = malloc((size_t)elements * size + 1);
+  size_t size = hct_dtype_bytes(tensor->dtype), wide = hct_dtype_bytes(from), elements = (size_t)hct_layout_elements(&tensor->layout);
+  uint8_t *rounded = malloc(elements * size + 1);
   HCT_BUG_ON(!rounded, "out of memory");
-  for (int64_t i = 0; i < elements; i++) hct_element_set(tensor->dtype, rounded + (size_t)i * size, hct_element_get(from, data + (size_t)i * wide));
+  for (size_t i = 0; i < elements; i++) hct_element_set(tensor->dtype, rounded + i * size, hct_element_get(from, data + i * wide));
   hct_loader_place(image, memories, tensor, rounded);
   free(rounded);
 }
 
-static void place_data(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const uint8_t *data) {
-  place_initial(image, memories, tensor, tensor, data);
+static void place_copies(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, hct_dtype from, const uint8_t *data) {
   for (size_t i = 0; i < image->tensor_count && tensor->role == HCT_ROLE_PARAM; i++)
-    if (is_part(&image->tensors[i], tensor, HCT_ROLE_COPY)) place_initial(image, memories, &image->tensors[i], tensor, data);
+    if (is_part(&image->tensors[i], tensor, HCT_ROLE_COPY)) place_as(image, memories, &image->tensors[i], from, data);
+}
+
+static void place_data(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const uint8_t *data) {
+  hct_dtype from;
+  HCT_BUG_ON(!hct_data_fits(tensor->dtype, tensor->data_dtype, hct_layout_elements(&tensor->layout), (int64_t)tensor->data_bytes, &from), "data of '%s'", tensor->name);
+  place_as(image, memories, tensor, from, data);
+  place_copies(image, memories, tensor, from, data);
+}
+
+void hct_loader_restore(const hct_image *image, hct_memory *memories, const hct_tensor *tensor, const uint8_t *data) {
+  for (size_t i = 0; i < image->tensor_count; i++)
+    if (is_part(&image->tensors[i], tensor, tensor->role)) hct_loader_place(image, memories, &image->tensors[i], data);
+  place_copies(image, memories, tensor, tensor->dtype, data);
 }
 
 static hct_status place_external(hct_diags *diags, hct_arena *arena, const hct_image *image, const char *image_path, hct_memory *memories, const hct_tensor *tensor) {
