@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "runtime/exec/effects.h"
+#include "runtime/driver/settings.h"
 #include "runtime/loader/host_program.h"
 #include "runtime/loader/loader.h"
 #include "ir/report/report.h"
@@ -20,6 +21,8 @@ typedef struct sim_job {
   hct_arena *arena;
   const char *program, *mode, *report;
   bindings inputs, outputs, settings;
+  hct_schedules schedules;
+  const hct_tensor *setting; /* NULL: the program has none */
   int64_t steps, threads;
   bool jitter, no_recurrence;
   uint64_t seed;
@@ -40,7 +43,8 @@ static void help_print(void) {
          "  --input NAME=FILE               .npy or ONNX TensorProto; repeatable\n"
          "  --output NAME=FILE.npy          an output, grad:INITIALIZER or param:INITIALIZER; repeatable\n"
          "  --steps=N                       optimizer steps; an input with one leading axis more is taken step by step [1]\n"
-         "  --set NAME=V                    lr, momentum, beta1, beta2, eps, weight-decay\n"
+         "  --set NAME=V                    lr, momentum, beta1, beta2, eps, weight-decay, clip-norm, loss-scale, loss-scale-interval;\n"
+         "                                  V: a number, FILE.npy of one value a step, constant:PEAK,WARMUP, linear:PEAK,WARMUP,TOTAL[,FLOOR] or cosine:...; repeatable\n"
          "  --report FILE.json              the account, schema hecaton-report/1\n"
          "  --threads=N                     numbers and times are the same for any N [all cores]\n"
          "  --jitter=SEED                   perturbs every latency; numbers do not change\n"
@@ -157,23 +161,17 @@ static hct_status inputs_bind(sim_job *job) {
   return status;
 }
 
-static hct_status settings_apply(sim_job *job) {
-  static const char *const names[] = {"lr", "momentum", "beta1", "beta2", "eps", "weight-decay"};
-  const hct_tensor *tensor = hct_image_tensor(&job->image, HCT_ROLE_SETTING, NULL);
-  if (!job->settings.count) return HCT_OK;
-  if (!tensor || !tensor->data) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--set: the program has no settings (no optimizer)");
-  float values[HCT_COUNT(names)];
-  memcpy(values, tensor->data, sizeof values);
-  for (size_t i = 0; i < job->settings.count; i++) {
-    size_t at = 0;
-    double value;
-    while (at < HCT_COUNT(names) && strcmp(names[at], job->settings.items[i].name)) at++;
-    if (at == HCT_COUNT(names) || !hct_parse_f64(job->settings.items[i].file, &value))
-      return hct_error(job->diags, HCT_E_OPTION, (hct_loc){0}, "--set %s=%s: it must be one of lr, momentum, beta1, beta2, eps, weight-decay and a number", job->settings.items[i].name, job->settings.items[i].file);
-    values[at] = (float)value;
-  }
-  hct_loader_place(&job->image, job->memories, tensor, (const uint8_t *)values);
+static hct_status settings_read(sim_job *job) {
+  job->setting = hct_image_tensor(&job->image, HCT_ROLE_SETTING, NULL);
+  for (size_t i = 0; i < job->settings.count; i++) HCT_TRY(hct_schedules_add(job->diags, job->arena, job->setting, job->steps, job->settings.items[i].name, job->settings.items[i].file, &job->schedules));
   return HCT_OK;
+}
+
+static void settings_place(sim_job *job, int64_t step) {
+  float values[HCT_SETTING_COUNT];
+  if (!job->settings.count) return;
+  memcpy(values, job->setting->data, sizeof values);
+  if (hct_schedules_at(&job->schedules, step, values) || step == 0) hct_loader_place(&job->image, job->memories, job->setting, (const uint8_t *)values);
 }
 
 /* ---- outputs ---- */
@@ -240,8 +238,8 @@ static hct_status step_run(sim_job *job, const char *doing) {
 static hct_status run_functional(sim_job *job) {
   HCT_TRY(inputs_bind(job));
   HCT_TRY(outputs_check(job));
+  HCT_TRY(settings_read(job));
   HCT_TRY(hct_loader_create(job->diags, job->arena, &job->image, job->program, &job->memories));
-  HCT_TRY(settings_apply(job));
   const hct_tensor *loss = hct_image_tensor(&job->image, HCT_ROLE_LOSS, NULL);
   job->losses = HCT_NEW_ARRAY(job->arena, double, (size_t)job->steps);
   hct_stats_init(&job->functional, job->arena, &job->image);
@@ -249,6 +247,7 @@ static hct_status run_functional(sim_job *job) {
   for (int64_t step = 0; step < job->steps; step++) {
     const char *doing = hct_arena_printf(job->arena, "step %lld of %lld", (long long)step + 1, (long long)job->steps);
     hct_progress(job->diags, "%s", doing);
+    settings_place(job, step);
     for (size_t i = 0; i < job->inputs.count; i++) {
       const binding *b = &job->inputs.items[i];
       if (!b->tensor) continue;

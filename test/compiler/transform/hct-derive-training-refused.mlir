@@ -104,7 +104,7 @@ module attributes {hct.options = {"trainable" = "-v.*"}} {
 }
 // -----
 // expected-remark@unknown {{the loss is 'loss'; training 1 of 1 parameters: w}}
-// expected-error@unknown {{--optimizer=lion: none, sgd, momentum, adam or adamw is needed}}
+// expected-error@unknown {{--optimizer=lion: none, sgd, momentum, nesterov, adam or adamw is needed}}
 module attributes {hct.options = {"optimizer" = "lion"}} {
   func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4xf32> {hct.name = "w", hct.role = "param"})
       -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4xf32> {hct.name = "y", hct.role = "output"}) {

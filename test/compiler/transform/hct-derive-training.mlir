@@ -1,12 +1,12 @@
 // A training step returns the loss and the updated parameters; an inference step is the graph as it was.
 // RUN: %hecaton-opt --hct-derive-training --split-input-file %s 2>&1 | FileCheck %s
 
-// d loss / d w = sum over the batch of x, since loss = sum(x w); sgd takes w, the gradient, the six settings and the step.
+// d loss / d w = sum over the batch of x, since loss = sum(x w); sgd takes w, the gradient, the settings and the step.
 // CHECK-LABEL: func.func @train
 // CHECK-SAME: %[[X:arg[0-9]+]]: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}
 // CHECK-SAME: %[[W:arg[0-9]+]]: tensor<8xf32> {hct.name = "w", hct.role = "param", hct.trainable}
 // CHECK-SAME: hct.name = "spare", hct.role = "param"}
-// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<6xf32> {hct.data = dense<[2.500000e-01, 0.899999976, 0.899999976, 9.990000e-01, 9.99999993E-9, 0.000000e+00]> : tensor<6xf32>, hct.name = "settings", hct.role = "setting"}
+// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<10xf32> {hct.data = dense<[2.500000e-01, 0.899999976, 0.899999976, 9.990000e-01, 9.99999993E-9, 0.000000e+00, 0.000000e+00, 0.000000e+00, 2.000000e+03, 1.000000e+00]> : tensor<10xf32>, hct.name = "settings", hct.role = "setting"}
 // CHECK-SAME: %[[STEP:arg[0-9]+]]: tensor<f32> {hct.name = "step", hct.role = "state"}
 // CHECK-SAME: -> (tensor<f32> {hct.name = "loss", hct.role = "loss"}, tensor<8xf32> {hct.name = "w", hct.role = "param"}, tensor<f32> {hct.name = "step", hct.role = "state"})
 // CHECK-NEXT: "hct_graph.map2"(%[[X]], %[[W]]) {fn = "mul"}
