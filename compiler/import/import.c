@@ -6,8 +6,9 @@
 #include "compiler/import/wire.h"
 #include "ir/dialect/data.h"
 
-static const struct { const char *name; int64_t opset; import_function function; } onnx_ops[] = {
-#define HCT_ONNX_OP(name, opset, function) {#name, opset, function},
+static const struct { const char *name; int64_t opset; import_function function; const char *domain; } onnx_ops[] = {
+#define HCT_ONNX_OP(name, opset, function) {#name, opset, function, ""},
+#define HCT_ONNX_TRAINING_OP(name, opset, function) {#name, opset, function, "ai.onnx.preview.training"},
 #include "ir/dialect/onnx_ops.def"
 #undef HCT_ONNX_OP
 };
@@ -261,8 +262,9 @@ static hct_status check_supported(importer *im) {
   for (size_t n = 0; n < im->graph->n_node; n++) {
     const Onnx__NodeProto *node = im->graph->node[n];
     bool found = false;
-    for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++) found |= !strcmp(onnx_ops[i].name, node->op_type ? node->op_type : "");
-    if (found && (!node->domain || !node->domain[0] || !strcmp(node->domain, "ai.onnx"))) continue;
+    const char *domain = node->domain && strcmp(node->domain, "ai.onnx") ? node->domain : "";
+    for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++) found |= !strcmp(onnx_ops[i].name, node->op_type ? node->op_type : "") && !strcmp(onnx_ops[i].domain, domain);
+    if (found) continue;
     refused++;
     hct_error(im->pass->diags, HCT_E_ONNX_OP, node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
               node->op_type ? node->op_type : "?", (long long)im->sites[n].opset);
