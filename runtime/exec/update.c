@@ -4,7 +4,7 @@
 #include "ir/isa/settings.h"
 #include "runtime/exec/exec.h"
 
-static float setting(const exec_frame *frame, int index) { return ((const float *)(const void *)frame->view[4].data)[index]; }
+static float setting(const exec_frame *frame, int index) { return (float)hct_element_get(frame->view[4].dtype, frame->view[4].data + (size_t)index * hct_dtype_bytes(frame->view[4].dtype)); }
 
 bool exec_update(exec_frame *frame) {
   uint8_t fn = frame->instr->fn;
