@@ -25,7 +25,7 @@ VARIANTS = [
     ("gpt", "--mesh=2x2", "--strategy=megatron-sequence", "--micro-batch=2"), ("gpt", "--mesh=2x3", "--strategy=optimus", "--micro-batch=2", "--groups=blocks"),
     ("gpt", "--mesh=2x2", "--micro-batch=2", "--weight-pieces=2", "--token-blocks=2"), ("gpt", "--mesh=1x2", "--micro-batch=2", "--recompute=all", "--checkpoint=2", "--loss-scale=1024"),
     ("llama", "--mesh=2x2", "--micro-batch=2"), ("llama", "--mesh=4x1", "--micro-batch=1", "--overlap=none"), ("llama", "--mesh=2x4", "--strategy=megatron-ring", "--loss-scale=auto"),
-    ("llama", "--backend=host"), ("deep", "--mesh=2x2", "--micro-batch=1"), ("deep", "--backend=host", "--loss-scale=auto")]
+    ("llama", "--backend=host"), ("deep", "--mesh=2x2", "--micro-batch=1"), ("deep", "--mesh=2x2", "--micro-batch=1", "--schedule=layerwise"), ("deep", "--backend=host", "--loss-scale=auto")]
 
 
 def run(*args):
@@ -85,6 +85,16 @@ def check_bytes(model):
     print(f"ok bytes: clipping adds {added}")
 
 
+def check_sram(model):
+    """Steps that wait for the norm do not have their parameters and states in SRAM until the last is done."""
+    peaks = []
+    for options in ([], [f"--clip-norm={MOST}"]):
+        model.outputs("param", [], "--optimizer=adamw", "--mesh=2x2", "--micro-batch=1", "--schedule=layerwise", "--overlap=none", *options, more=("--report", model.work / "report.json"))
+        peaks.append(json.loads((model.work / "report.json").read_text())["sram"]["peak_bytes"])
+    assert peaks[1] <= peaks[0] + 256, f"SRAM without and with clipping: {peaks}"
+    print(f"ok SRAM: {peaks[0]} bytes, with clipping {peaks[1]}")
+
+
 def main():
     binaries, work = Path(sys.argv[1]), Path(sys.argv[2])
     work.mkdir(parents=True, exist_ok=True)
@@ -95,6 +105,8 @@ def main():
                 model.check(variant[1:])
         if name == "gpt":
             check_bytes(model)
+        if name == "deep":
+            check_sram(model)
 
 
 if __name__ == "__main__":

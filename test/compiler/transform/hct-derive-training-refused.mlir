@@ -125,6 +125,16 @@ module attributes {hct.options = {"optimizer" = "adam", "lr" = "fast"}} {
   }
 }
 // -----
+// expected-error@unknown {{--clip-norm=1: there is no optimizer step that it would be part of, with --optimizer=none}}
+module attributes {hct.options = {"optimizer" = "none", "clip-norm" = "1"}} {
+  func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    %1 = "hct_graph.contract"(%0, %w) {spec = "a,a->"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<f32>
+    return %1, %0 : tensor<f32>, tensor<4xf32>
+  }
+}
+// -----
 // expected-error@unknown {{--keep-output=z: the model has no such output}}
 module attributes {hct.options = {"keep-output" = "z"}} {
   func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4xf32> {hct.name = "w", hct.role = "param"})

@@ -80,3 +80,24 @@ module attributes {hct.options = {"optimizer" = "sgd"}} {
     return %5 : tensor<f32>
   }
 }
+// -----
+// Clipping puts the norm of all gradients before the updates, which take settings whose last is what gradients are scaled by.
+// CHECK-LABEL: func.func @clipped
+// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<10xf32> {hct.data = dense<[{{.*}}5.000000e-01, 0.000000e+00, 2.000000e+03, 1.000000e+00]>
+// CHECK: %[[Q:.+]] = "hct_graph.map2"(%[[DW:.+]], %[[DW]]) {fn = "mul", hct.pass = "update"}
+// CHECK-NEXT: %[[S:.+]] = "hct_graph.reduce"(%[[Q]]) {axes = array<i64: 0>, hct.pass = "update", kind = "sum"}
+// CHECK-NEXT: %[[SUM:.+]] = "hct_graph.reshape"(%[[S]])
+// CHECK: %[[NORM:.+]] = "hct_graph.map1"(%[[SUM]]) {fn = "sqrt"
+// CHECK: %[[RATIO:.+]] = "hct_graph.map2"({{.*}}) {fn = "div"
+// CHECK: %[[SCALE:.+]] = "hct_graph.map2"({{.*}}, %[[RATIO]]) {fn = "min"
+// CHECK: %[[LAST:.+]] = "hct_graph.reshape"(%[[SCALE]]) {{.*}} -> tensor<1xf32>
+// CHECK: %[[GIVEN:.+]] = "hct_graph.concat"({{.*}}, %[[LAST]]) {{.*}} -> tensor<10xf32>
+// CHECK: "hct_graph.update"({{.*}}, %[[DW]], %[[GIVEN]],
+module attributes {hct.options = {"optimizer" = "sgd", "clip-norm" = "0.5"}} {
+  func.func @clipped(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %2 = "hct_graph.reshape"(%1) : (tensor<1x1xf32>) -> tensor<f32>
+    return %2 : tensor<f32>
+  }
+}
