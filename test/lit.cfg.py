@@ -15,9 +15,12 @@ config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), "/usr/
 config.environment["ASAN_OPTIONS"] = "detect_leaks=0"
 if os.path.isdir(os.path.join(shared, "goldens")):
     config.available_features.add("shared")
+testdata = "/usr/share/libonnx-testdata/data" # Debian's, of ONNX
+if os.path.isdir(testdata):
+    config.available_features.add("onnx-testdata")
 if not os.environ.get("HECATON_SANITIZED"):
     config.available_features.add("long")
 for tool in ("hecaton-compile", "hecaton-opt", "hecaton-sim", "hecaton-objdump", "hecaton-as", "hecaton-model"):
     config.substitutions.append(("%" + tool, os.path.join(build, "bin", tool)))
-config.substitutions += [("%python", "/usr/bin/python3"), ("%shared", shared), ("%bin", os.path.join(build, "bin")), ("%unit", os.path.join(build, "unit")), ("%src", source),
+config.substitutions += [("%python", "/usr/bin/python3"), ("%shared", shared), ("%bin", os.path.join(build, "bin")), ("%unit", os.path.join(build, "unit")), ("%src", source), ("%onnx-testdata", testdata),
                          ("%irdl", os.path.join(build, "share", "hecaton", "hecaton.irdl.mlir"))]

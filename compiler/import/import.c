@@ -272,7 +272,7 @@ static hct_status check_supported(importer *im) {
       if (node->attribute[a]->g) hct_hint(im->pass->diags, "export the model with its loops unrolled: of operators that hold a graph, If on a constant is supported");
   }
   if (!refused) return HCT_OK;
-  hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are", refused, im->graph->n_node);
+  hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are (hecaton-irdl --docs=onnx lists what is)", refused, im->graph->n_node);
   return HCT_REFUSED;
 }
 

@@ -115,6 +115,7 @@ hct_loc hct_loc_of_location(hct_arena *arena, MlirLocation location);
 enum { HCT_ONNX_NAME_BYTES = 96 };
 void hct_onnx_op_name(const char *op_type, char out_name[HCT_ONNX_NAME_BYTES]);
 const char *hct_onnx_op_type(const char *op_name); /* NULL: no such operator */
+void hct_onnx_docs_print(hct_text *text); /* the supported operators, as a Markdown table */
 size_t hct_onnx_op_type_count(void);
 const char *hct_onnx_op_type_at(size_t index);
 

@@ -9,6 +9,20 @@ static const char *const op_types[] = {
 #include "ir/dialect/onnx_ops.def"
 #undef HCT_ONNX_OP
 };
+static const int64_t op_opsets[] = {
+#define HCT_ONNX_OP(name, opset, function) opset,
+#include "ir/dialect/onnx_ops.def"
+#undef HCT_ONNX_OP
+};
+
+void hct_onnx_docs_print(hct_text *text) {
+  hct_text_printf(text, "| ONNX operator | from opset | operator of the onnx level |\n| --- | --- | --- |\n");
+  for (size_t i = 0; i < HCT_COUNT(op_types); i++) {
+    char name[HCT_ONNX_NAME_BYTES];
+    hct_onnx_op_name(op_types[i], name);
+    hct_text_printf(text, "| %s | %lld | `%s` |\n", op_types[i], (long long)op_opsets[i], name);
+  }
+}
 
 size_t hct_onnx_op_type_count(void) { return HCT_COUNT(op_types); }
 const char *hct_onnx_op_type_at(size_t index) { return op_types[index]; }

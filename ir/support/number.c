@@ -41,17 +41,13 @@ typedef struct dtype_row {
   int32_t onnx;
 } dtype_row;
 
-static const dtype_row dtypes[] = {
-#define HCT_DTYPE(name, code, bytes, mlir, kind, npy, onnx) {HCT_##name, bytes, mlir, kind, npy, onnx},
+static const dtype_row dtypes[] = { /* by code */
+#define HCT_DTYPE(name, code, bytes, mlir, kind, npy, onnx) [code] = {HCT_##name, bytes, mlir, kind, npy, onnx},
 #include "ir/support/dtypes.def"
 #undef HCT_DTYPE
 };
 
-static const dtype_row *row_of(hct_dtype dtype) {
-  for (size_t i = 0; i < HCT_COUNT(dtypes); i++)
-    if (dtypes[i].dtype == dtype) return &dtypes[i];
-  return NULL;
-}
+static const dtype_row *row_of(hct_dtype dtype) { return (size_t)dtype < HCT_COUNT(dtypes) && dtypes[dtype].bytes ? &dtypes[dtype] : NULL; }
 
 size_t hct_dtype_bytes(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->bytes : 0; }
 const char *hct_dtype_name(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->name : "?"; }
@@ -62,7 +58,7 @@ bool hct_dtype_is_unsigned(hct_dtype dtype) { return row_of(dtype) && row_of(dty
 
 bool hct_dtype_parse(const char *name, hct_dtype *out_dtype) {
   for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {
-    if (strcmp(dtypes[i].name, name) != 0) continue;
+    if (!dtypes[i].bytes || strcmp(dtypes[i].name, name) != 0) continue;
     *out_dtype = dtypes[i].dtype;
     return true;
   }
@@ -71,7 +67,7 @@ bool hct_dtype_parse(const char *name, hct_dtype *out_dtype) {
 
 bool hct_dtype_from_npy(const char *descr, hct_dtype *out_dtype) {
   for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {
-    if (!dtypes[i].npy[0] || strcmp(dtypes[i].npy, descr) != 0) continue;
+    if (!dtypes[i].bytes || !dtypes[i].npy[0] || strcmp(dtypes[i].npy, descr) != 0) continue;
     *out_dtype = dtypes[i].dtype;
     return true;
   }
@@ -80,7 +76,7 @@ bool hct_dtype_from_npy(const char *descr, hct_dtype *out_dtype) {
 
 bool hct_dtype_from_onnx(int32_t data_type, hct_dtype *out_dtype) {
   for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {
-    if (dtypes[i].onnx != data_type) continue;
+    if (!dtypes[i].bytes || dtypes[i].onnx != data_type) continue;
     *out_dtype = dtypes[i].dtype;
     return true;
   }

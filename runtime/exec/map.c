@@ -191,6 +191,13 @@ static void row_map2(exec_frame *frame, uint8_t *const at[], int64_t count) {
 }
 
 static void row_select(exec_frame *frame, uint8_t *const at[], int64_t count) {
+  bool singles = frame->view[0].dtype == HCT_F32 && frame->view[1].dtype == HCT_BOOL && frame->view[2].dtype == HCT_F32 && frame->view[3].dtype == HCT_F32;
+  for (int v = 0; v < 4; v++) singles = singles && (v == 1 || !((uintptr_t)frame->view[v].data & 3));
+  if (singles) {
+    const exec_operand *view = frame->view;
+    for (int64_t i = 0; i < count; i++) F32(at[0] + i * view[0].stride[3]) = at[1][i * view[1].stride[3]] ? F32(at[2] + i * view[2].stride[3]) : F32(at[3] + i * view[3].stride[3]);
+    return;
+  }
   for (int64_t i = 0; i < count; i++) {
     int chosen = hct_element_get(frame->view[1].dtype, at[1] + i * frame->view[1].stride[3]) != 0 ? 2 : 3;
     uint8_t *d = at[0] + i * frame->view[0].stride[3];
@@ -210,6 +217,10 @@ bool exec_map(exec_frame *frame) {
 static void row_fill(exec_frame *frame, uint8_t *const at[], int64_t count) {
   double scalar;
   memcpy(&scalar, &frame->value[0], sizeof scalar);
+  if (all_f32(frame, 1) && frame->view[0].stride[3] == 4) {
+    for (int64_t i = 0; i < count; i++) F32(at[0] + i * 4) = (float)scalar;
+    return;
+  }
   for (int64_t i = 0; i < count; i++) hct_element_set(frame->view[0].dtype, at[0] + i * frame->view[0].stride[3], scalar);
 }
 
@@ -243,6 +254,12 @@ static int64_t reduce_int(uint8_t fn, int64_t a, int64_t b, bool u) {
 
 static void row_reduce_into(exec_frame *frame, uint8_t *const at[], int64_t count) {
   uint8_t fn = (uint8_t)frame->value[0];
+  if (all_f32(frame, 2)) {
+    int64_t to = frame->view[0].stride[3], from = frame->view[1].stride[3];
+    if (fn == HCT_FN_RED_SUM && to == 4 && from == 4) for (int64_t i = 0; i < count; i++) F32(at[0] + i * 4) += F32(at[1] + i * 4);
+    else for (int64_t i = 0; i < count; i++) F32(at[0] + i * to) = reduce_f32(fn, F32(at[0] + i * to), F32(at[1] + i * from));
+    return;
+  }
   bool whole = no_floats(frame, 0, 2), u = frame->view[0].dtype == HCT_U64;
   for (int64_t i = 0; i < count; i++) {
     uint8_t *d = at[0] + i * frame->view[0].stride[3];
@@ -273,7 +290,7 @@ bool exec_reduce(exec_frame *frame) {
     inner[k] = reduced ? n[k] : 1;
   }
   uint8_t fn = frame->instr->fn;
-  bool integers = no_floats(frame, 0, 2);
+  bool integers = no_floats(frame, 0, 2), singles = a->dtype == HCT_F32 && !((uintptr_t)a->data & 3);
   for (int64_t i = 0; i < outer[0] * outer[1] * outer[2] * outer[3]; i++) {
     int64_t index[4] = {i / (outer[3] * outer[2] * outer[1]), i / (outer[3] * outer[2]) % outer[1], i / outer[3] % outer[2], i % outer[3]};
     uint8_t *to = d->data;
@@ -296,7 +313,7 @@ bool exec_reduce(exec_frame *frame) {
               first = false;
               continue;
             }
-            double value = hct_element_get(a->dtype, at);
+            double value = singles ? (double)F32(at) : hct_element_get(a->dtype, at);
             if (first) sum = value;
             else if (fn == HCT_FN_RED_SUM) sum += value;
             else sum = (double)reduce_f32(fn, (float)sum, (float)value);

@@ -4,7 +4,13 @@
 
 #include "runtime/exec/exec.h"
 
-static double at2(const exec_operand *o, int64_t row, int64_t col) { return hct_element_get(o->dtype, o->data + row * o->stride[0] + col * o->stride[1]); }
+static double at2(const exec_operand *o, int64_t row, int64_t col) {
+  const uint8_t *at = o->data + row * o->stride[0] + col * o->stride[1];
+  float single;
+  if (o->dtype != HCT_F32) return hct_element_get(o->dtype, at);
+  memcpy(&single, at, sizeof single);
+  return (double)single;
+}
 static void move2(const exec_operand *to, int64_t row, int64_t col, const exec_operand *from, int64_t from_row, int64_t from_col) {
   uint8_t *at = to->data + row * to->stride[0] + col * to->stride[1];
   const uint8_t *value = from->data + from_row * from->stride[0] + from_col * from->stride[1];

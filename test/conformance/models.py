@@ -3,7 +3,8 @@
 
 usage: models.py BIN_DIRECTORY MODELS_DIRECTORY MESH [--only=GLOB] [--jobs=N] [--option=COMPILER_OPTION ...]
 MODELS_DIRECTORY: folders with model.onnx and test_data_set_0, at any depth. Inputs are bound by the name that their file holds, else by index.
-Tolerance: 1e-4 absolute plus 1e-4 relative, 2e-3 of each where the stored output is of 16 bits.
+Tolerance: 1e-4 absolute plus 1e-4 relative, 2e-3 of each where the stored output is of 16 bits. NOT_PASSING says which do not meet it, and why;
+one that is there and passes is an error.
 """
 import fnmatch
 import multiprocessing
@@ -15,6 +16,13 @@ import numpy as np
 import onnx
 
 from onnx_suite import Broken, Failure, read_tensor, run
+
+NOT_PASSING = {
+    "attention_cuts/attention_mask2d_fp32": "scores reach 158 and values 14: one rounding of a score to f32 moves outputs by 1e-4. Computed in f64, the stored output is off by "
+                                            "1.7e-4 itself, ours by 1.4e-4",
+    **{f"fusion_cuts/bias_dropout_{name}": "drops values at random, in training mode: refused" for name in
+       ("fusion1", "fusion_dim_is_param", "residual_fusion2", "residual_fusion_mismatch", "residual_fusion_multiple_consumers2", "residual_same_shape_fusion_dim_is_param", "same_shape_fusion_dim_is_param")},
+}
 
 
 def bind_inputs(graph, data):
@@ -62,12 +70,14 @@ def main():
     folders = sorted(m.parent for m in Path(models).rglob("model.onnx") if fnmatch.fnmatch(str(m.parent.relative_to(models)), only))
     with multiprocessing.Pool(int(dict(flags).get("jobs", 1))) as pool:
         results = pool.map(check, [(Path(binaries), f, mesh, [v for k, v in flags if k == "option"]) for f in folders], chunksize=1)
+    wrong = 0
     for folder, why in results:
-        if why:
-            print(f"{folder.relative_to(models)}: {why}")
-    passed = sum(why is None for _, why in results)
-    print(f"{passed} of {len(results)} pass on {mesh}")
-    return passed != len(results) or not results
+        name = str(folder.relative_to(models))
+        if why or name in NOT_PASSING:
+            print(f"{name}: {why or 'passes'}" + (f" (listed: {NOT_PASSING[name]})" if name in NOT_PASSING else ""))
+        wrong += (why is None) == (name in NOT_PASSING)
+    print(f"{sum(why is None for _, why in results)} of {len(results)} pass on {mesh}")
+    return wrong > 0 or not results
 
 
 if __name__ == "__main__":
