@@ -46,13 +46,16 @@ static hct_status emit_some(hct_pass_context *pass, MlirModule graph, hct_level 
   return status;
 }
 
+/* Updates then wait for a norm of all gradients, behind all layers: not beside what is copied. */
+static bool updates_wait(const hct_pass_context *pass) { return hct_pass_option(pass, "clip-norm", NULL) || !strcmp(hct_pass_option(pass, "loss-scale", ""), "auto"); }
+
 /* Of many equal layers some are compiled, and the others put back by the backend. False: there are not so many, or they could not be put back. */
 static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level level, const char *path, hct_status *out_status) {
   static const char first[] = "hct-block-attention";
   hct_left_out left_out = {.data = hct_map_create(pass->arena)};
   hct_pass_context some = *pass;
   size_t layers;
-  if (hct_pipeline_has_run(module, first) || hct_pipeline_run_before(pass, module, first) != HCT_OK) return false;
+  if (updates_wait(pass) || hct_pipeline_has_run(module, first) || hct_pipeline_run_before(pass, module, first) != HCT_OK) return false;
   MlirModule graph = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   bool shorter = hct_layers_shorten(graph, HCT_MOST_WHOLE_LAYERS, COMPILED_LAYERS, &layers, &left_out);
   some.diags = hct_diags_create(NULL), some.left_out = &left_out;

@@ -58,7 +58,8 @@ static int64_t tile_elements(const lowering *l, const hct_layout *layout, int64_
 
 static bool plan_pieces(lowering *l, update *u) {
   u->elements = strtoll(hct_pass_option(l->pass, "update-chunk", "65536"), NULL, 10);
-  if (u->op->when != HCT_AFTER_LOOP || tile_elements(l, u->layout, 0, 0) <= u->elements) return false;
+  bool waited = !tile_is_here(l, u->op->operands[GRADIENT]); /* for the others of its step: a tile in SRAM until the stage ends would be one of many */
+  if (u->op->when != HCT_AFTER_LOOP || (tile_elements(l, u->layout, 0, 0) <= u->elements && !waited)) return false;
   size_t pieces = 0;
   for (size_t k = 0; k < state_end(u->op); k++) {
     size_t operand = u->op->operands[k], result = result_of(u->op, k);

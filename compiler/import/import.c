@@ -6,8 +6,9 @@
 #include "compiler/import/wire.h"
 #include "ir/dialect/data.h"
 
-static const struct { const char *name; int64_t opset; import_function function; } onnx_ops[] = {
-#define HCT_ONNX_OP(name, opset, function) {#name, opset, function},
+static const struct { const char *name; int64_t opset; import_function function; const char *domain; } onnx_ops[] = {
+#define HCT_ONNX_OP(name, opset, function) {#name, opset, function, ""},
+#define HCT_ONNX_TRAINING_OP(name, opset, function) {#name, opset, function, "ai.onnx.preview.training"},
 #include "ir/dialect/onnx_ops.def"
 #undef HCT_ONNX_OP
 };
@@ -268,8 +269,9 @@ static hct_status import_arguments(importer *im, MlirOperation function, const h
 
 /* ---- nodes in any order ---- */
 static import_function operator_of(const Onnx__NodeProto *node) {
+  const char *domain = import_domain_is_onnx(node->domain) ? "" : node->domain;
   for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++)
-    if (!strcmp(onnx_ops[i].name, node->op_type)) return onnx_ops[i].function;
+    if (!strcmp(onnx_ops[i].name, node->op_type) && !strcmp(onnx_ops[i].domain, domain)) return onnx_ops[i].function;
   return NULL;
 }
 
@@ -277,7 +279,7 @@ static hct_status check_supported(importer *im) {
   size_t refused = 0;
   for (size_t n = 0; n < im->graph->n_node; n++) {
     const Onnx__NodeProto *node = im->graph->node[n];
-    if (operator_of(node) && import_domain_is_onnx(node->domain)) continue;
+    if (operator_of(node)) continue;
     refused++;
     hct_error(im->pass->diags, HCT_E_ONNX_OP, import_node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
               node->op_type, (long long)im->sites[n].opset);

@@ -13,6 +13,7 @@
 #include "compiler/pass.h"
 #include "compiler/transform/derive_training.h"
 #include "ir/dialect/piece.h"
+#include "ir/isa/settings.h"
 
 typedef struct parameter {
   const char *name;
@@ -30,17 +31,12 @@ typedef struct training {
   bool loss_added;
   struct { parameter *items; size_t count, capacity; } parameters;
   hct_entry_list arguments; /* attributes of them, old and new */
+  const hct_optimizer *optimizer; /* NULL: none */
+  hct_training_scale scale;
   /* the new results, with their names and roles */
   struct { MlirValue *items; size_t count, capacity; } results;
   struct { const char **items; size_t count, capacity; } names, roles;
 } training;
-
-/* Optimizers: states each, PyTorch's default of weight decay. */
-static const struct {
-  const char *name;
-  size_t states;
-  double weight_decay;
-} optimizers[] = {{"none", 0, 0}, {"sgd", 0, 0}, {"momentum", 1, 0}, {"adam", 2, 0}, {"adamw", 2, 0.01}};
 
 static hct_loc option_location(void) { return (hct_loc){NULL, NULL}; }
 
@@ -189,63 +185,116 @@ static MlirValue add_argument(training *t, const hct_shape *shape, const char *n
   return value;
 }
 
-static hct_status read_settings(training *t, double default_decay, float out_settings[6]) {
-  static const char *const names[6] = {"lr", "momentum", "beta1", "beta2", "eps", "weight-decay"};
-  const double defaults[6] = {1e-3, 0.9, 0.9, 0.999, 1e-8, default_decay};
-  for (size_t i = 0; i < 6; i++) {
-    const char *text = hct_pass_option(t->context, names[i], NULL);
-    double value = defaults[i];
-    if (text && (!hct_parse_f64(text, &value) || value < 0))
-      return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--%s=%s: a number that is not negative is needed", names[i], text);
-    out_settings[i] = (float)value;
+/* Loss scales are numbers, or auto. */
+static bool setting_parse(training *t, size_t i, const char *text, double *out_value) {
+  t->scale.adapts |= i == HCT_SETTING_LOSS_SCALE && !strcmp(text, "auto");
+  if (i == HCT_SETTING_LOSS_SCALE && t->scale.adapts) return *out_value = HCT_FIRST_LOSS_SCALE, true;
+  return hct_parse_f64(text, out_value) && *out_value >= hct_settings[i].least;
+}
+
+static hct_status read_settings(training *t, double default_decay, float out_values[HCT_SETTING_COUNT]) {
+  for (size_t i = 0; i < HCT_SETTING_GRADIENT_SCALE; i++) {
+    const char *text = hct_pass_option(t->context, hct_settings[i].name, NULL), *wanted = hct_settings[i].least > 0 ? "above 0" : "that is not negative";
+    double value = i == HCT_SETTING_WEIGHT_DECAY ? default_decay : hct_settings[i].value;
+    if (text && !setting_parse(t, i, text, &value)) return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--%s=%s: a number %s is needed", hct_settings[i].name, text, wanted);
+    out_values[i] = (float)value;
   }
+  out_values[HCT_SETTING_GRADIENT_SCALE] = 1;
+  t->scale.clips = out_values[HCT_SETTING_CLIP_NORM] > 0, t->scale.scales = out_values[HCT_SETTING_LOSS_SCALE] > 0;
   return HCT_OK;
 }
 
-static hct_status append_updates(training *t, const char *kind, size_t states, double default_decay) {
+static hct_status add_settings(training *t) {
   MlirContext context = t->tape.builder.context;
-  float values[6];
-  HCT_TRY(read_settings(t, default_decay, values));
-  hct_shape settings_shape = {.dtype = HCT_F32, .rank = 1, .dims = {6}}, scalar = {.dtype = HCT_F32};
+  float values[HCT_SETTING_COUNT];
+  hct_shape shape = {.dtype = HCT_F32, .rank = 1, .dims = {HCT_SETTING_COUNT}};
+  HCT_TRY(read_settings(t, t->optimizer->weight_decay, values));
+  t->scale.settings = add_argument(t, &shape, "settings", "setting");
+  MlirAttribute data = mlirDenseElementsAttrFloatGet(hct_type_tensor(context, HCT_F32, 1, shape.dims), HCT_SETTING_COUNT, values);
+  argument_set(t, (size_t)mlirBlockGetNumArguments(t->tape.body) - 1, "hct.data", data);
+  return HCT_OK;
+}
+
+/* Before gradients are derived: what they are scaled by. */
+static hct_status begin_scale(training *t) {
+  hct_shape scalar = {.dtype = HCT_F32};
+  const char *kind = hct_pass_option(t->context, "optimizer", "adamw"), *const scaled[] = {"clip-norm", "loss-scale"};
+  t->optimizer = hct_optimizer_find(kind);
+  for (size_t i = 0; !t->optimizer && i < HCT_COUNT(scaled); i++)
+    if (hct_pass_option(t->context, scaled[i], NULL)) return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--%s=%s: there is no optimizer step that it would be part of, with --optimizer=%s", scaled[i], hct_pass_option(t->context, scaled[i], NULL), kind);
+  if (!t->optimizer || !hct_pass_option(t->context, "loss-scale", NULL)) return HCT_OK;
+  HCT_TRY(add_settings(t));
+  if (t->scale.adapts) t->scale.shift = add_argument(t, &scalar, "loss-scale-shift", "state"), t->scale.good = add_argument(t, &scalar, "loss-scale-steps", "state");
+  hct_training_scale_loss(&t->tape, &t->scale, t->loss);
+  return HCT_OK;
+}
+
+static void append_update(training *t, const parameter *item, const MlirValue *slots, MlirValue settings, MlirValue step) {
+  static const char *const prefixes[] = {"m:", "v:"};
+  MlirContext context = t->tape.builder.context;
+  size_t states = t->optimizer->states;
+  if (mlirValueIsAOpResult(item->gradient)) hct_tape_at(&t->tape, mlirOpResultGetOwner(item->gradient), "update");
+  MlirValue operands[6] = {item->value, item->gradient, slots[0], slots[1]};
+  operands[2 + states] = settings, operands[3 + states] = step;
+  MlirType type = mlirValueGetType(item->value), types[3] = {type, type, type};
+  hct_named attributes[] = {{"kind", hct_attr_str(context, t->optimizer->name)}, {"hct.layer", hct_attr_str(context, t->tape.layer ? t->tape.layer : "")},
+                            {"hct.pass", hct_attr_str(context, "update")}, {"hct.group", hct_attr_i64(context, t->tape.group)}};
+  MlirOperation op = hct_build(&t->tape.builder, "hct_graph.update", 4 + states, operands, 1 + states, types, t->tape.group < 0 ? 3 : 4, attributes);
+  push_result(t, hct_op_result(op, 0), item->name, "param");
+  for (size_t s = 0; s < states; s++) push_result(t, hct_op_result(op, 1 + s), hct_arena_printf(t->tape.arena, "%s%s", prefixes[s], item->name), "state");
+}
+
+/* Slots of a trained parameter: its states. */
+static MlirValue *add_states(training *t) {
   static const char *const prefixes[] = {"m:", "v:"};
   MlirValue *slots = HCT_NEW_ARRAY(t->tape.arena, MlirValue, 2 * t->parameters.count + 1);
   for (size_t p = 0; p < t->parameters.count; p++) {
     const parameter *item = &t->parameters.items[p];
     hct_shape shape = hct_tape_shape(item->value);
-    for (size_t s = 0; item->trained && s < states; s++)
-      slots[2 * p + s] = add_argument(t, &shape, hct_arena_printf(t->tape.arena, "%s%s", prefixes[s], item->name), "state");
+    for (size_t s = 0; item->trained && s < t->optimizer->states; s++) slots[2 * p + s] = add_argument(t, &shape, hct_arena_printf(t->tape.arena, "%s%s", prefixes[s], item->name), "state");
   }
-  MlirValue settings = add_argument(t, &settings_shape, "settings", "setting");
-  MlirAttribute data = mlirDenseElementsAttrFloatGet(hct_type_tensor(context, HCT_F32, 1, settings_shape.dims), 6, values);
-  argument_set(t, (size_t)mlirBlockGetNumArguments(t->tape.body) - 1, "hct.data", data);
-  MlirValue step = add_argument(t, &scalar, "step", "state");
-  for (size_t p = 0; p < t->parameters.count; p++) {
-    const parameter *item = &t->parameters.items[p];
-    if (!item->trained) continue;
-    if (mlirValueIsAOpResult(item->gradient)) hct_tape_at(&t->tape, mlirOpResultGetOwner(item->gradient), "update");
-    MlirValue operands[6] = {item->value, item->gradient, slots[2 * p], slots[2 * p + 1]};
-    operands[2 + states] = settings, operands[3 + states] = step;
-    MlirType type = mlirValueGetType(item->value), types[3] = {type, type, type};
-    hct_named attributes[] = {{"kind", hct_attr_str(context, kind)}, {"hct.layer", hct_attr_str(context, t->tape.layer ? t->tape.layer : "")},
-                              {"hct.pass", hct_attr_str(context, "update")}, {"hct.group", hct_attr_i64(context, t->tape.group)}};
-    MlirOperation op = hct_build(&t->tape.builder, "hct_graph.update", 4 + states, operands, 1 + states, types, t->tape.group < 0 ? 3 : 4, attributes);
-    push_result(t, hct_op_result(op, 0), item->name, "param");
-    for (size_t s = 0; s < states; s++)
-      push_result(t, hct_op_result(op, 1 + s), hct_arena_printf(t->tape.arena, "%s%s", prefixes[s], item->name), "state");
-  }
+  return slots;
+}
+
+/* What follows the last update; of the group whose backward ends last. */
+static void append_counts(training *t, MlirValue step) {
   t->tape.layer = "optimizer", t->tape.pass = "update";
-  if (t->tape.group >= 0) t->tape.group = 0; /* the group whose backward ends last */
-  push_result(t, hct_tape_map1s(&t->tape, "adds", step, 1), "step", "state");
+  if (t->tape.group >= 0) t->tape.group = 0;
+  push_result(t, hct_training_count(&t->tape, &t->scale, step), "step", "state");
+  if (!t->scale.adapts) return;
+  MlirValue good = hct_training_scale_steps(&t->tape, &t->scale);
+  push_result(t, hct_training_scale_shift(&t->tape, &t->scale, good), "loss-scale-shift", "state");
+  push_result(t, hct_training_scale_good(&t->tape, &t->scale, good), "loss-scale-steps", "state");
+}
+
+static hct_status append_updates(training *t) {
+  hct_shape scalar = {.dtype = HCT_F32};
+  const MlirValue *slots = add_states(t);
+  if (mlirValueIsNull(t->scale.settings)) HCT_TRY(add_settings(t));
+  MlirValue step = add_argument(t, &scalar, "step", "state"), settings = t->scale.settings;
+  if (t->scale.clips || t->scale.scales) {
+    size_t count = 0;
+    MlirValue *gradients = HCT_NEW_ARRAY(t->tape.arena, MlirValue, t->parameters.count + 1);
+    for (size_t p = 0; p < t->parameters.count; p++)
+      if (t->parameters.items[p].trained) gradients[count++] = t->parameters.items[p].gradient;
+    settings = hct_training_scale_gradients(&t->tape, &t->scale, count, gradients);
+  }
+  for (size_t p = 0; p < t->parameters.count; p++)
+    if (t->parameters.items[p].trained) append_update(t, &t->parameters.items[p], &slots[2 * p], settings, step);
+  append_counts(t, step);
   return HCT_OK;
 }
 
 static hct_status append_optimizer(training *t) {
   const char *kind = hct_pass_option(t->context, "optimizer", "adamw");
-  size_t k = 0;
-  while (k < HCT_COUNT(optimizers) && strcmp(optimizers[k].name, kind)) k++;
-  if (k == HCT_COUNT(optimizers))
-    return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--optimizer=%s: none, sgd, momentum, adam or adamw is needed", kind);
-  if (k > 0) return append_updates(t, kind, optimizers[k].states, optimizers[k].weight_decay);
+  if (t->optimizer) return append_updates(t);
+  if (strcmp(kind, "none")) {
+    hct_text names = {0};
+    for (size_t i = 0; i < hct_optimizer_count; i++) hct_text_printf(&names, i + 1 < hct_optimizer_count ? ", %s" : " or %s", hct_optimizers[i].name);
+    hct_status status = hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--optimizer=%s: none%s is needed", kind, names.data);
+    hct_text_fini(&names);
+    return status;
+  }
   for (size_t p = 0; p < t->parameters.count; p++)
     if (t->parameters.items[p].trained) push_result(t, t->parameters.items[p].gradient, t->parameters.items[p].name, "gradient");
   return HCT_OK;
@@ -305,6 +354,7 @@ static hct_status derive(training *t) {
   if (!infer) {
     collect_parameters(t);
     HCT_TRY(apply_selection(t));
+    HCT_TRY(begin_scale(t));
     HCT_TRY(derive_gradients(t));
     describe_selection(t);
     mark_trainable(t);

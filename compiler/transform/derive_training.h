@@ -30,6 +30,7 @@ typedef struct hct_tape {
   MlirBlock body;
   const char *layer, *pass; /* attributes of what is built now */
   int64_t group;            /* -1: none */
+  MlirValue seed;           /* the loss's gradient, f32[]; null: 1 */
   bool layerwise;           /* a loss that is added is a group of its own; else it is of its logits' group */
   hct_index_map *index;     /* value -> entry */
   struct { hct_tape_entry *items; size_t count, capacity; } entries;
@@ -69,6 +70,26 @@ hct_shape hct_tape_shape(MlirValue value);
 typedef void (*hct_gradient_rule)(hct_tape *tape, MlirOperation op, MlirValue dy);
 hct_gradient_rule hct_gradient_rule_find(MlirOperation op); /* NULL: no gradient is known */
 bool hct_gradient_is_zero(MlirOperation op);                 /* constant almost everywhere */
+
+/* ---- scale of loss and gradients (derive_training_scale.c) ---- */
+#define HCT_FIRST_LOSS_SCALE 65536.0 /* of a scale that adapts: PyTorch's GradScaler's */
+typedef struct hct_training_scale {
+  MlirValue settings;          /* argument f32[HCT_SETTING_COUNT] */
+  bool clips, scales, adapts;
+  MlirValue shift, good;       /* states f32[], where it adapts: log2 of the scale to the first one; steps without overflow since it changed */
+  MlirValue loss_scale;        /* f32[], or null: 1 */
+  MlirValue finite;            /* i1[], where it adapts: all gradients are */
+} hct_training_scale;
+/* Makes scale->loss_scale, which gradients start from (tape->seed). */
+void hct_training_scale_loss(hct_tape *tape, hct_training_scale *scale, MlirValue loss);
+/* The settings that updates take: with the scale of gradients that undoes the loss's, brings the norm of all `gradients` [count], complete sums, down to the
+ * setting clip-norm as torch.nn.utils.clip_grad_norm_ does, and is -1 where the loss's scale adapts and they are not finite. */
+MlirValue hct_training_scale_gradients(hct_tape *tape, hct_training_scale *scale, size_t count, const MlirValue *gradients);
+MlirValue hct_training_count(hct_tape *tape, const hct_training_scale *scale, MlirValue step); /* step + 1; where it adapts, of steps that are not left out */
+/* New states, as PyTorch's GradScaler: half the scale after an overflow, twice after loss-scale-interval steps without. */
+MlirValue hct_training_scale_steps(hct_tape *tape, const hct_training_scale *scale); /* steps without overflow, this one included */
+MlirValue hct_training_scale_shift(hct_tape *tape, const hct_training_scale *scale, MlirValue steps);
+MlirValue hct_training_scale_good(hct_tape *tape, const hct_training_scale *scale, MlirValue steps);
 
 /* ---- loss and parameters (derive_training_loss.c) ---- */
 /* Shift m of a log-sum-exp, `m + log(sum(exp(z - m)))` or its log-softmax form: its gradient is zero whatever m is, so none

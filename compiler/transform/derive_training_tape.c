@@ -237,7 +237,7 @@ hct_status hct_tape_differentiate(hct_tape *tape, MlirValue loss, size_t count, 
   hct_tape_entry *seed = entry_of(tape, loss);
   if (seed) {
     if (mlirValueIsAOpResult(loss)) hct_tape_at(tape, mlirOpResultGetOwner(loss), "backward");
-    hct_tape_add(tape, loss, hct_tape_to_shape(tape, hct_tape_scalar(tape, 1), &seed->shape));
+    hct_tape_add(tape, loss, hct_tape_to_shape(tape, mlirValueIsNull(tape->seed) ? hct_tape_scalar(tape, 1) : tape->seed, &seed->shape));
     if (seed->pending == 0) entry_finish(tape, entry_of(tape, loss));
   }
   for (size_t i = op_count; i-- > 0;) {

@@ -6,7 +6,7 @@
  *             %g = contract(%dy, %x) : bf16, bf16 -> f32;  %w' = update(%w, %g, ...);  %c' = map1 mov(%w') : f32 -> bf16
  *
  * A trained parameter stays f32 for the optimizer, and gets a copy in the low type that forward and backward read and each update writes;
- * other parameters are stored low. Operators compute in f32 and round once where they store. These stay f32: optimizer states, gradients of
+ * other parameters are stored low. Operators compute in f32 and round once where they store. These stay f32: all of optimizer steps, gradients of
  * parameters from the contraction or reduction that makes them on, statistics of rows (what a reduction along features gives, and what is made
  * of such values alone, the loss among them), arguments of exponentials (their absolute error is the result's relative one), and values of
  * constants and integers alone. Inputs and kept outputs keep their types: the first use rounds, a last conversion widens. */
@@ -148,10 +148,12 @@ static void find_kept(lowering *l) {
   for (size_t i = l->op_count; i-- > 0;) keep_operands(l, l->ops[i]); /* users before makers */
 }
 
+static bool is_of_update(MlirOperation op) { return !strcmp(hct_op_str_or(op, "hct.pass", ""), "update"); }
+
 /* Only what is computed elementwise, or summed, keeps f32 as an exponential's argument: a product's result is an activation. */
 static bool stays(lowering *l, MlirOperation op, MlirValue result) {
   const value_info *info = info_of(l, result);
-  return info->kind != WIDE || (info->keep & KEEP_ORIGIN) || (info->keep && is_elementwise(op));
+  return is_of_update(op) || info->kind != WIDE || (info->keep & KEEP_ORIGIN) || (info->keep && is_elementwise(op));
 }
 
 /* ---- constants: tables (masks, rotations) that only low values are made with ---- */

@@ -21,7 +21,7 @@ void hct_verify_discardable(hct_verifier *v, MlirOperation op);
 /* `op` has the operands, results and attributes that ops.def says. */
 void hct_verify_graph_op(hct_verifier *v, MlirOperation op);
 void hct_verify_tile_op(hct_verifier *v, MlirOperation op);
-/* Names of isa_functions.def: `table` MAP1, MAP2, MAP3, RED or UPDATE. */
+/* Names of isa_functions.def: `table` MAP1, MAP2, MAP3 or RED. */
 bool hct_verify_is_function(const char *table, const char *name);
 /* A sharding or layout of a value of this shape; says what is wrong, and gives false. */
 bool hct_verify_layout(hct_verifier *v, MlirOperation op, const char *what, const char *text, const hct_shape *shape, hct_layout *out_layout);

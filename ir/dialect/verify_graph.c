@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "ir/dialect/verify.h"
+#include "ir/isa/settings.h"
 
 /* ---- shapes of hct_graph ---- */
 static const char *shape_text(hct_verifier *v, const hct_shape *shape) {
@@ -156,11 +157,12 @@ static void check_constant(hct_verifier *v, MlirOperation op) {
 /* (p, g, state..., settings f32[6], step f32[]) -> (p', state'...) */
 static void check_update(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count) {
   const char *kind = hct_op_str(op, "kind");
-  if (!hct_verify_is_function("UPDATE", kind)) {
-    hct_verify_refuse(v, op, "kind '%s' is none of sgd, momentum, adam, adamw", kind);
+  const hct_optimizer *optimizer = hct_optimizer_find(kind);
+  if (!optimizer) {
+    hct_verify_refuse(v, op, "kind '%s' is no optimizer (optimizers.def)", kind);
     return;
   }
-  size_t states = kind[0] == 's' ? 0 : kind[0] == 'm' ? 1 : 2, results = (size_t)mlirOperationGetNumResults(op);
+  size_t states = optimizer->states, results = (size_t)mlirOperationGetNumResults(op);
   if (count != 4 + states || results != 1 + states) {
     hct_verify_refuse(v, op, "%s has %zu operands and %zu results, and needs %zu and %zu", kind, count, results, 4 + states, 1 + states);
     return;
@@ -172,7 +174,7 @@ static void check_update(hct_verifier *v, MlirOperation op, const hct_shape *ope
     if (hct_value_shape(hct_op_result(op, k), &result) && !shape_dims_equal(&operands[0], &result)) hct_verify_refuse(v, op, "result %zu (%s) is not of the parameter's shape", k, shape_text(v, &result));
   }
   const hct_shape *settings = &operands[2 + states], *step = &operands[3 + states];
-  if (settings->rank != 1 || settings->dims[0] != 6 || step->rank != 0) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the 6 settings and the step", shape_text(v, settings), shape_text(v, step));
+  if (settings->rank != 1 || settings->dims[0] != HCT_SETTING_COUNT || step->rank != 0) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the %d settings and the step", shape_text(v, settings), shape_text(v, step), HCT_SETTING_COUNT);
 }
 
 /* ---- composite operators ---- */

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "ir/dialect/verify.h"
+#include "ir/isa/settings.h"
 #include "ir/isa/image.h"
 
 /* Operands of each operator: s a buffer, d a DRAM tensor, i an index; ? makes the one before optional, + repeats it. */
@@ -70,9 +71,9 @@ static void check_words(hct_verifier *v, MlirOperation op, const char *name) {
   if (!strcmp(name, "map") && (text = hct_op_str(op, "fn")) && !hct_verify_is_function("MAP1", text) && !hct_verify_is_function("MAP2", text) && !hct_verify_is_function("MAP3", text))
     hct_verify_refuse(v, op, "fn '%s' is no elementwise function", text);
   if (!strcmp(name, "rows") && !is_one_of(hct_op_str(op, "fn"), rows, HCT_COUNT(rows))) hct_verify_refuse(v, op, "fn '%s' is no row-wise operator", hct_op_str(op, "fn"));
-  if ((text = hct_op_str_or(op, "kind", NULL)) && !hct_verify_is_function(strcmp(name, "update") ? "RED" : "UPDATE", text)) hct_verify_refuse(v, op, "kind '%s' is not known", text);
+  if ((text = hct_op_str_or(op, "kind", NULL)) && (strcmp(name, "update") ? !hct_verify_is_function("RED", text) : !hct_optimizer_find(text))) hct_verify_refuse(v, op, "kind '%s' is not known", text);
   if (!strcmp(name, "update") && v->status == HCT_OK) {
-    size_t states = text[0] == 's' ? 0 : text[0] == 'm' ? 1 : 2, count = buffer_count(op);
+    size_t states = hct_optimizer_find(text)->states, count = buffer_count(op);
     if (count != 4 + states) hct_verify_refuse(v, op, "%s has %zu operands, and needs %zu", text, count, 4 + states);
   }
   if (!strcmp(name, "map") && v->status == HCT_OK) {

@@ -109,6 +109,7 @@ typedef struct hct_opcode_info {
 } hct_opcode_info;
 const hct_opcode_info *hct_opcode_lookup(uint8_t code);                 /* NULL: no such instruction */
 const hct_opcode_info *hct_opcode_by_mnemonic(const char *mnemonic);
+int64_t hct_opcode_run(uint8_t code, int view);                          /* elements read one after the other from each address of a view on: an update's settings; else 1 */
 size_t hct_opcode_count(void);
 const hct_opcode_info *hct_opcode_at(size_t index);
 typedef enum hct_cost { HCT_COST_SIMPLE, HCT_COST_TRANSCENDENTAL } hct_cost;

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "ir/isa/instr.h"
+#include "ir/isa/settings.h"
 
 /* ---- instructions, from isa.def ---- */
 #define HCT_ENGINE_ANY HCT_ENGINE_COUNT
@@ -72,6 +73,11 @@ const hct_function_info *hct_function_by_name(const char *table, const char *nam
   for (size_t i = 0; i < HCT_COUNT(functions); i++)
     if (!strcmp(functions[i].table, table) && !strcmp(functions[i].name, name)) return &functions[i];
   return NULL;
+}
+
+int64_t hct_opcode_run(uint8_t code, int view) {
+  enum { SETTINGS = 4 };
+  return code == HCT_OP_UPDATE && view == SETTINGS ? HCT_SETTING_COUNT : 1;
 }
 
 /* ---- engines ---- */

@@ -114,7 +114,7 @@ static void check_views(verifier *v, const char *where, const hct_instr *instr, 
     const hct_view *view = &instr->views[k];
     bool table = (instr->opcode == HCT_OP_GATHER && k == 1) || (instr->opcode == HCT_OP_SCATTER && k == 0);
     wide size = (wide)hct_dtype_bytes(view->dtype);
-    extent reach = {0, size}, e = addr_extent(v, &view->addr, trips, -1);
+    extent reach = {0, size * hct_opcode_run(instr->opcode, k)}, e = addr_extent(v, &view->addr, trips, -1);
     for (int d = 0; d < info->dims; d++) {
       int64_t last = table && d == 0 ? instr->values[1].base - 1 : instr->shape[d] - 1;
       if (last < 0) last = 0;

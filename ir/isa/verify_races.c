@@ -107,7 +107,7 @@ static void waiters_find(race_check *c, const hct_stream *stream) {
 /* ---- accesses ---- */
 /* Dims that do not move are one; the innermost dense one becomes the run. False: nothing is touched. */
 static bool walk_make(const hct_instr *instr, const hct_opcode_info *info, int view, const hct_die_state *die, walk *out_walk) {
-  walk w = {.base = hct_addr_evaluate(&instr->views[view].addr, die), .shape = {1, 1, 1, 1}, .run = (int64_t)hct_dtype_bytes(instr->views[view].dtype)};
+  walk w = {.base = hct_addr_evaluate(&instr->views[view].addr, die), .shape = {1, 1, 1, 1}, .run = hct_opcode_run(instr->opcode, view) * (int64_t)hct_dtype_bytes(instr->views[view].dtype)};
   bool table = (instr->opcode == HCT_OP_GATHER && view == 1) || (instr->opcode == HCT_OP_SCATTER && view == 0);
   for (int d = info->dims - 1; d >= 0; d--) {
     int64_t count = table && d == 0 ? hct_addr_evaluate(&instr->values[1], die) : instr->shape[d];

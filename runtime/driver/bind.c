@@ -86,23 +86,17 @@ hct_status hct_sim_inputs_bind(sim_job *job) {
   return status;
 }
 
-hct_status hct_sim_settings_apply(sim_job *job) {
-  static const char *const names[] = {"lr", "momentum", "beta1", "beta2", "eps", "weight-decay"};
-  const hct_tensor *tensor = hct_image_tensor(&job->image, HCT_ROLE_SETTING, NULL);
-  if (!job->settings.count) return HCT_OK;
-  if (!tensor || !tensor->data) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--set: the program has no settings (no optimizer)");
-  float values[HCT_COUNT(names)];
-  memcpy(values, tensor->data, sizeof values);
-  for (size_t i = 0; i < job->settings.count; i++) {
-    size_t at = 0;
-    double value;
-    while (at < HCT_COUNT(names) && strcmp(names[at], job->settings.items[i].name)) at++;
-    if (at == HCT_COUNT(names) || !hct_parse_f64(job->settings.items[i].file, &value))
-      return hct_error(job->diags, HCT_E_OPTION, (hct_loc){0}, "--set %s=%s: it must be one of lr, momentum, beta1, beta2, eps, weight-decay and a number", job->settings.items[i].name, job->settings.items[i].file);
-    values[at] = (float)value;
-  }
-  hct_loader_place(&job->image, job->memories, tensor, (const uint8_t *)values);
+hct_status hct_sim_settings_read(sim_job *job) {
+  job->setting = hct_image_tensor(&job->image, HCT_ROLE_SETTING, NULL);
+  for (size_t i = 0; i < job->settings.count; i++) HCT_TRY(hct_schedules_add(job->diags, job->arena, job->setting, job->steps, job->settings.items[i].name, job->settings.items[i].file, &job->schedules));
   return HCT_OK;
+}
+
+void hct_sim_settings_place(sim_job *job, int64_t step, bool first) {
+  float values[HCT_SETTING_COUNT];
+  if (!job->settings.count) return;
+  memcpy(values, job->setting->data, sizeof values);
+  if (hct_schedules_at(&job->schedules, step, values) || first) hct_loader_place(&job->image, job->memories, job->setting, (const uint8_t *)values);
 }
 
 /* ---- outputs ---- */

@@ -69,6 +69,7 @@ static hct_status run_steps(sim_job *job) {
   const int64_t every = job->checkpoint_every ? job->checkpoint_every : 100;
   for (int64_t step = job->first_step; step < job->steps; step++) {
     HCT_TRY(hct_sim_inputs_place(job, step, step == job->first_step));
+    hct_sim_settings_place(job, step, step == job->first_step);
     HCT_TRY(step_run(job, step));
     loss_keep(job);
     job->done.steps = step + 1;
@@ -89,9 +90,9 @@ static hct_status run_results(sim_job *job) {
 static hct_status run_functional(sim_job *job) {
   HCT_TRY(hct_sim_inputs_bind(job));
   HCT_TRY(hct_sim_outputs_check(job));
+  HCT_TRY(hct_sim_settings_read(job));
   if (job->save_model) HCT_TRY(hct_saved_model_open(job->diags, job->arena, &job->image, job->program, &job->model));
   HCT_TRY(hct_loader_create(job->diags, job->arena, &job->image, job->program, &job->memories));
-  HCT_TRY(hct_sim_settings_apply(job));
   HCT_TRY(run_resume(job));
   hct_stats_init(&job->functional, job->arena, &job->image);
   if (!job->host) job->effects = hct_effects_create(job->memories, (size_t)(job->image.rows * job->image.cols), (size_t)job->threads);

@@ -3,6 +3,7 @@
 #define HCT_RUNTIME_DRIVER_SIM_INTERNAL_H
 
 #include "ir/timing/machine.h"
+#include "runtime/driver/settings.h"
 #include "runtime/exec/effects.h"
 #include "runtime/loader/checkpoint.h"
 #include "runtime/loader/host_program.h"
@@ -22,6 +23,8 @@ typedef struct sim_job {
   hct_arena *arena;
   const char *program, *mode, *report, *checkpoint, *resume, *save_model;
   bindings inputs, outputs, settings;
+  hct_schedules schedules;
+  const hct_tensor *setting; /* NULL: the program has none */
   int64_t steps, threads, checkpoint_every; /* every 0: not given */
   bool jitter, no_recurrence;
   uint64_t seed;
@@ -45,7 +48,8 @@ hct_status hct_sim_inputs_bind(sim_job *job);
 /* Places what inputs have for a step: those that are given step by step, and where `first` the others. */
 hct_status hct_sim_inputs_place(sim_job *job, int64_t step, bool first);
 void hct_sim_inputs_close(sim_job *job);
-hct_status hct_sim_settings_apply(sim_job *job);
+hct_status hct_sim_settings_read(sim_job *job); /* --set; refused where it does not fit the program */
+void hct_sim_settings_place(sim_job *job, int64_t step, bool first); /* values of a step, where they are not those placed already */
 hct_status hct_sim_outputs_check(sim_job *job);
 /* `computed`: a step has been run; else there are parameters alone, and another output is refused. */
 hct_status hct_sim_outputs_write(sim_job *job, bool computed);

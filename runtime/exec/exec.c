@@ -13,7 +13,7 @@ static bool view_inside(const hct_issued *issued, const hct_opcode_info *info, i
     if (extent > 0) high += extent;
     else low += extent;
   }
-  return low >= 0 && high + (int64_t)hct_dtype_bytes(view->dtype) <= limit;
+  return low >= 0 && high + hct_opcode_run(issued->instr->opcode, v) * (int64_t)hct_dtype_bytes(view->dtype) <= limit;
 }
 
 static bool is_table(uint8_t opcode, int view) { return (opcode == HCT_OP_GATHER && view == 1) || (opcode == HCT_OP_SCATTER && view == 0); }

@@ -463,14 +463,14 @@ def large_buffers_before_small_ones(tools, rng):
 
 
 # ---- pieces ----
-def piece_of_sum(m, x, y, gradient, layout, first, elements, *index):
+def piece_of_sum(m, x, y, s, gradient, layout, first, elements, *index):
     """Elements of y at the range = those of x less (the sum of all of y until now) times those of the gradient."""
-    whole, total, settings, done = m.alloc(layout), m.alloc("[1]"), m.alloc("[6]"), m.alloc("[]")
+    whole, total, settings, done = m.alloc(layout), m.alloc("[1]"), m.alloc("[10]"), m.alloc("[]")
     piece = m.piece(layout, first, elements)
     m.load(whole, y)
     m.nest("reduce", [total, whole], ["13@r", "8"], [[None] * 2, dense(2)], variadic=False, kind='"sum"', accumulate="false")
-    for buffer in (settings, done):
-        m.op("fill", [buffer], {"scalar": "0.0 : f64"}, variadic=False)
+    m.load(settings, s)
+    m.op("fill", [done], {"scalar": "0.0 : f64"}, variadic=False)
     m.nest("map", [settings, total], [], [[], []], fn='"mov"')
     m.load(piece, x, *index)
     m.op("update", [piece, gradient, settings, done, *index], {"kind": '"sgd"'})
@@ -483,15 +483,16 @@ def pieces(tools, rng):
     for rows, elements, trips in ((1, 20, 5), (2, 16, 3), (2, 7, 6), (3, 12, 2)):
         m, layout = Module(tools, rows, 2), "[13@r,8]"
         x, g, y, low = m.dram("x", "input", layout), m.dram("g", "input", layout), m.dram("y", "output", layout), m.dram("low", "output", layout, "bf16")
+        s, scale_alone = m.dram("s", "input", "[10]"), np.eye(10, dtype=np.float32)[9]
         gradient, zero = m.alloc(layout), m.alloc(layout)
         m.load(gradient, g)
         m.op("fill", [zero], {"scalar": "0.0 : f64"}, variadic=False)
         m.store(y, zero)
         with m.loop(trips) as i:
-            piece_of_sum(m, x, y, gradient, layout, 0, elements, i)
+            piece_of_sum(m, x, y, s, gradient, layout, 0, elements, i)
         starts = range(trips * elements, 13 // rows * 8 + 8, elements)
         for first in starts:
-            piece_of_sum(m, x, y, gradient, layout, first, elements)
+            piece_of_sum(m, x, y, s, gradient, layout, first, elements)
         for first in range(0, 13 * 8, 40):
             wide, narrow = m.piece(layout, first, 40), m.piece(layout, first, 40, "bf16")
             m.load(wide, x)
@@ -505,7 +506,7 @@ def pieces(tools, rng):
             for first in (*range(0, trips * elements, elements), *starts):
                 tile[first:first + elements] = source[first:first + elements] - tile.sum() * by[first:first + elements]
         assert np.abs(want).max() < 2**20
-        tools.check(m, {"x": data, "g": factor}, {"y": want, "low": data}, seeds=range(1, 5))
+        tools.check(m, {"x": data, "g": factor, "s": scale_alone}, {"y": want, "low": data}, seeds=range(1, 5))
 
 
 @case

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 N, D, F, O, F32 = 16, 24, 40, 12, 4
-SETTINGS = 6 * F32
+SETTINGS = 10 * F32
 
 
 def model(path, batch):

@@ -104,7 +104,7 @@ module attributes {hct.options = {"trainable" = "-v.*"}} {
 }
 // -----
 // expected-remark@unknown {{the loss is 'loss'; training 1 of 1 parameters: w}}
-// expected-error@unknown {{--optimizer=lion: none, sgd, momentum, adam or adamw is needed}}
+// expected-error@unknown {{--optimizer=lion: none, sgd, momentum, nesterov, adam or adamw is needed}}
 module attributes {hct.options = {"optimizer" = "lion"}} {
   func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4xf32> {hct.name = "w", hct.role = "param"})
       -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4xf32> {hct.name = "y", hct.role = "output"}) {
@@ -117,6 +117,16 @@ module attributes {hct.options = {"optimizer" = "lion"}} {
 // expected-remark@unknown {{the loss is 'loss'; training 1 of 1 parameters: w}}
 // expected-error@unknown {{--lr=fast: a number that is not negative is needed}}
 module attributes {hct.options = {"optimizer" = "adam", "lr" = "fast"}} {
+  func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    %1 = "hct_graph.contract"(%0, %w) {spec = "a,a->"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<f32>
+    return %1, %0 : tensor<f32>, tensor<4xf32>
+  }
+}
+// -----
+// expected-error@unknown {{--clip-norm=1: there is no optimizer step that it would be part of, with --optimizer=none}}
+module attributes {hct.options = {"optimizer" = "none", "clip-norm" = "1"}} {
   func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4xf32> {hct.name = "w", hct.role = "param"})
       -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4xf32> {hct.name = "y", hct.role = "output"}) {
     %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>

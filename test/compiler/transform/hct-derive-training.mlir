@@ -1,12 +1,12 @@
 // A training step returns the loss and the updated parameters; an inference step is the graph as it was.
 // RUN: %hecaton-opt --hct-derive-training --split-input-file %s 2>&1 | FileCheck %s
 
-// d loss / d w = sum over the batch of x, since loss = sum(x w); sgd takes w, the gradient, the six settings and the step.
+// d loss / d w = sum over the batch of x, since loss = sum(x w); sgd takes w, the gradient, the settings and the step.
 // CHECK-LABEL: func.func @train
 // CHECK-SAME: %[[X:arg[0-9]+]]: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}
 // CHECK-SAME: %[[W:arg[0-9]+]]: tensor<8xf32> {hct.name = "w", hct.role = "param", hct.trainable}
 // CHECK-SAME: hct.name = "spare", hct.role = "param"}
-// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<6xf32> {hct.data = dense<[2.500000e-01, 0.899999976, 0.899999976, 9.990000e-01, 9.99999993E-9, 0.000000e+00]> : tensor<6xf32>, hct.name = "settings", hct.role = "setting"}
+// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<10xf32> {hct.data = dense<[2.500000e-01, 0.899999976, 0.899999976, 9.990000e-01, 9.99999993E-9, 0.000000e+00, 0.000000e+00, 0.000000e+00, 2.000000e+03, 1.000000e+00]> : tensor<10xf32>, hct.name = "settings", hct.role = "setting"}
 // CHECK-SAME: %[[STEP:arg[0-9]+]]: tensor<f32> {hct.name = "step", hct.role = "state"}
 // CHECK-SAME: -> (tensor<f32> {hct.name = "loss", hct.role = "loss"}, tensor<8xf32> {hct.name = "w", hct.role = "param"}, tensor<f32> {hct.name = "step", hct.role = "state"})
 // CHECK-NEXT: "hct_graph.map2"(%[[X]], %[[W]]) {fn = "mul"}
@@ -78,5 +78,26 @@ module attributes {hct.options = {"optimizer" = "sgd"}} {
     %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 0, 1>, hct.group = 1 : i64} : (tensor<4x8xf32>) -> tensor<1x1xf32>
     %5 = "hct_graph.reshape"(%4) {hct.group = 1 : i64} : (tensor<1x1xf32>) -> tensor<f32>
     return %5 : tensor<f32>
+  }
+}
+// -----
+// Clipping puts the norm of all gradients before the updates, which take settings whose last is what gradients are scaled by.
+// CHECK-LABEL: func.func @clipped
+// CHECK-SAME: %[[SETTINGS:arg[0-9]+]]: tensor<10xf32> {hct.data = dense<[{{.*}}5.000000e-01, 0.000000e+00, 2.000000e+03, 1.000000e+00]>
+// CHECK: %[[Q:.+]] = "hct_graph.map2"(%[[DW:.+]], %[[DW]]) {fn = "mul", hct.pass = "update"}
+// CHECK-NEXT: %[[S:.+]] = "hct_graph.reduce"(%[[Q]]) {axes = array<i64: 0>, hct.pass = "update", kind = "sum"}
+// CHECK-NEXT: %[[SUM:.+]] = "hct_graph.reshape"(%[[S]])
+// CHECK: %[[NORM:.+]] = "hct_graph.map1"(%[[SUM]]) {fn = "sqrt"
+// CHECK: %[[RATIO:.+]] = "hct_graph.map2"({{.*}}) {fn = "div"
+// CHECK: %[[SCALE:.+]] = "hct_graph.map2"({{.*}}, %[[RATIO]]) {fn = "min"
+// CHECK: %[[LAST:.+]] = "hct_graph.reshape"(%[[SCALE]]) {{.*}} -> tensor<1xf32>
+// CHECK: %[[GIVEN:.+]] = "hct_graph.concat"({{.*}}, %[[LAST]]) {{.*}} -> tensor<10xf32>
+// CHECK: "hct_graph.update"({{.*}}, %[[DW]], %[[GIVEN]],
+module attributes {hct.options = {"optimizer" = "sgd", "clip-norm" = "0.5"}} {
+  func.func @clipped(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %2 = "hct_graph.reshape"(%1) : (tensor<1x1xf32>) -> tensor<f32>
+    return %2 : tensor<f32>
   }
 }

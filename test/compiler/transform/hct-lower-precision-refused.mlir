@@ -22,9 +22,9 @@ module {
 }
 // -----
 module {
-  func.func @step(%w: tensor<6xbf16> {hct.name = "w", hct.role = "param"}, %s: tensor<6xf32> {hct.name = "settings", hct.role = "setting"}, %t: tensor<f32> {hct.name = "step", hct.role = "state"}) {
+  func.func @step(%w: tensor<6xbf16> {hct.name = "w", hct.role = "param"}, %g: tensor<6xf32> {hct.name = "g", hct.role = "input"}, %s: tensor<10xf32> {hct.name = "settings", hct.role = "setting"}, %t: tensor<f32> {hct.name = "step", hct.role = "state"}) {
     // expected-error@+1 {{hct_graph.update: operand 0 (6xbf16) is not f32, and the optimizer works in f32}}
-    %0 = "hct_graph.update"(%w, %s, %s, %t) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<6xbf16>, tensor<6xf32>, tensor<6xf32>, tensor<f32>) -> tensor<6xf32>
+    %0 = "hct_graph.update"(%w, %g, %s, %t) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<6xbf16>, tensor<6xf32>, tensor<10xf32>, tensor<f32>) -> tensor<6xf32>
     return
   }
 }

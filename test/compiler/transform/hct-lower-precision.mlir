@@ -4,7 +4,7 @@
 // The parameter keeps f32 for its update, and gets a copy that is read and written beside it; the gradient is f32 from bf16 inputs.
 // CHECK-LABEL: func.func @trained
 // CHECK-SAME: (%[[X:arg[0-9]+]]: tensor<4x8xf32> {{[^%]*}}%[[W:arg[0-9]+]]: tensor<6x8xf32> {hct.name = "w", hct.role = "param"}
-// CHECK-SAME: %[[S:arg[0-9]+]]: tensor<6xf32> {{[^%]*}}%[[T:arg[0-9]+]]: tensor<f32> {{[^%]*}}%[[C:arg[0-9]+]]: tensor<6x8xbf16> {hct.name = "w", hct.role = "copy"}
+// CHECK-SAME: %[[S:arg[0-9]+]]: tensor<10xf32> {{[^%]*}}%[[T:arg[0-9]+]]: tensor<f32> {{[^%]*}}%[[C:arg[0-9]+]]: tensor<6x8xbf16> {hct.name = "w", hct.role = "copy"}
 // CHECK-SAME: tensor<6x8xf32> {hct.name = "w", hct.role = "param"}, tensor<6x8xbf16> {hct.name = "w", hct.role = "copy"})
 // CHECK-NEXT: %[[XL:.+]] = "hct_graph.map1"(%[[X]]) {fn = "mov", hct.layer = "l"} : (tensor<4x8xf32>) -> tensor<4x8xbf16>
 // CHECK-NEXT: %[[Y:.+]] = "hct_graph.contract"(%[[XL]], %[[C]]) {{.*}} -> tensor<4x6xbf16>
@@ -15,10 +15,10 @@
 // CHECK-NEXT: return %[[N]], %[[NL]] :
 module attributes {hct.options = {"dtype" = "bf16"}} {
   func.func @trained(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<6x8xf32> {hct.name = "w", hct.role = "param"},
-                     %s: tensor<6xf32> {hct.name = "settings", hct.role = "setting"}, %t: tensor<f32> {hct.name = "step", hct.role = "state"}) -> (tensor<6x8xf32> {hct.name = "w", hct.role = "param"}) {
+                     %s: tensor<10xf32> {hct.name = "settings", hct.role = "setting"}, %t: tensor<f32> {hct.name = "step", hct.role = "state"}) -> (tensor<6x8xf32> {hct.name = "w", hct.role = "param"}) {
     %0 = "hct_graph.contract"(%x, %w) {spec = "bk,nk->bn", hct.layer = "l"} : (tensor<4x8xf32>, tensor<6x8xf32>) -> tensor<4x6xf32>
     %1 = "hct_graph.contract"(%0, %x) {spec = "bn,bk->nk"} : (tensor<4x6xf32>, tensor<4x8xf32>) -> tensor<6x8xf32>
-    %2 = "hct_graph.update"(%w, %1, %s, %t) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<6x8xf32>, tensor<6x8xf32>, tensor<6xf32>, tensor<f32>) -> tensor<6x8xf32>
+    %2 = "hct_graph.update"(%w, %1, %s, %t) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<6x8xf32>, tensor<6x8xf32>, tensor<10xf32>, tensor<f32>) -> tensor<6x8xf32>
     return %2 : tensor<6x8xf32>
   }
 }
