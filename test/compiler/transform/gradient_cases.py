@@ -95,6 +95,9 @@ one("Einsum", [f32(2, 3), f32(4, 5)], lambda a, b: np.einsum("ij,kl->jk", a, b),
 one("Einsum", [f32(2, 3, 3)], lambda a: np.einsum("bii->b", a), equation="bii->b")
 one("OneHot", [f32(2)], lambda v: np.where(np.arange(4) == [[1], [3], [0]], v[1], v[0]), [np.array([1, 3, 0]), np.array(4)], inputs="c0 c1 p0")
 one("Gather", [f32(5, 3)], lambda a: a[[[1, 1, -1], [0, 4, 1]]], [np.array([[1, 1, -1], [0, 4, 1]])])
+IDS = np.array([3, 0, -1], np.float32)  # known at run time alone, so that rows are scattered there
+chain("ScatterND of updates", [("Cast", "c0", "t0", {"to": 7}), ("Unsqueeze", "t0 c1", "t1", {}), ("ScatterND", "p0 t1 p1", "y0", {"reduction": "add"})], [f32(4, 2), f32(3, 2)],
+      lambda a, u: a + np.stack([u[1], 0 * u[0], 0 * u[0], u[0] + u[2]]), [IDS, np.array([1])])
 
 
 def softmax(z, axis=-1):
@@ -222,6 +225,13 @@ one("AveragePool", [f32(2, 2, 7)], lambda x: windows(x, 3, 2).mean(0), kernel_sh
 one("MaxPool", [f32(2, 2, 7)], lambda x: windows(x, 3, 2).max(0), kernel_shape=[3], strides=[2])
 one("GlobalAveragePool", [f32(2, 3, 2, 2)], lambda x: x.mean((2, 3), keepdims=True))
 one("GlobalMaxPool", [f32(2, 3, 2, 2)], lambda x: x.max((2, 3), keepdims=True))
+
+# Rules of graph operators that no ONNX operator becomes: in the graph of sum(exp(each element of p0, 5 times) * slope), a pattern and what takes its place, and what is then summed.
+PLANTED = [
+    ("rsqrt", r'fn = "exp"', 'fn = "rsqrt"', lambda p: 1 / np.sqrt(np.repeat(p[:, None], 5, 1))),
+    ("place", r'(%\w+) = "hct_graph.broadcast"\(%\w+\).*(loc\(.*)', r'%ids = "hct_graph.constant"() {value = dense<[4, 0, 7]> : tensor<3xi64>} : () -> tensor<3xi64> \2\n'
+     r'\1 = "hct_graph.place"(%arg0, %ids) : (tensor<3xf32>, tensor<3xi64>) -> tensor<3x5xf32> \2', lambda p: np.exp(p[:, None] * (np.arange(5) == [[4], [0], [7]]))),
+]
 
 # Operators through which no gradient flows to a float operand, and why.
 NO_GRADIENT = {

@@ -18,7 +18,7 @@ BIN, WORK, MESH, SOURCE = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Pat
 sys.path += [str(SOURCE / "test/compiler/import"), str(SOURCE / "test/e2e")]
 import elementwise_gradients  # noqa: E402
 import indexing  # noqa: E402
-from gradient_cases import CASES, NO_GRADIENT  # noqa: E402
+from gradient_cases import CASES, NO_GRADIENT, PLANTED  # noqa: E402
 
 WORK.mkdir(parents=True, exist_ok=True)
 numbers = np.random.default_rng(11)
@@ -30,8 +30,8 @@ def run(*args):
     return done.stdout
 
 
-def values(case, parameters):
-    y = case.function(*parameters)
+def values(function, parameters):
+    y = function(*parameters)
     return list(y) if isinstance(y, tuple) else [y]
 
 
@@ -42,6 +42,36 @@ def node(n, op, inputs, outputs, name="", **attributes):
         result = helper.make_tensor_value_info(f"{branch[0]}{n}.", TensorProto.FLOAT, None)
         attributes[branch] = helper.make_graph([node(n, *attributes[branch], branch[0])], branch, [], [result])
     return helper.make_node(op, *inside, name=name, **attributes)
+
+
+TARGET = ["--backend=host"] if MESH == "host" else [f"--mesh={MESH}"]
+TRAINING = [*TARGET, "--optimizer=none", "--trainable=p*"]
+
+
+def differences(function, parameters, k, slopes):
+    """of sum(slope * result) over the function's results in parameter k, central"""
+    exact = [p.astype(np.float64) for p in parameters]
+    gradient = np.zeros(exact[k].shape)
+    for at in np.ndindex(gradient.shape):
+        sides = []
+        for step in (1e-6, -1e-6):
+            moved = list(exact)
+            moved[k] = exact[k].copy()
+            moved[k][at] += step
+            sides.append(sum(float(np.sum(y * slope)) for y, slope in zip(values(function, moved), slopes)))
+        gradient[at] = (sides[0] - sides[1]) / 2e-6
+    return gradient
+
+
+def fault(name, parameter, want):
+    """what is wrong with a gradient that was computed"""
+    got = np.load(WORK / f"{parameter}.npy")
+    error, allowed = np.abs(got - want).max(), 2e-5 * max(np.abs(want).max(), 1e-2)
+    return [] if error <= allowed else [f"FAIL {MESH} {name}, gradient of {parameter}: off by {error:.2e}, allowed {allowed:.2e}\n{got}\nexpected\n{want}"]
+
+
+def simulate(program, parameters):
+    run(BIN / "hecaton-sim", program, "--mode=functional", *(f for p in parameters for f in ("--output", f"grad:{p}={WORK / p}.npy")))
 
 
 class Model:
@@ -57,7 +87,7 @@ class Model:
             constants = {f"c{n}.{k}": c for k, c in enumerate(case.constants)}
             given += [numpy_helper.from_array(np.asarray(a), name) for name, a in {**names, **constants}.items()]
             nodes += [node(n, op, inputs, outputs, f"{case.name} {op}", **attributes) for op, inputs, outputs, attributes in case.nodes]
-            for k, y in enumerate(values(case, [p.astype(np.float64) for p in case.parameters])):
+            for k, y in enumerate(values(case.function, [p.astype(np.float64) for p in case.parameters])):
                 self.slopes[n, k] = numbers.standard_normal(np.shape(y)).astype(np.float32)
                 given.append(numpy_helper.from_array(self.slopes[n, k], f"w{n}.{k}"))
                 nodes += [helper.make_node("Mul", [f"y{n}.{k}", f"w{n}.{k}"], [f"m{n}.{k}"]), helper.make_node("ReduceSum", [f"m{n}.{k}"], [f"s{n}.{k}"], keepdims=0)]
@@ -68,39 +98,47 @@ class Model:
         graph = helper.make_graph(nodes, "gradients", [], [helper.make_tensor_value_info("loss", TensorProto.FLOAT, [])], given)
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), self.path)
 
-    def differences(self, n, k):
-        """of case n's part of the loss in its parameter k"""
-        case, exact = self.cases[n], [p.astype(np.float64) for p in self.cases[n].parameters]
-        slope = np.zeros(exact[k].shape)
-        for at in np.ndindex(slope.shape):
-            sides = []
-            for step in (1e-6, -1e-6):
-                moved = list(exact)
-                moved[k] = exact[k].copy()
-                moved[k][at] += step
-                sides.append(sum(float(np.sum(y * self.slopes[n, i])) for i, y in enumerate(values(case, moved))))
-            slope[at] = (sides[0] - sides[1]) / 2e-6
-        return slope
-
     def check(self):
-        target = ["--backend=host"] if MESH == "host" else [f"--mesh={MESH}"]
-        run(BIN / "hecaton-compile", self.path, *target, "--optimizer=none", "--trainable=p*", "-o", WORK / "m.out")
-        run(BIN / "hecaton-sim", WORK / "m.out", "--mode=functional", *(f for p in self.parameters for f in ("--output", f"grad:{p}={WORK / p}.npy")))
+        run(BIN / "hecaton-compile", self.path, *TRAINING, "-o", WORK / "m.out")
+        simulate(WORK / "m.out", self.parameters)
         failed = []
         for name in self.parameters:
             n, k = map(int, name[1:].split("."))
-            want, got = self.differences(n, k), np.load(WORK / f"{name}.npy")
-            error, allowed = np.abs(got - want).max(), 2e-5 * max(np.abs(want).max(), 1e-2)
-            if not error <= allowed:
-                failed.append(f"FAIL {MESH} {self.cases[n].name}, gradient of operand {k}: off by {error:.2e}, allowed {allowed:.2e}\n{got}\nexpected\n{want}")
+            case = self.cases[n]
+            failed += fault(case.name, name, differences(case.function, case.parameters, k, [slope for (m, _), slope in self.slopes.items() if m == n]))
         return failed
+
+
+class Planted:
+    """A graph in which one operator was replaced."""
+
+    def __init__(self, name, pattern, instead, function):
+        self.name, self.function, self.text = name, function, WORK / f"{name}.mlir"
+        self.parameter, self.slope = np.array([0.5, 2, 1], np.float32), numbers.standard_normal((3, 5)).astype(np.float32)
+        nodes = [("Unsqueeze", ["p", "one"], ["u"]), ("Expand", ["u", "shape"], ["y"]), ("Exp", ["y"], ["e"]), ("Mul", ["e", "w"], ["m"])]
+        nodes = [helper.make_node(*n) for n in nodes] + [helper.make_node("ReduceSum", ["m"], ["loss"], keepdims=0)]
+        given = {"p": self.parameter, "w": self.slope, "one": np.array([1]), "shape": np.array([3, 5])}
+        graph = helper.make_graph(nodes, name, [], [helper.make_tensor_value_info("loss", TensorProto.FLOAT, [])], [numpy_helper.from_array(a, n) for n, a in given.items()])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), WORK / f"{name}.onnx")
+        run(BIN / "hecaton-compile", WORK / f"{name}.onnx", *TRAINING, "--emit=graph", "-o", self.text)
+        text, count = re.subn(pattern, instead, self.text.read_text())
+        assert count == 1, f"the graph of {name} has the pattern {count} times"
+        self.text.write_text(text)
+
+    def check(self):
+        run(BIN / "hecaton-opt", self.text, "--emit=image", "-o", WORK / "m.out")
+        simulate(WORK / "m.out", ["p"])
+        return fault(self.name, "p", differences(self.function, [self.parameter], 0, [self.slope]))
 
 
 # ---- what has a case ----
 
-def rules_met(path, parameters):
+def forward(path):
+    return run(BIN / "hecaton-compile", path, "--mode=infer", "--mesh=1x1", "--no-raise", "--emit=step", "--loss=loss", "-o", "-")
+
+
+def rules_met(text, parameters):
     """(operator, fn) on the way from parameters, whose names match, to the loss."""
-    text = run(BIN / "hecaton-compile", path, "--mode=infer", "--mesh=1x1", "--no-raise", "--emit=step", "--loss=loss", "-o", "-")
     varied = {m[1] for m in re.finditer(r'(%arg\d+): tensor<[^>]*> \{[^}]*hct\.name = "([^"]*)"', text) if re.fullmatch(parameters, m[2])}
     ops = [(m[1], m[2], re.findall(r"%\w+", m[3]), m[0]) for m in re.finditer(r'(%\w+)(?::\d+)? = "([\w.]+)"\(([^)]*)\).*', text)]
     needed, met = set(re.findall(r"%\w+", re.search(r"return ([^:]*):", text)[1])), set()
@@ -115,11 +153,12 @@ def rules_met(path, parameters):
     return met
 
 
-def uncovered(models):
-    met = set().union(*(rules_met(m.path, "p.*") for m in models))
+def uncovered(models, planted):
+    met = set().union(*(rules_met(m.text.read_text(), "p") for m in planted))
+    met |= set().union(*(rules_met(forward(m.path), "p.*") for m in models))
     elementwise_gradients.write_model(WORK / "elementwise.onnx")
-    met |= rules_met(WORK / "elementwise.onnx", "[abc].*")
-    met |= set().union(*(rules_met(indexing.model(c, True)[0], "x") for c in indexing.CASES if c[8]))
+    met |= rules_met(forward(WORK / "elementwise.onnx"), "[abc].*")
+    met |= set().union(*(rules_met(forward(indexing.model(c, True)[0]), "x") for c in indexing.CASES if c[8]))
     missing = []
     for op, fn in re.findall(r'^HCT_GRADIENT\("([^"]+)", "([^"]*)"', (SOURCE / "compiler/transform/gradients.def").read_text(), re.M):
         kinds = [fn] if fn or op != "hct_graph.reduce" else ["sum", "max", "min"]
@@ -130,7 +169,7 @@ def uncovered(models):
     return missing + [f"{op} is said to have no gradient, and is unknown" for op in sorted(set(NO_GRADIENT) - known)]
 
 
-made = [Model(opset) for opset in sorted({c.opset for c in CASES})]
-failures = [f for m in made for f in m.check()] + (uncovered(made) if MESH == "1x1" else [])
-print("\n".join(failures) or f"{len(CASES)} cases, {sum(len(m.parameters) for m in made)} gradients, on {MESH}")
+made, planted = [Model(opset) for opset in sorted({c.opset for c in CASES})], [Planted(*p) for p in PLANTED]
+failures = [f for m in made + planted for f in m.check()] + (uncovered(made, planted) if MESH == "1x1" else [])
+print("\n".join(failures) or f"{len(CASES) + len(PLANTED)} cases, {sum(len(m.parameters) for m in made) + len(PLANTED)} gradients, on {MESH}")
 sys.exit(bool(failures))
