@@ -2,7 +2,8 @@
 """Losses in every form, trained on dies: loss and gradients are those of NumPy in double precision over the whole batch, whether micro-batches divide
 it or not, and however the labels that count are spread over them.
 
-usage: losses.py BIN_DIRECTORY WORK_DIRECTORY MESH[,MESH...] MICRO_BATCH[,...]
+usage: losses.py BIN_DIRECTORY WORK_DIRECTORY MESH[,MESH...] MICRO_BATCH[,...] [OPTION...]
+OPTION: further ones of hecaton-compile
 """
 import subprocess
 import sys
@@ -142,7 +143,7 @@ def differences(function):
 
 
 def check(name, mesh, micro_batch, inputs, loss, slopes):
-    run(BIN / "hecaton-compile", WORK / "model.onnx", f"--mesh={mesh}", f"--micro-batch={micro_batch}", "--optimizer=none", *filter(None, [FORMS[name][3]]), "-o", WORK / "model.hct")
+    run(BIN / "hecaton-compile", WORK / "model.onnx", f"--mesh={mesh}", f"--micro-batch={micro_batch}", "--optimizer=none", *sys.argv[5:], *filter(None, [FORMS[name][3]]), "-o", WORK / "model.hct")
     text = run(BIN / "hecaton-sim", WORK / "model.hct", *inputs, *(f for k in PARAMETERS for f in ("--output", f"grad:{k}={WORK / f'{k}.gradient.npy'}")))
     got = float(next(line for line in text.splitlines() if line.startswith("step ")).split()[-1])
     assert abs(got - loss) <= 1e-5 * abs(loss), f"loss {got}, not {loss}"

@@ -2,7 +2,8 @@
 """Every rule of gradients.def, and every differentiable operator of onnx_ops.def, has a case; its gradients on dies, or on the host, are central
 differences of a NumPy definition in double precision. Elementwise operators have their cases in elementwise_gradients.py, indexing ones in indexing.py.
 
-usage: gradients.py BIN_DIRECTORY WORK_DIRECTORY MESH|host SOURCE_DIRECTORY
+usage: gradients.py BIN_DIRECTORY WORK_DIRECTORY MESH|host SOURCE_DIRECTORY [OPTION...]
+OPTION: further ones of hecaton-compile
 """
 import re
 import subprocess
@@ -44,7 +45,7 @@ def node(n, op, inputs, outputs, name="", **attributes):
     return helper.make_node(op, *inside, name=name, **attributes)
 
 
-TARGET = ["--backend=host"] if MESH == "host" else [f"--mesh={MESH}"]
+TARGET = [*(["--backend=host"] if MESH == "host" else [f"--mesh={MESH}"]), *sys.argv[5:]]
 TRAINING = [*TARGET, "--optimizer=none", "--trainable=p*"]
 
 
