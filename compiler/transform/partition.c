@@ -390,6 +390,7 @@ static void features_over_axis(const partition *p, const hct_flow_op *op, const 
 
 static void set_result(partition *p, const hct_flow_op *op, size_t index, const hct_layout *layout) {
   p->now[op->results[index]].layout = *layout;
+  if (p->original[op->results[index]] != SIZE_MAX) p->assigned[op->results[index]] = true; /* copied heads that no product reads lie where they were made */
 }
 
 static void write_shardings(partition *p, const hct_flow_op *op) {

@@ -207,12 +207,17 @@ def check_gradient(case):
     np.testing.assert_allclose(np.load(WORK / "g.npy"), gradient, 0, 1e-4 * largest, err_msg=f"gradient of {case[0]}")
 
 
-failed = []
-for case in CASES:
-    for check in (check_values, check_gradient) if case[8] else (check_values,):
-        try:
-            check(case)
-        except AssertionError as why:
-            failed.append(f"{check.__name__} {case[0]}: {why}")
-print("\n".join(failed) or f"{len(CASES)} forms, {sum(c[8] for c in CASES)} with gradients, on {MESH}")
-sys.exit(bool(failed))
+def main():
+    failed = []
+    for case in CASES:
+        for check in (check_values, check_gradient) if case[8] else (check_values,):
+            try:
+                check(case)
+            except AssertionError as why:
+                failed.append(f"{check.__name__} {case[0]}: {why}")
+    print("\n".join(failed) or f"{len(CASES)} forms, {sum(c[8] for c in CASES)} with gradients, on {MESH}")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

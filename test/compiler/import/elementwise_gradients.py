@@ -95,18 +95,23 @@ def differences(n, k):
     return d if operands[k].size == d.size else d.sum(keepdims=True)
 
 
-write_model(WORK / "m.onnx")
-names = [name for name in weights() if CASES[int(name[1:])][0] not in ("Ceil", "Floor", "Round", "Sign")]  # constant almost everywhere: no gradient flows
-for how in (["--mesh=1x1"], ["--mesh=2x2"], ["--backend=host"]):
-    where, program = how[0].lstrip("-"), WORK / "m.out"
-    run(BIN / "hecaton-compile", WORK / "m.onnx", "--mode=infer", *how, "-o", program)
-    run(BIN / "hecaton-sim", program, "--mode=functional", *(f"--output=y{n}={WORK}/y{n}.npy" for n in range(len(CASES))))
-    for n, (op, attributes, *_) in enumerate(CASES):
-        operands = [np.array(points, np.float32).astype(np.float64) for points in (CASES[n][2], *CASES[n][4:])]
-        check(f"{where} {op} {attributes}", np.load(WORK / f"y{n}.npy"), CASES[n][3](*operands))
-    run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=loss", "--optimizer=none", *how, "-o", program)
-    run(BIN / "hecaton-sim", program, "--mode=functional", *(f"--output=grad:{name}={WORK}/{name}.npy" for name in names))
-    for name in names:
-        n, k = int(name[1:]), "abc".index(name[0])
-        check(f"{where} gradient of operand {k} of {CASES[n][0]} {CASES[n][1]}", np.load(WORK / f"{name}.npy"), differences(n, k), 1e-4, 1e-5)
-sys.exit(failures > 0)
+def main():
+    write_model(WORK / "m.onnx")
+    names = [name for name in weights() if CASES[int(name[1:])][0] not in ("Ceil", "Floor", "Round", "Sign")]  # constant almost everywhere: no gradient flows
+    for how in (["--mesh=1x1"], ["--mesh=2x2"], ["--backend=host"]):
+        where, program = how[0].lstrip("-"), WORK / "m.out"
+        run(BIN / "hecaton-compile", WORK / "m.onnx", "--mode=infer", *how, "-o", program)
+        run(BIN / "hecaton-sim", program, "--mode=functional", *(f"--output=y{n}={WORK}/y{n}.npy" for n in range(len(CASES))))
+        for n, (op, attributes, *_) in enumerate(CASES):
+            operands = [np.array(points, np.float32).astype(np.float64) for points in (CASES[n][2], *CASES[n][4:])]
+            check(f"{where} {op} {attributes}", np.load(WORK / f"y{n}.npy"), CASES[n][3](*operands))
+        run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=loss", "--optimizer=none", *how, "-o", program)
+        run(BIN / "hecaton-sim", program, "--mode=functional", *(f"--output=grad:{name}={WORK}/{name}.npy" for name in names))
+        for name in names:
+            n, k = int(name[1:]), "abc".index(name[0])
+            check(f"{where} gradient of operand {k} of {CASES[n][0]} {CASES[n][1]}", np.load(WORK / f"{name}.npy"), differences(n, k), 1e-4, 1e-5)
+    sys.exit(failures > 0)
+
+
+if __name__ == "__main__":
+    main()
