@@ -35,7 +35,7 @@ typedef struct chiplet_buffer { /* in SRAM */
 } chiplet_buffer;
 
 typedef enum chiplet_kind {
-  CHIPLET_LOOP, CHIPLET_LOAD, CHIPLET_STORE, CHIPLET_MATMUL, CHIPLET_MAP, CHIPLET_FILL, CHIPLET_REDUCE, CHIPLET_ROWS, CHIPLET_UPDATE, CHIPLET_CAST,
+  CHIPLET_LOOP, CHIPLET_LOAD, CHIPLET_STORE, CHIPLET_MATMUL, CHIPLET_MAP, CHIPLET_FILL, CHIPLET_REDUCE, CHIPLET_ROWS, CHIPLET_DROPOUT, CHIPLET_UPDATE, CHIPLET_CAST,
   CHIPLET_GATHER_STEP, CHIPLET_SCATTER_STEP, CHIPLET_COPY_PART,
 } chiplet_kind;
 
@@ -72,6 +72,8 @@ typedef struct chiplet_op {
   int within;                 /* steps: hct_ring whose own part is divided further; -1 the whole buffer */
   const char *table_axes;
   int64_t classes;
+  int64_t stream;             /* dropout: its number */
+  const int64_t *numbers;     /* dropout: what a unit of each loop adds to an element's number, then the first element's */
   /* loops */
   int64_t trips;
   struct chiplet_op *body;
@@ -220,6 +222,8 @@ int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, i
 int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);
 int64_t chiplet_elements(const chiplet_stream *stream, const chiplet_buffer *buffer);
 int64_t chiplet_piece_elements(const chiplet_buffer *buffer, int64_t tile_elements); /* that the buffer holds of a tile of so many */
+/* Adds the micro-batch or piece that runs, times `stride`. */
+void chiplet_index_add(const chiplet_stream *stream, const chiplet_op *op, hct_addr *addr, int64_t stride);
 /* Adds where the elements of the piece begin in the whole tile, of `op`'s index where it has one; `size` bytes an element. */
 void chiplet_piece_add(const chiplet_stream *stream, const chiplet_op *op, const chiplet_buffer *piece, int64_t size, hct_addr *addr);
 chiplet_access chiplet_access_of(const chiplet_stream *stream, const chiplet_buffer *buffer, bool write);

@@ -22,7 +22,8 @@ typedef struct sim_job {
   bindings inputs, outputs, settings;
   int64_t steps, threads;
   bool jitter, no_recurrence;
-  uint64_t seed;
+  uint64_t jitter_seed;
+  const char *seed; /* of random numbers; NULL: as compiled */
   hct_image image;
   hct_package package;
   hct_memory *memories;
@@ -41,6 +42,7 @@ static void help_print(void) {
          "  --output NAME=FILE.npy          an output, grad:INITIALIZER or param:INITIALIZER; repeatable\n"
          "  --steps=N                       optimizer steps; an input with one leading axis more is taken step by step [1]\n"
          "  --set NAME=V                    lr, momentum, beta1, beta2, eps, weight-decay\n"
+         "  --seed=N                        random numbers (dropout) [as compiled]\n"
          "  --report FILE.json              the account, schema hecaton-report/1\n"
          "  --threads=N                     numbers and times are the same for any N [all cores]\n"
          "  --jitter=SEED                   perturbs every latency; numbers do not change\n"
@@ -75,7 +77,8 @@ static int option_apply(sim_job *job, int code, const char *text) {
     case 's': return binding_add(job, &job->settings, text) ? 0 : (option_refuse(job, "set", text, "NAME=VALUE"), 1);
     case 'n': return job->steps = number, parsed && number >= 1 && number <= 1000000 ? 0 : (option_refuse(job, "steps", text, "a whole number from 1 to 1000000"), 1);
     case 't': return job->threads = number, parsed && number >= 1 && number <= 1024 ? 0 : (option_refuse(job, "threads", text, "a whole number from 1 to 1024"), 1);
-    case 'j': return job->jitter = true, job->seed = (uint64_t)number, parsed ? 0 : (option_refuse(job, "jitter", text, "a whole number"), 1);
+    case 'j': return job->jitter = true, job->jitter_seed = (uint64_t)number, parsed ? 0 : (option_refuse(job, "jitter", text, "a whole number"), 1);
+    case 'e': return job->seed = text, parsed ? 0 : (option_refuse(job, "seed", text, "a whole number"), 1);
     case 'r': return job->report = text, 0;
     case 'R': return job->no_recurrence = true, 0;
     case 'S': return hct_error(job->diags, HCT_E_UNSUPPORTED, (hct_loc){0}, "--save-model does not work yet; --output param:NAME=FILE.npy writes trained weights"), 1;
@@ -86,7 +89,7 @@ static int option_apply(sim_job *job, int code, const char *text) {
 static int options_read(sim_job *job, int argc, char **argv) {
   static const struct option table[] = {
       {"mode", required_argument, NULL, 'm'}, {"input", required_argument, NULL, 'i'}, {"output", required_argument, NULL, 'o'}, {"steps", required_argument, NULL, 'n'},
-      {"set", required_argument, NULL, 's'}, {"report", required_argument, NULL, 'r'}, {"threads", required_argument, NULL, 't'}, {"jitter", required_argument, NULL, 'j'},
+      {"set", required_argument, NULL, 's'}, {"report", required_argument, NULL, 'r'}, {"threads", required_argument, NULL, 't'}, {"jitter", required_argument, NULL, 'j'}, {"seed", required_argument, NULL, 'e'},
       {"no-recurrence", no_argument, NULL, 'R'}, {"save-model", required_argument, NULL, 'S'}, {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
   int worst = 0;
   for (int code; (code = getopt_long(argc, argv, "", table, NULL)) != -1;) {
@@ -159,7 +162,7 @@ static hct_status inputs_bind(sim_job *job) {
 
 static hct_status settings_apply(sim_job *job) {
   static const char *const names[] = {"lr", "momentum", "beta1", "beta2", "eps", "weight-decay"};
-  const hct_tensor *tensor = hct_image_tensor(&job->image, HCT_ROLE_SETTING, NULL);
+  const hct_tensor *tensor = hct_image_tensor(&job->image, HCT_ROLE_SETTING, "settings");
   if (!job->settings.count) return HCT_OK;
   if (!tensor || !tensor->data) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--set: the program has no settings (no optimizer)");
   float values[HCT_COUNT(names)];
@@ -173,6 +176,16 @@ static hct_status settings_apply(sim_job *job) {
     values[at] = (float)value;
   }
   hct_loader_place(&job->image, job->memories, tensor, (const uint8_t *)values);
+  return HCT_OK;
+}
+
+static hct_status seed_apply(sim_job *job) {
+  const hct_tensor *tensor = hct_image_tensor(&job->image, HCT_ROLE_SETTING, "seed");
+  int64_t number;
+  if (!job->seed) return HCT_OK;
+  if (!tensor) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--seed=%s: the program draws no random numbers (no dropout)", job->seed);
+  HCT_BUG_ON(!hct_parse_i64(job->seed, &number), "seed '%s'", job->seed);
+  hct_loader_place(&job->image, job->memories, tensor, (const uint8_t *)&number);
   return HCT_OK;
 }
 
@@ -231,7 +244,7 @@ static hct_status fault_refuse(const sim_job *job, const hct_effect_fault *fault
 
 static hct_status step_run(sim_job *job, const char *doing) {
   hct_machine_effects hooks = hct_effects_hooks(job->effects);
-  hct_machine_options options = {.effects = &hooks, .jitter = job->jitter, .seed = job->seed, .doing = doing};
+  hct_machine_options options = {.effects = &hooks, .jitter = job->jitter, .seed = job->jitter_seed, .doing = doing};
   hct_status status = hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->functional, &job->result);
   hct_effect_fault first;
   return hct_effects_finish(job->effects, &first) ? status : fault_refuse(job, &first);
@@ -242,6 +255,7 @@ static hct_status run_functional(sim_job *job) {
   HCT_TRY(outputs_check(job));
   HCT_TRY(hct_loader_create(job->diags, job->arena, &job->image, job->program, &job->memories));
   HCT_TRY(settings_apply(job));
+  HCT_TRY(seed_apply(job));
   const hct_tensor *loss = hct_image_tensor(&job->image, HCT_ROLE_LOSS, NULL);
   job->losses = HCT_NEW_ARRAY(job->arena, double, (size_t)job->steps);
   hct_stats_init(&job->functional, job->arena, &job->image);
@@ -268,7 +282,7 @@ static hct_status run_functional(sim_job *job) {
 
 static hct_status run_timing(sim_job *job) {
   hct_stats_init(&job->timing, job->arena, &job->image);
-  hct_machine_options options = {.jitter = job->jitter, .seed = job->seed, .doing = "timing", .every_iteration = job->no_recurrence};
+  hct_machine_options options = {.jitter = job->jitter, .seed = job->jitter_seed, .doing = "timing", .every_iteration = job->no_recurrence};
   return hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->timing, &job->result);
 }
 

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Dropout against NumPy, with a Philox of its own: values, losses and gradients of a small transformer layer with dropout on its embeddings, on its attention's
+probabilities and on its output, and what the random numbers are like.
+
+usage: dropout.py BIN_DIRECTORY WORK_DIRECTORY CASE [COMPILER_OPTION ...]
+CASE: train, infer or statistics. For `train` and `infer` one compilation and run; several sets of options are separated by `+`.
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto as T
+from onnx import helper, numpy_helper
+
+BIN, WORK, CASE = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+WORK.mkdir(parents=True, exist_ok=True)
+BATCH, SEQUENCE, HEADS, WIDTH, VOCABULARY = 5, 8, 2, 12, 11
+RATIOS = {"embedding": 0.1, "attention": 0.25, "output": 0.5}
+rng = np.random.default_rng(3)
+
+
+def philox(counter, key):
+    """Philox4x32-10 of arrays of 32-bit words, in the wider words of NumPy."""
+    low = np.uint64(0xFFFFFFFF)
+    c, k = [np.asarray(w, np.uint64) for w in counter], [np.uint64(w) for w in key]
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [(b >> np.uint64(32)) ^ c[1] ^ k[0], b & low, (a >> np.uint64(32)) ^ c[3] ^ k[1], a & low]
+        k = [(k[0] + np.uint64(0x9E3779B9)) & low, (k[1] + np.uint64(0xBB67AE85)) & low]
+    return c
+
+
+assert [int(w) for w in philox((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0))] == [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]
+
+
+def kept(shape, ratio, stream, seed, step):
+    number = np.arange(np.prod(shape), dtype=np.uint64)
+    block = number >> np.uint64(2)
+    words = philox((block & np.uint64(0xFFFFFFFF), block >> np.uint64(32), np.full_like(block, step), np.full_like(block, stream)), (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF))
+    return (np.choose((number & np.uint64(3)).astype(int), words).reshape(shape) >= ratio * 2.0**32).astype(float)
+
+
+def dropped(x, name, seed, step):
+    ratio = float(np.float32(RATIOS[name]))
+    return x * kept(x.shape, ratio, list(RATIOS).index(name), seed, step) / (1 - ratio)
+
+
+# ---- the model, and what NumPy says of it ----
+def weights():
+    shapes = {"table": (VOCABULARY, WIDTH), "wq": (WIDTH, WIDTH), "wk": (WIDTH, WIDTH), "wv": (WIDTH, WIDTH), "wo": (WIDTH, WIDTH), "head": (WIDTH, VOCABULARY)}
+    return {name: (rng.standard_normal(shape) / 2).astype(np.float32) for name, shape in shapes.items()}
+
+
+MASK = np.where(np.tril(np.ones((SEQUENCE, SEQUENCE))) > 0, 0, -1e9).astype(np.float32)
+
+
+def model(path, opset):
+    given = weights()
+    nodes, count = [], iter(range(100))
+
+    def node(kind, *inputs, **attributes):
+        name = f"v{next(count)}"
+        nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def dropout(x, name):
+        return node("Dropout", x, f"ratio.{name}", "training") if opset >= 12 else node("Dropout", x, ratio=RATIOS[name])
+
+    def heads(x, order):
+        return node("Transpose", node("Reshape", x, "apart"), perm=order)
+
+    x = dropout(node("Gather", "table", "ids"), "embedding")
+    q, v, k = heads(node("MatMul", x, "wq"), [0, 2, 1, 3]), heads(node("MatMul", x, "wv"), [0, 2, 1, 3]), heads(node("MatMul", x, "wk"), [0, 2, 3, 1])
+    p = node("Softmax", node("Add", node("Mul", node("MatMul", q, k), "scale"), "mask"), axis=3)
+    mixed = node("Reshape", node("Transpose", node("MatMul", dropout(p, "attention"), v), perm=[0, 2, 1, 3]), "joined")
+    y = node("Add", x, dropout(node("MatMul", mixed, "wo"), "output"))
+    nodes.append(helper.make_node("MatMul", [y, "head"], ["logits"]))
+    constants = {"apart": np.array([0, 0, HEADS, WIDTH // HEADS]), "joined": np.array([0, 0, WIDTH]), "training": np.array(True), "mask": MASK, "scale": np.float32((WIDTH // HEADS) ** -0.5),
+                 **{f"ratio.{name}": np.float32(ratio) for name, ratio in RATIOS.items()}}
+    nodes = [helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value))) for name, value in constants.items() if name[:5] != "ratio"] + nodes
+    initializers = [numpy_helper.from_array(value, name) for name, value in given.items()] + [numpy_helper.from_array(constants[n], n) for n in constants if n[:5] == "ratio" and opset >= 12]
+    graph = helper.make_graph(nodes, "layer", [helper.make_tensor_value_info("ids", T.INT64, [BATCH, SEQUENCE])], [helper.make_tensor_value_info("logits", T.FLOAT, [BATCH, SEQUENCE, VOCABULARY])], initializers)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    onnx.checker.check_model(made)
+    onnx.save(made, path)
+    return {name: value.astype(float) for name, value in given.items()}
+
+
+def logits_of(w, ids, seed, step):
+    def heads(x):
+        return x.reshape(BATCH, SEQUENCE, HEADS, WIDTH // HEADS).transpose(0, 2, 1, 3)
+
+    x = dropped(w["table"][ids], "embedding", seed, step)
+    scores = heads(x @ w["wq"]) @ heads(x @ w["wk"]).transpose(0, 1, 3, 2) * (WIDTH // HEADS) ** -0.5 + MASK
+    p = np.exp(scores - scores.max(-1, keepdims=True))
+    p = dropped(p / p.sum(-1, keepdims=True), "attention", seed, step)
+    mixed = (p @ heads(x @ w["wv"])).transpose(0, 2, 1, 3).reshape(BATCH, SEQUENCE, WIDTH)
+    return (x + dropped(mixed @ w["wo"], "output", seed, step)) @ w["head"]
+
+
+def loss_of(w, ids, labels, seed, step):
+    z = logits_of(w, ids, seed, step)
+    z = z - z.max(-1, keepdims=True)
+    return -np.mean(np.take_along_axis(z - np.log(np.exp(z).sum(-1, keepdims=True)), labels[..., None], -1))
+
+
+# ---- runs ----
+def run(*arguments):
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, arguments))}\n{done.stderr}")
+    return done.stdout
+
+
+def simulate(inputs, outputs, *options):
+    flags = [f for name, value in inputs.items() for f in ("--input", f"{name}={WORK / name}.npy")]
+    for name, value in inputs.items():
+        np.save(WORK / f"{name}.npy", value)
+    out = run(BIN / "hecaton-sim", WORK / "m.hct", "--mode=functional", *flags, *[f for n in outputs for f in ("--output", f"{n}={WORK / n.replace(':', '.')}.npy")], *options)
+    losses = [float(line.split()[-1]) for line in out.splitlines() if line.startswith("step ") and " loss " in line]
+    return losses, [np.load(WORK / f"{n.replace(':', '.')}.npy").astype(float) for n in outputs]
+
+
+def close(what, got, want, tolerance):
+    worst = np.max(np.abs(np.asarray(got) - want))
+    if not worst <= tolerance * max(np.max(np.abs(want)), 1e-3):
+        sys.exit(f"{what}: off by {worst:.3g} of {np.max(np.abs(want)):.3g}")
+
+
+def option_sets():
+    sets = [[]]
+    for option in sys.argv[4:]:
+        if option == "+":
+            sets.append([])
+        else:
+            sets[-1].append(option)
+    return sets
+
+
+def train():
+    ids, labels = rng.integers(0, VOCABULARY, (2, BATCH, SEQUENCE))
+    w = model(WORK / "m.onnx", 13)
+    tables = {name: np.linalg.norm(value) for name, value in w.items()}
+    want, seed, steps = {}, 0x123456789A, 2
+    for name in w:  # along directions, central differences of the second step's loss
+        direction = rng.standard_normal((3, *w[name].shape)) / tables[name]
+        ahead = [loss_of({**w, name: w[name] + 1e-5 * d}, ids, labels, seed, 1) for d in direction]
+        back = [loss_of({**w, name: w[name] - 1e-5 * d}, ids, labels, seed, 1) for d in direction]
+        want[name] = direction, (np.array(ahead) - back) / 2e-5
+    losses = [loss_of(w, ids, labels, seed, step) for step in range(steps)]
+    for options in option_sets():
+        low = any(o.startswith("--dtype") for o in options)
+        run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=cross-entropy:logits", "--optimizer=none", *options, "-o", WORK / "m.hct")
+        got, gradients = simulate({"ids": ids, "labels": labels}, [f"grad:{n}" for n in w], "--steps=2", f"--seed={seed}")
+        close(f"{options}: losses", got, losses, 3e-2 if low else 1e-5)
+        for name, gradient in zip(w, gradients):
+            close(f"{options}: gradient of {name}", np.sum(gradient * want[name][0], axis=tuple(range(1, gradient.ndim + 1))), want[name][1], 6e-2 if low else 1e-4)
+        print("train", " ".join(options))
+
+
+def infer():
+    """Before opset 12 dropout is training's alone; since then it is where training_mode is true, of step 0."""
+    ids = rng.integers(0, VOCABULARY, (BATCH, SEQUENCE))
+    for options in option_sets():
+        for opset in (11, 13):
+            w = model(WORK / "m.onnx", opset)
+            run(BIN / "hecaton-compile", WORK / "m.onnx", "--mode=infer", "--seed=-7", *options, "-o", WORK / "m.hct")
+            ratios = dict(RATIOS)
+            RATIOS.update({name: 0 for name in RATIOS if opset < 12})
+            close(f"{options}: logits, opset {opset}", simulate({"ids": ids}, ["logits"])[1][0], logits_of(w, ids, -7 & (1 << 64) - 1, 0), 1e-5)
+            RATIOS.update(ratios)
+        print("infer", " ".join(options))
+    w = model(WORK / "m.onnx", 11)
+    run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=cross-entropy:logits", "--optimizer=none", "--seed=5", "--mesh=2x2", "-o", WORK / "m.hct")
+    close("loss, opset 11", simulate({"ids": ids, "labels": ids}, [])[0], [loss_of(w, ids, ids, 5, 0)], 1e-5)
+
+
+if CASE != "statistics":
+    {"train": train, "infer": infer}[CASE]()
