@@ -3,7 +3,7 @@
 probabilities and on its output, and what the random numbers are like.
 
 usage: dropout.py BIN_DIRECTORY WORK_DIRECTORY CASE [COMPILER_OPTION ...]
-CASE: train, infer or statistics. For `train` and `infer` one compilation and run; several sets of options are separated by `+`.
+CASE: train, infer, steps or statistics; all but the last take sets of options, separated by `+`.
 """
 import subprocess
 import sys
@@ -171,11 +171,54 @@ def infer():
             RATIOS.update({name: 0 for name in RATIOS if opset < 12})
             close(f"{options}: logits, opset {opset}", simulate({"ids": ids}, ["logits"])[1][0], logits_of(w, ids, -7 & (1 << 64) - 1, 0), 1e-5)
             RATIOS.update(ratios)
+            if opset < 12:
+                refused = subprocess.run([BIN / "hecaton-sim", WORK / "m.hct", "--mode=functional", "--seed=3", "--input", f"ids={WORK}/ids.npy"], capture_output=True, text=True)
+                if refused.returncode != 1 or "--seed=3: the program draws no random numbers (no dropout)" not in refused.stderr:
+                    sys.exit(f"--seed without dropout: exit status {refused.returncode}, {refused.stderr}")
         print("infer", " ".join(options))
     w = model(WORK / "m.onnx", 11)
     run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=cross-entropy:logits", "--optimizer=none", "--seed=5", "--mesh=2x2", "-o", WORK / "m.hct")
     close("loss, opset 11", simulate({"ids": ids, "labels": ids}, [])[0], [loss_of(w, ids, ids, 5, 0)], 1e-5)
 
 
-if CASE != "statistics":
-    {"train": train, "infer": infer}[CASE]()
+def steps():
+    """Three optimizer steps, whose masks differ: the losses of the host backend, whatever dies do."""
+    ids, labels = rng.integers(0, VOCABULARY, (2, BATCH, SEQUENCE))
+    w = model(WORK / "m.onnx", 13)
+    want = None
+    for options in [["--backend=host"]] + option_sets():
+        run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=cross-entropy:logits", "--lr=0.01", "--seed=11", *options, "-o", WORK / "m.hct")
+        got = simulate({"ids": ids, "labels": labels}, [], "--steps=3")[0]
+        close(f"{options}: the first loss", got[:1], [loss_of(w, ids, labels, 11, 0)], 1e-5)
+        want = want or got
+        close(f"{options}: losses", got, want, 1e-5)
+        print("steps", " ".join(options))
+
+
+def statistics():
+    """What two nodes keep of ones, at two steps and for two seeds: the share, and how far any two masks agree, are within four standard deviations of chance."""
+    size, ratio = (64, 32, 48), 0.3
+    nodes = [helper.make_node("Dropout", ["x", "ratio", "training"], [name]) for name in ("a", "b")]
+    nodes += [helper.make_node("MatMul", ["x", "w"], ["scaled"]), helper.make_node("ReduceMean", ["scaled"], ["loss"], keepdims=0)]
+    initializers = [numpy_helper.from_array(v, n) for n, v in {"ratio": np.float32(ratio), "training": np.array(True), "w": np.ones((48, 1), np.float32)}.items()]
+    values = [helper.make_tensor_value_info(n, T.FLOAT, s) for n, s in (("a", size), ("b", size), ("loss", ()))]
+    graph = helper.make_graph(nodes, "ones", [helper.make_tensor_value_info("x", T.FLOAT, size)], values, initializers)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), WORK / "m.onnx")
+    run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=loss", "--optimizer=sgd", "--keep-output=a", "--keep-output=b", "--mesh=2x3", "--micro-batch=16", "-o", WORK / "m.hct")
+    ones = {"x": np.ones(size, np.float32)}
+    masks = {}
+    for seed in (0, 1, 1 << 32):
+        for count in (1, 2):
+            for name, value in zip("ab", simulate(ones, "ab", f"--seed={seed}", f"--steps={count}")[1]):
+                masks[seed, count, name] = value.ravel() != 0
+                close("what is kept", value.ravel()[masks[seed, count, name]], 1 / (1 - ratio), 1e-6)
+    elements, share, chance = np.prod(size), 1 - ratio, (1 - ratio) ** 2
+    for key, mask in masks.items():
+        for what, got, want in [("share", mask.mean(), share)] + [(other, (mask & masks[other]).mean(), chance) for other in masks if other > key] + [
+                (f"itself {lag} on", (mask[lag:] & mask[:-lag]).mean(), chance) for lag in (1, 2, 4, 48)]:
+            if abs(got - want) > 4 * (want * (1 - want) / elements) ** 0.5:
+                sys.exit(f"{key}, {what}: {got}, expected {want}")
+    print(f"statistics of {len(masks)} masks")
+
+
+{"train": train, "infer": infer, "steps": steps, "statistics": statistics}[CASE]()
