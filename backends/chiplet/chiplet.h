@@ -72,7 +72,7 @@ typedef struct chiplet_op {
   int within;                 /* steps: hct_ring whose own part is divided further; -1 the whole buffer */
   const char *table_axes;
   int64_t classes;
-  int64_t stream;             /* dropout: its number */
+  size_t stream;              /* dropout: which of the program's */
   const int64_t *numbers;     /* dropout: what a unit of each loop adds to an element's number, then the first element's */
   /* loops */
   int64_t trips;
@@ -80,13 +80,13 @@ typedef struct chiplet_op {
   size_t body_count, body_end; /* order of the last operation inside */
   bool over_layers;     /* the loop is over layers, else over micro-batches, pieces or ring steps */
   size_t period_of;     /* not 0: a period of the repeat of this number less one begins here */
-  int64_t layer_stride; /* load, store in a loop over layers: bytes from one layer's tensor to the next */
+  int64_t layer_stride; /* in a loop over layers, from one to the next: load, store: bytes between their tensors; dropout: numbers of streams */
 } chiplet_op;
 
 typedef struct chiplet_repeat { /* fold.c */
   size_t first, period; /* operations of the program that it was found in */
   int64_t count, left_out; /* periods */
-  int64_t *next_buffer, *next_tensor, *next_source; /* what takes the place of each in the period after; -1: none */
+  int64_t *next_buffer, *next_tensor, *next_source, *next_stream; /* what takes the place of each in the period after; -1: none */
 } chiplet_repeat;
 typedef struct repeat_list { chiplet_repeat *items; size_t count, capacity; } repeat_list;
 
@@ -99,6 +99,7 @@ typedef struct chiplet_program {
   struct { chiplet_buffer *items; size_t count, capacity; } buffers;
   struct { hct_tensor *items; size_t count, capacity; } tensors;
   struct { hct_source *items; size_t count, capacity; } sources;
+  struct { int64_t *items; size_t count, capacity; } streams; /* of random numbers: `stream` of dropouts, each once */
   hct_map *source_index;
   int64_t sram_bytes, dram_bytes;
   repeat_list repeats;

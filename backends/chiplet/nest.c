@@ -216,7 +216,8 @@ static void emit_dropout(chiplet_stream *s, const chiplet_op *op) {
   nest_simplify(&n);
   hct_instr instr = chiplet_instr(s, op, HCT_OP_DROP);
   instr.values[0] = value_of(op->scalar);
-  instr.values[1].base = op->stream;
+  instr.values[1].base = s->program->streams.items[op->stream];
+  if (op->layer_stride) hct_addr_add(s->arena, &instr.values[1], (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->layer_level, .sign = 1, .stride = op->layer_stride});
   emit_four(s, op, instr, &n);
 }
 

@@ -192,11 +192,12 @@ static void read_index(tile_reader *r, chiplet_op *op, MlirOperation operation, 
   op->constant_index = hct_index_map_get(r->numbers, hct_value_key(index), &number) ? (int64_t)number : -1;
 }
 
-static void read_numbers(hct_arena *arena, chiplet_op *op, MlirOperation operation) {
-  int64_t *numbers = HCT_NEW_ARRAY(arena, int64_t, (size_t)op->loop_count + 1);
+static void read_numbers(chiplet_program *p, chiplet_op *op, MlirOperation operation) {
+  int64_t *numbers = HCT_NEW_ARRAY(p->arena, int64_t, (size_t)op->loop_count + 1);
   hct_op_i64s(operation, "index", numbers, (size_t)op->loop_count + 1);
   op->numbers = numbers;
-  op->stream = hct_op_i64(operation, "stream");
+  while (op->stream < p->streams.count && p->streams.items[op->stream] != hct_op_i64(operation, "stream")) op->stream++;
+  if (op->stream == p->streams.count) HCT_PUSH(p->arena, &p->streams, hct_op_i64(operation, "stream"));
   op->scalar = hct_op_f64_or(operation, "ratio", 0);
 }
 
@@ -248,7 +249,7 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
       for (intptr_t k = 0; k < mlirOperationGetNumOperands(operation); k++) use_buffer(r, &op, mlirOperationGetOperand(operation, k));
   }
   if (hct_op_has(operation, "loops")) read_loops(r->program->arena, &op, operation);
-  if (kind == CHIPLET_DROPOUT) read_numbers(r->program->arena, &op, operation);
+  if (kind == CHIPLET_DROPOUT) read_numbers(r->program, &op, operation);
   HCT_PUSH(r->program->arena, list, op);
 }
 

@@ -3,7 +3,7 @@
 probabilities and on its output, and what the random numbers are like.
 
 usage: dropout.py BIN_DIRECTORY WORK_DIRECTORY CASE [COMPILER_OPTION ...]
-CASE: train, infer, steps or statistics; all but the last take sets of options, separated by `+`.
+CASE: train, infer, steps, deep or statistics; all but the last take sets of options, separated by `+`.
 """
 import subprocess
 import sys
@@ -42,23 +42,23 @@ def kept(shape, ratio, stream, seed, step):
     return (np.choose((number & np.uint64(3)).astype(int), words).reshape(shape) >= ratio * 2.0**32).astype(float)
 
 
-def dropped(x, name, seed, step):
+def dropped(x, name, stream, seed, step):
     ratio = float(np.float32(RATIOS[name]))
-    return x * kept(x.shape, ratio, list(RATIOS).index(name), seed, step) / (1 - ratio)
+    return x * kept(x.shape, ratio, stream, seed, step) / (1 - ratio)
 
 
 # ---- the model, and what NumPy says of it ----
-def weights():
-    shapes = {"table": (VOCABULARY, WIDTH), "wq": (WIDTH, WIDTH), "wk": (WIDTH, WIDTH), "wv": (WIDTH, WIDTH), "wo": (WIDTH, WIDTH), "head": (WIDTH, VOCABULARY)}
+def weights(layers):
+    shapes = {"table": (VOCABULARY, WIDTH), "head": (WIDTH, VOCABULARY), **{f"layers.{n}.{w}": (WIDTH, WIDTH) for n in range(layers) for w in ("wq", "wk", "wv", "wo")}}
     return {name: (rng.standard_normal(shape) / 2).astype(np.float32) for name, shape in shapes.items()}
 
 
 MASK = np.where(np.tril(np.ones((SEQUENCE, SEQUENCE))) > 0, 0, -1e9).astype(np.float32)
 
 
-def model(path, opset):
-    given = weights()
-    nodes, count = [], iter(range(100))
+def model(path, opset, layers=1):
+    given = weights(layers)
+    nodes, count = [], iter(range(1000))
 
     def node(kind, *inputs, **attributes):
         name = f"v{next(count)}"
@@ -72,11 +72,12 @@ def model(path, opset):
         return node("Transpose", node("Reshape", x, "apart"), perm=order)
 
     x = dropout(node("Gather", "table", "ids"), "embedding")
-    q, v, k = heads(node("MatMul", x, "wq"), [0, 2, 1, 3]), heads(node("MatMul", x, "wv"), [0, 2, 1, 3]), heads(node("MatMul", x, "wk"), [0, 2, 3, 1])
-    p = node("Softmax", node("Add", node("Mul", node("MatMul", q, k), "scale"), "mask"), axis=3)
-    mixed = node("Reshape", node("Transpose", node("MatMul", dropout(p, "attention"), v), perm=[0, 2, 1, 3]), "joined")
-    y = node("Add", x, dropout(node("MatMul", mixed, "wo"), "output"))
-    nodes.append(helper.make_node("MatMul", [y, "head"], ["logits"]))
+    for n in range(layers):
+        q, v, k = [heads(node("MatMul", x, f"layers.{n}.{w}"), order) for w, order in (("wq", [0, 2, 1, 3]), ("wv", [0, 2, 1, 3]), ("wk", [0, 2, 3, 1]))]
+        p = node("Softmax", node("Add", node("Mul", node("MatMul", q, k), "scale"), "mask"), axis=3)
+        mixed = node("Reshape", node("Transpose", node("MatMul", dropout(p, "attention"), v), perm=[0, 2, 1, 3]), "joined")
+        x = node("Add", x, dropout(node("MatMul", mixed, f"layers.{n}.wo"), "output"))
+    nodes.append(helper.make_node("MatMul", [x, "head"], ["logits"]))
     constants = {"apart": np.array([0, 0, HEADS, WIDTH // HEADS]), "joined": np.array([0, 0, WIDTH]), "training": np.array(True), "mask": MASK, "scale": np.float32((WIDTH // HEADS) ** -0.5),
                  **{f"ratio.{name}": np.float32(ratio) for name, ratio in RATIOS.items()}}
     nodes = [helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value))) for name, value in constants.items() if name[:5] != "ratio"] + nodes
@@ -92,12 +93,15 @@ def logits_of(w, ids, seed, step):
     def heads(x):
         return x.reshape(BATCH, SEQUENCE, HEADS, WIDTH // HEADS).transpose(0, 2, 1, 3)
 
-    x = dropped(w["table"][ids], "embedding", seed, step)
-    scores = heads(x @ w["wq"]) @ heads(x @ w["wk"]).transpose(0, 1, 3, 2) * (WIDTH // HEADS) ** -0.5 + MASK
-    p = np.exp(scores - scores.max(-1, keepdims=True))
-    p = dropped(p / p.sum(-1, keepdims=True), "attention", seed, step)
-    mixed = (p @ heads(x @ w["wv"])).transpose(0, 2, 1, 3).reshape(BATCH, SEQUENCE, WIDTH)
-    return (x + dropped(mixed @ w["wo"], "output", seed, step)) @ w["head"]
+    x = dropped(w["table"][ids], "embedding", 0, seed, step)
+    for n in range(sum(name.endswith("wq") for name in w)):
+        q, k, v, o = [w[f"layers.{n}.{name}"] for name in ("wq", "wk", "wv", "wo")]
+        scores = heads(x @ q) @ heads(x @ k).transpose(0, 1, 3, 2) * (WIDTH // HEADS) ** -0.5 + MASK
+        p = np.exp(scores - scores.max(-1, keepdims=True))
+        p = dropped(p / p.sum(-1, keepdims=True), "attention", 1 + 2 * n, seed, step)
+        mixed = (p @ heads(x @ v)).transpose(0, 2, 1, 3).reshape(BATCH, SEQUENCE, WIDTH)
+        x = x + dropped(mixed @ o, "output", 2 + 2 * n, seed, step)
+    return x @ w["head"]
 
 
 def loss_of(w, ids, labels, seed, step):
@@ -195,6 +199,21 @@ def steps():
         print("steps", " ".join(options))
 
 
+def deep():
+    """Of more equal layers than passes see, those left out, and those that are a loop in the streams, have the numbers of their nodes."""
+    ids, labels = rng.integers(0, VOCABULARY, (2, BATCH, SEQUENCE))
+    w = model(WORK / "m.onnx", 13, layers=24)
+    direction = rng.standard_normal(w["table"].shape) / 10
+    ahead, back = [loss_of({**w, "table": w["table"] + h * direction}, ids, labels, 9, 0) for h in (1e-5, -1e-5)]
+    for options in option_sets():
+        run(BIN / "hecaton-compile", WORK / "m.onnx", "--loss=cross-entropy:logits", "--optimizer=none", "--seed=9", *options, "-o", WORK / "m.hct")
+        got, gradients = simulate({"ids": ids, "labels": labels}, ["grad:table"])
+        close(f"{options}: loss", got, [loss_of(w, ids, labels, 9, 0)], 1e-5)
+        close(f"{options}: gradient", np.sum(gradients[0] * direction), (ahead - back) / 2e-5, 1e-3)
+        looped = sum("v1=" in line and "loop(" in line.split("v1=")[1].split()[0] for line in run(BIN / "hecaton-objdump", "--text", WORK / "m.hct").splitlines() if line.strip().startswith("drop "))
+        print("deep", " ".join(options), "loops" if looped else "unrolled")
+
+
 def statistics():
     """What two nodes keep of ones, at two steps and for two seeds: the share, and how far any two masks agree, are within four standard deviations of chance."""
     size, ratio = (64, 32, 48), 0.3
@@ -221,4 +240,4 @@ def statistics():
     print(f"statistics of {len(masks)} masks")
 
 
-{"train": train, "infer": infer, "steps": steps, "statistics": statistics}[CASE]()
+{"train": train, "infer": infer, "steps": steps, "deep": deep, "statistics": statistics}[CASE]()
