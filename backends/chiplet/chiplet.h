@@ -35,7 +35,7 @@ typedef struct chiplet_buffer { /* in SRAM */
 } chiplet_buffer;
 
 typedef enum chiplet_kind {
-  CHIPLET_LOOP, CHIPLET_LOAD, CHIPLET_STORE, CHIPLET_MATMUL, CHIPLET_MAP, CHIPLET_FILL, CHIPLET_REDUCE, CHIPLET_ROWS, CHIPLET_UPDATE, CHIPLET_CAST,
+  CHIPLET_LOOP, CHIPLET_LOAD, CHIPLET_STORE, CHIPLET_MATMUL, CHIPLET_MAP, CHIPLET_FILL, CHIPLET_REDUCE, CHIPLET_ROWS, CHIPLET_DROPOUT, CHIPLET_UPDATE, CHIPLET_CAST,
   CHIPLET_GATHER_STEP, CHIPLET_SCATTER_STEP, CHIPLET_COPY_PART,
 } chiplet_kind;
 
@@ -72,19 +72,21 @@ typedef struct chiplet_op {
   int within;                 /* steps: hct_ring whose own part is divided further; -1 the whole buffer */
   const char *table_axes;
   int64_t classes;
+  size_t stream;              /* dropout: which of the program's */
+  const int64_t *numbers;     /* dropout: what a unit of each loop adds to an element's number, then the first element's */
   /* loops */
   int64_t trips;
   struct chiplet_op *body;
   size_t body_count, body_end; /* order of the last operation inside */
   bool over_layers;     /* the loop is over layers, else over micro-batches, pieces or ring steps */
   size_t period_of;     /* not 0: a period of the repeat of this number less one begins here */
-  int64_t layer_stride; /* load, store in a loop over layers: bytes from one layer's tensor to the next */
+  int64_t layer_stride; /* in a loop over layers, from one to the next: load, store: bytes between their tensors; dropout: numbers of streams */
 } chiplet_op;
 
 typedef struct chiplet_repeat { /* fold.c */
   size_t first, period; /* operations of the program that it was found in */
   int64_t count, left_out; /* periods */
-  int64_t *next_buffer, *next_tensor, *next_source; /* what takes the place of each in the period after; -1: none */
+  int64_t *next_buffer, *next_tensor, *next_source, *next_stream; /* what takes the place of each in the period after; -1: none */
 } chiplet_repeat;
 typedef struct repeat_list { chiplet_repeat *items; size_t count, capacity; } repeat_list;
 
@@ -97,6 +99,7 @@ typedef struct chiplet_program {
   struct { chiplet_buffer *items; size_t count, capacity; } buffers;
   struct { hct_tensor *items; size_t count, capacity; } tensors;
   struct { hct_source *items; size_t count, capacity; } sources;
+  struct { int64_t *items; size_t count, capacity; } streams; /* of random numbers: `stream` of dropouts, each once */
   hct_map *source_index;
   int64_t sram_bytes, dram_bytes;
   repeat_list repeats;
@@ -220,6 +223,8 @@ int64_t chiplet_extent(const chiplet_stream *stream, const hct_factor *factor, i
 int64_t chiplet_stride(const chiplet_stream *stream, const chiplet_buffer *buffer, int factor);
 int64_t chiplet_elements(const chiplet_stream *stream, const chiplet_buffer *buffer);
 int64_t chiplet_piece_elements(const chiplet_buffer *buffer, int64_t tile_elements); /* that the buffer holds of a tile of so many */
+/* Adds the micro-batch or piece that runs, times `stride`. */
+void chiplet_index_add(const chiplet_stream *stream, const chiplet_op *op, hct_addr *addr, int64_t stride);
 /* Adds where the elements of the piece begin in the whole tile, of `op`'s index where it has one; `size` bytes an element. */
 void chiplet_piece_add(const chiplet_stream *stream, const chiplet_op *op, const chiplet_buffer *piece, int64_t size, hct_addr *addr);
 chiplet_access chiplet_access_of(const chiplet_stream *stream, const chiplet_buffer *buffer, bool write);

@@ -18,14 +18,14 @@ hct_addr chiplet_addr(const chiplet_stream *s, const chiplet_buffer *buffer, int
 }
 
 /* index * stride, index being the micro-batch or piece that runs: a loop counter, or a constant outside of loops. */
-static void add_index(const chiplet_stream *s, const chiplet_op *op, hct_addr *addr, int64_t stride) {
+void chiplet_index_add(const chiplet_stream *s, const chiplet_op *op, hct_addr *addr, int64_t stride) {
   addr->base += (op->constant_index >= 0 ? op->constant_index : op->index_offset) * stride;
   if (op->constant_index < 0 && stride) hct_addr_add(s->arena, addr, (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->batch_level, .sign = 1, .stride = stride * op->index_scale});
 }
 
 void chiplet_piece_add(const chiplet_stream *s, const chiplet_op *op, const chiplet_buffer *piece, int64_t size, hct_addr *addr) {
   addr->base += piece->piece_first * size;
-  if (op->timed) add_index(s, op, addr, piece->piece_elements * size);
+  if (op->timed) chiplet_index_add(s, op, addr, piece->piece_elements * size);
 }
 
 /* ---- DMA: tiles lie in DRAM as in SRAM ---- */
@@ -55,7 +55,7 @@ static void emit_dma(chiplet_stream *s, const chiplet_op *op) {
   hct_view sram = {.dtype = buffer->dtype, .addr = chiplet_addr(s, buffer, 0), .stride = {0, 0, 0, 1}}, dram = sram;
   dram.addr = (hct_addr){.base = tensor->dram_offset};
   if (buffer->piece_elements) chiplet_piece_add(s, op, buffer, size_of(buffer), &dram.addr);
-  else if (op->timed) add_index(s, op, &dram.addr, tensor->micro_batch_stride);
+  else if (op->timed) chiplet_index_add(s, op, &dram.addr, tensor->micro_batch_stride);
   chiplet_access accesses[2] = {chiplet_access_of(s, buffer, load), buffer->piece_elements ? piece_access(op, tensor, &dram.addr, elements * size_of(buffer)) : dram_access(op, tensor)};
   /* nothing of one layer runs beside another: to each other, what is accessed stays where the first layer's is */
   if (op->layer_stride) hct_addr_add(s->arena, &dram.addr, (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->layer_level, .sign = 1, .stride = op->layer_stride});
@@ -105,7 +105,7 @@ static void emit_copy_part(chiplet_stream *s, const chiplet_op *op) {
   hct_view in_part = {.dtype = part->dtype, .addr = chiplet_addr(s, part, 0), .stride = {0, 0, p.extent * p.inner, 1}};
   int64_t unit = w.inner * size_of(whole);
   if (op->over_time) {
-    add_index(s, op, &in_whole.addr, s->program->micro_batch * unit);
+    chiplet_index_add(s, op, &in_whole.addr, s->program->micro_batch * unit);
   } else {
     int64_t parts = hct_ring_size(op->ring, s->program->rows, s->program->cols), own = hct_ring_index(op->ring, s->program->cols, s->row * s->program->cols + s->col);
     if (w.extent % parts) in_whole.addr.base += chiplet_part_range(s, op->ring, w.extent, own).start * unit, chiplet_depend(s, op->ring);

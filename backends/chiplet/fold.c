@@ -35,13 +35,14 @@ static bool operands_alike(const chiplet_op *a, const chiplet_op *b) {
   return true;
 }
 
-/* All but buffers, tensors, order, times and sources. */
+/* All but buffers, tensors, order, times, sources and streams of random numbers. */
 static bool ops_alike(const chiplet_op *a, const chiplet_op *b) {
   bool same = a->kind == b->kind && a->section == b->section && !strcmp(a->fn ? a->fn : "", b->fn ? b->fn : "") && a->accumulate == b->accumulate && a->has_scalar == b->has_scalar && a->in == b->in &&
               !memcmp(&a->scalar, &b->scalar, sizeof a->scalar) && a->operand_count == b->operand_count && a->timed == b->timed && a->constant_index == b->constant_index &&
               a->index_scale == b->index_scale && a->index_offset == b->index_offset && a->loop_count == b->loop_count && a->row_loops == b->row_loops && a->factor == b->factor &&
               a->over_time == b->over_time && a->ring == b->ring && a->lane == b->lane && a->within == b->within && !strcmp(a->table_axes ? a->table_axes : "", b->table_axes ? b->table_axes : "") &&
-              a->classes == b->classes && a->trips == b->trips && a->body_count == b->body_count;
+              a->classes == b->classes && a->trips == b->trips && a->body_count == b->body_count && !a->numbers == !b->numbers;
+  for (int i = 0; same && a->numbers && i <= a->loop_count; i++) same = a->numbers[i] == b->numbers[i];
   return same && factors_alike(a, b) && operands_alike(a, b);
 }
 
@@ -79,7 +80,7 @@ static bool chain_add(chain *c, size_t from, size_t to) {
 typedef struct finder {
   const chiplet_program *program;
   hct_arena *arena;
-  chain buffers, tensors;
+  chain buffers, tensors, streams;
   int64_t *next_source;
 } finder;
 
@@ -94,6 +95,7 @@ static bool ops_pair(finder *f, const chiplet_op *a, const chiplet_op *b) {
     if (!buffers_pair(f, a->operands[k].buffer, b->operands[k].buffer)) return false;
   const hct_tensor *tensors = f->program->tensors.items;
   if (moves_data(a) && !(tensors_alike(&tensors[a->tensor], &tensors[b->tensor]) && chain_add(&f->tensors, a->tensor, b->tensor))) return false;
+  if (a->kind == CHIPLET_DROPOUT && !chain_add(&f->streams, a->stream, b->stream)) return false;
   for (size_t i = 0; i < a->body_count; i++)
     if (!ops_pair(f, &a->body[i], &b->body[i])) return false;
   f->next_source[a->source] = b->source;
@@ -134,7 +136,7 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
   if (first + (size_t)fewest * period > program->op_count) return r;
   for (size_t i = first; i < first + (size_t)(fewest - 1) * period; i++)
     if (!deeply_alike(&program->ops[i], &program->ops[i + period])) return r;
-  finder f = {program, arena, chain_make(arena, program->buffers.count), chain_make(arena, program->tensors.count), HCT_NEW_ARRAY(arena, int64_t, program->sources.count + 1)};
+  finder f = {program, arena, chain_make(arena, program->buffers.count), chain_make(arena, program->tensors.count), chain_make(arena, program->streams.count), HCT_NEW_ARRAY(arena, int64_t, program->sources.count + 1)};
   size_t matched = 0;
   while (first + period + matched < program->op_count && ops_pair(&f, &program->ops[first + matched], &program->ops[first + period + matched])) {
     const chiplet_op *op = &program->ops[first + matched];
@@ -145,6 +147,7 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
   r.next_buffer = f.buffers.next;
   r.next_tensor = f.tensors.next;
   r.next_source = f.next_source;
+  r.next_stream = f.streams.next;
   if (r.count < fewest || !short_lived(&f, &r)) r.count = 0;
   return r;
 }
@@ -351,6 +354,18 @@ static int64_t after_iteration(const chiplet_program *program, const int64_t *ne
   return at;
 }
 
+/* Numbers of streams go on evenly from `a` through all that was left out, and `b` is an iteration after it, or, at the seam, the next that was kept. */
+static bool streams_go_on(const chiplet_program *program, const chiplet_repeat *r, size_t a, size_t b) {
+  const int64_t *numbers = program->streams.items, next = after_iteration(program, r->next_stream, a);
+  int64_t at = (int64_t)a;
+  for (int64_t i = 0; i <= r->left_out / program->layer_step; i++) {
+    int64_t after = after_iteration(program, r->next_stream, (size_t)at);
+    if (after < 0 || numbers[after] - numbers[at] != numbers[next] - numbers[a]) return false;
+    at = after;
+  }
+  return next == (int64_t)b || at == (int64_t)b;
+}
+
 /* `b`, an iteration after `a`, is the same work at the same bytes of SRAM, on the next layer's tensors; or, at the seam, the next that was kept. */
 static bool ops_repeat(const chiplet_program *program, const chiplet_repeat *r, const chiplet_op *a, const chiplet_op *b) {
   if (!ops_alike(a, b)) return false;
@@ -360,6 +375,7 @@ static bool ops_repeat(const chiplet_program *program, const chiplet_repeat *r, 
     int64_t next = after_iteration(program, r->next_tensor, a->tensor);
     if (next < 0 || (next != (int64_t)b->tensor && program->same_tensor[next] != program->same_tensor[b->tensor])) return false;
   }
+  if (a->kind == CHIPLET_DROPOUT && !streams_go_on(program, r, a->stream, b->stream)) return false;
   for (size_t i = 0; i < a->body_count; i++)
     if (!ops_repeat(program, r, &a->body[i], &b->body[i])) return false;
   return true;
@@ -386,6 +402,7 @@ static void op_over_layers(chiplet_program *program, const chiplet_repeat *r, ch
   if (op->body_count) memcpy(op->body, body, op->body_count * sizeof *body);
   op->source = source_range(program, r, op->source, trips, sources);
   if (moves_data(op)) op->layer_stride = program->tensors.items[after_iteration(program, r->next_tensor, op->tensor)].dram_offset - program->tensors.items[op->tensor].dram_offset;
+  if (op->kind == CHIPLET_DROPOUT) op->layer_stride = program->streams.items[after_iteration(program, r->next_stream, op->stream)] - program->streams.items[op->stream];
   for (size_t i = 0; i < op->body_count; i++) op_over_layers(program, r, &op->body[i], trips, sources);
 }
 

@@ -122,10 +122,11 @@ static size_t nest_accesses(const chiplet_stream *s, const chiplet_op *op, chipl
 /* The instruction inside sequencer loops over `outer`, as one item. */
 static void item_emit(chiplet_stream *s, chiplet_item *item, hct_instr instr, const nest *n, const int *outer, int outer_count, const int *operand_of_view, int views) {
   HCT_BUG_ON(s->depth + (unsigned)outer_count > HCT_MAX_LOOPS, "an operation needs %d loops inside %u", outer_count, s->depth);
+  const hct_opcode_info *info = hct_opcode_lookup(instr.opcode);
   for (int v = 0; v < views; v++)
     for (int i = 0; i < outer_count; i++) {
       int k = operand_of_view[v];
-      int64_t stride = n->loops[outer[i]].stride[k] * (int64_t)hct_dtype_bytes(n->dtype[k]);
+      int64_t stride = n->loops[outer[i]].stride[k] * hct_view_unit(info, v, n->dtype[k]);
       if (!stride) continue;
       hct_addr_add(s->arena, &instr.views[v].addr, (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)(s->depth + (unsigned)i), .sign = 1, .stride = stride});
     }
@@ -152,13 +153,13 @@ static void emit_four(chiplet_stream *s, const chiplet_op *op, hct_instr instr, 
   for (int d = 0; d < 4; d++) inner[d] = n->count - 4 + d >= 0 ? n->count - 4 + d : -1;
   for (int i = 0; i < outer_count; i++) outer[i] = i;
   shape_set(&instr, n, inner, 4);
-  for (size_t k = 0; k < op->operand_count; k++) {
+  for (size_t k = 0; k < n->operand_count; k++) {
     view_set(&instr, (int)k, n, (int)k, inner, 4);
     operands[k] = (int)k;
   }
   chiplet_access accesses[8];
   size_t count = nest_accesses(s, op, accesses, 1);
-  item_emit(s, chiplet_item_add(s, HCT_ENGINE_VPU, count, accesses), instr, n, outer, outer_count, operands, (int)op->operand_count);
+  item_emit(s, chiplet_item_add(s, HCT_ENGINE_VPU, count, accesses), instr, n, outer, outer_count, operands, (int)n->operand_count);
 }
 
 static hct_addr value_of(double scalar) {
@@ -178,6 +179,45 @@ static void emit_map(chiplet_stream *s, const chiplet_op *op) {
   HCT_BUG_ON(!fn, "no function '%s' of %s", op->fn, info->mnemonic);
   instr.fn = fn->code;
   if (info->value_count) instr.values[0] = value_of(op->scalar);
+  emit_four(s, op, instr, &n);
+}
+
+/* Adds the number of the first unit that the die has of a factor, in this micro-batch, times `stride`: terms where parts are even, so that streams are shared. */
+static void first_unit_add(const chiplet_stream *s, const chiplet_op *op, const hct_factor *factor, int64_t stride, hct_addr *addr) {
+  hct_place place = chiplet_place(s->program, op->section, s->row, s->col);
+  int64_t length = factor->size;
+  for (int a = 0; a < factor->axis_count; a++) {
+    if (factor->axes[a] == HCT_AXIS_TIME) {
+      if (place.micro_batch_size == 0) continue;
+      chiplet_index_add(s, op, addr, s->program->micro_batch * stride);
+      length = place.micro_batch_size;
+      continue;
+    }
+    bool row = factor->axes[a] == HCT_AXIS_ROW;
+    hct_ring ring = row ? HCT_RING_ROW : HCT_RING_COL;
+    int64_t parts = row ? s->program->rows : s->program->cols;
+    hct_range part = hct_split_balanced(length, parts, row ? s->row : s->col);
+    if (length % parts) addr->base += part.start * stride, chiplet_depend(s, ring);
+    else if (parts > 1) hct_addr_add(s->arena, addr, (hct_term){.kind = HCT_TERM_INDEX, .level = HCT_NO_LEVEL, .ring = (uint8_t)ring, .sign = 1, .stride = part.length * stride});
+    length = part.length;
+  }
+}
+
+static void emit_dropout(chiplet_stream *s, const chiplet_op *op) {
+  nest n = nest_make(s, op);
+  size_t index = n.operand_count++;
+  if (n.empty) return;
+  n.dtype[index] = HCT_I64;
+  n.base[index] = (hct_addr){.base = op->numbers[op->loop_count]};
+  for (int i = 0; i < op->loop_count; i++) {
+    n.loops[i].stride[index] = op->numbers[i];
+    first_unit_add(s, op, &op->loops[i], op->numbers[i], &n.base[index]);
+  }
+  nest_simplify(&n);
+  hct_instr instr = chiplet_instr(s, op, HCT_OP_DROP);
+  instr.values[0] = value_of(op->scalar);
+  instr.values[1].base = s->program->streams.items[op->stream];
+  if (op->layer_stride) hct_addr_add(s->arena, &instr.values[1], (hct_term){.kind = HCT_TERM_LOOP, .level = (uint8_t)s->layer_level, .sign = 1, .stride = op->layer_stride});
   emit_four(s, op, instr, &n);
 }
 
@@ -398,6 +438,7 @@ void chiplet_nest(chiplet_stream *s, const chiplet_op *op) {
     case CHIPLET_CAST: emit_cast(s, op); break;
     case CHIPLET_REDUCE: emit_reduce(s, op); break;
     case CHIPLET_ROWS: emit_rows(s, op); break;
+    case CHIPLET_DROPOUT: emit_dropout(s, op); break;
     default: hct_bug(__FILE__, __LINE__, "operation kind %d", op->kind);
   }
 }

@@ -192,9 +192,18 @@ static void read_index(tile_reader *r, chiplet_op *op, MlirOperation operation, 
   op->constant_index = hct_index_map_get(r->numbers, hct_value_key(index), &number) ? (int64_t)number : -1;
 }
 
+static void read_numbers(chiplet_program *p, chiplet_op *op, MlirOperation operation) {
+  int64_t *numbers = HCT_NEW_ARRAY(p->arena, int64_t, (size_t)op->loop_count + 1);
+  hct_op_i64s(operation, "index", numbers, (size_t)op->loop_count + 1);
+  op->numbers = numbers;
+  while (op->stream < p->streams.count && p->streams.items[op->stream] != hct_op_i64(operation, "stream")) op->stream++;
+  if (op->stream == p->streams.count) HCT_PUSH(p->arena, &p->streams, hct_op_i64(operation, "stream"));
+  op->scalar = hct_op_f64_or(operation, "ratio", 0);
+}
+
 static const struct { const char *name; chiplet_kind kind; } kinds[] = {
     {"hct_tile.load", CHIPLET_LOAD}, {"hct_tile.store", CHIPLET_STORE}, {"hct_tile.matmul", CHIPLET_MATMUL}, {"hct_tile.map", CHIPLET_MAP},
-    {"hct_tile.fill", CHIPLET_FILL}, {"hct_tile.reduce", CHIPLET_REDUCE}, {"hct_tile.rows", CHIPLET_ROWS}, {"hct_tile.update", CHIPLET_UPDATE}, {"hct_tile.cast", CHIPLET_CAST},
+    {"hct_tile.fill", CHIPLET_FILL}, {"hct_tile.reduce", CHIPLET_REDUCE}, {"hct_tile.rows", CHIPLET_ROWS}, {"hct_tile.dropout", CHIPLET_DROPOUT}, {"hct_tile.update", CHIPLET_UPDATE}, {"hct_tile.cast", CHIPLET_CAST},
     {"hct_tile.gather_step", CHIPLET_GATHER_STEP}, {"hct_tile.scatter_step", CHIPLET_SCATTER_STEP}, {"hct_tile.copy_part", CHIPLET_COPY_PART},
 };
 
@@ -229,6 +238,7 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
       use_buffer(r, &op, hct_op_operand(operation, 1));
       read_index(r, &op, operation, 2);
       break;
+    case CHIPLET_DROPOUT:
     case CHIPLET_UPDATE: {
       intptr_t count = mlirOperationGetNumOperands(operation);
       if (mlirTypeIsAIndex(mlirValueGetType(mlirOperationGetOperand(operation, count - 1)))) read_index(r, &op, operation, --count);
@@ -239,6 +249,7 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
       for (intptr_t k = 0; k < mlirOperationGetNumOperands(operation); k++) use_buffer(r, &op, mlirOperationGetOperand(operation, k));
   }
   if (hct_op_has(operation, "loops")) read_loops(r->program->arena, &op, operation);
+  if (kind == CHIPLET_DROPOUT) read_numbers(r->program, &op, operation);
   HCT_PUSH(r->program->arena, list, op);
 }
 

@@ -4,7 +4,7 @@
  * A repeat of forward rises from layer to layer, that of backward falls. What takes the place of one buffer, tensor or source in the next layer makes a
  * chain of each, which gets as many more as layers are left out; periods are copied for these, and all that an operation touches is moved along its chain by
  * as many as layers have come in below it. Names go on evenly ("layers.2.q", "layers.3.q"); a tensor that is no activation must so arrive at the name
- * that follows in the short model, a parameter at those that were left out, else nothing is done. */
+ * that follows in the short model, a parameter at those that were left out, else nothing is done. So do the numbers of dropouts' streams. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +93,7 @@ static size_t moved(const chains *c, size_t item, size_t shift, size_t layers) {
 typedef struct unfolding {
   chiplet_program *program;
   size_t layers; /* left out */
-  chains buffers, tensors, sources;
+  chains buffers, tensors, sources, streams;
   op_list ops;
 } unfolding;
 
@@ -102,6 +102,7 @@ static chiplet_op op_moved(unfolding *u, const chiplet_op *op, size_t shift) {
   copy.operands = chiplet_operands_copy(u->program->arena, op);
   for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = moved(&u->buffers, op->operands[k].buffer, shift, u->layers);
   if (op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE) copy.tensor = moved(&u->tensors, op->tensor, shift, u->layers);
+  if (op->kind == CHIPLET_DROPOUT) copy.stream = moved(&u->streams, op->stream, shift, u->layers);
   copy.source = (uint32_t)moved(&u->sources, op->source, shift, u->layers);
   if (!op->body_count) return copy;
   copy.body = HCT_NEW_ARRAY(u->program->arena, chiplet_op, op->body_count);
@@ -248,6 +249,28 @@ static void sources_make(unfolding *u) {
   u->program->sources.count = u->program->sources.capacity = c->total;
 }
 
+/* Numbers of streams, that go on evenly too: false where they do not. */
+static bool streams_make(unfolding *u) {
+  chains *c = &u->streams;
+  const int64_t *old = u->program->streams.items;
+  int64_t *items = HCT_NEW_ARRAY(u->program->arena, int64_t, c->total + 1), layers = (int64_t)u->layers;
+  for (size_t s = 0; s < c->count; s++) {
+    items[s] = old[s];
+    if (!in_chain(c, s) || chain_of(c, s) != s) continue;
+    const size_t *members = &c->members[c->first[s]];
+    int64_t step = old[members[1]] - old[s], left_out = 0;
+    for (int64_t i = 2; i < (int64_t)c->length[s]; i++) {
+      if (!left_out && old[members[i]] != old[s] + i * step) left_out = layers, c->cut[s] = (size_t)i - 1;
+      if (old[members[i]] != old[s] + (i + left_out) * step) return false;
+    }
+    if (!left_out) return false;
+    for (int64_t j = 0; j < layers; j++) items[c->fresh[s] + (size_t)j] = old[s] + ((int64_t)c->cut[s] + 1 + j) * step;
+  }
+  u->program->streams.items = items;
+  u->program->streams.count = u->program->streams.capacity = c->total;
+  return true;
+}
+
 /* Tensors in the order in which they are first touched: those of a layer lie as far from those of the next everywhere. */
 static void tensors_note(const chiplet_op *op, size_t *place, size_t *placed) {
   if ((op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE) && place[op->tensor] == SIZE_MAX) place[op->tensor] = (*placed)++;
@@ -289,13 +312,14 @@ hct_status chiplet_unfold(chiplet_program *program, bool *out_unfolded) {
   bool trains = strcmp(hct_pass_option(program->pass, "mode", "train"), "infer") != 0;
   if (repeats.count != (trains ? 2u : 1u)) return HCT_OK;
   u.buffers = chains_make(program->arena, program->buffers.count), u.tensors = chains_make(program->arena, program->tensors.count), u.sources = chains_make(program->arena, program->sources.count);
+  u.streams = chains_make(program->arena, program->streams.count);
   for (size_t n = 0; n < repeats.count; n++) {
     const chiplet_repeat *r = &repeats.items[n];
-    if (!chains_add(&u.buffers, r->next_buffer, n == 0) || !chains_add(&u.tensors, r->next_tensor, n == 0)) return HCT_OK;
+    if (!chains_add(&u.buffers, r->next_buffer, n == 0) || !chains_add(&u.tensors, r->next_tensor, n == 0) || !chains_add(&u.streams, r->next_stream, n == 0)) return HCT_OK;
     sources_add(&u.sources, r->next_source, n == 0);
   }
-  chains_close(&u.buffers, u.layers), chains_close(&u.tensors, u.layers), chains_close(&u.sources, u.layers);
-  if (!tensors_named(&u)) return HCT_OK;
+  chains_close(&u.buffers, u.layers), chains_close(&u.tensors, u.layers), chains_close(&u.sources, u.layers), chains_close(&u.streams, u.layers);
+  if (!tensors_named(&u) || !streams_make(&u)) return HCT_OK;
   HCT_TRY(tensors_make(&u));
   sources_make(&u);
   buffers_make(&u);

@@ -77,6 +77,7 @@ bool host_kernel_emit(host_kernel *k, MlirOperation op);
 void host_emit_contract(host_kernel *k, MlirOperation op);
 bool host_emit_rows(host_kernel *k, MlirOperation op);   /* softmax, gather_rows and the like */
 bool host_emit_update(host_kernel *k, MlirOperation op);
+bool host_emit_dropout(host_kernel *k, MlirOperation op);
 
 /* ---- from text to a shared object (object.c) ---- */
 /* Upstream MLIR text to a shared object at `path` (which is overwritten) with metadata and data beside the code. */

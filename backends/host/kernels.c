@@ -128,7 +128,7 @@ bool host_kernel_emit(host_kernel *k, MlirOperation op) {
   static const struct { const char *op; bool (*emit)(host_kernel *, MlirOperation); } kernels[] = {
       {"hct_graph.map1", emit_elementwise},      {"hct_graph.map2", emit_elementwise},    {"hct_graph.select", emit_elementwise}, {"hct_graph.broadcast", emit_elementwise},
       {"hct_graph.transpose", emit_transpose},   {"hct_graph.slice", emit_slice},         {"hct_graph.concat", emit_concat},      {"hct_graph.pad", emit_pad},
-      {"hct_graph.reduce", emit_reduce},         {"hct_graph.update", host_emit_update},  {"hct_graph.softmax", host_emit_rows},  {"hct_graph.softmax_grad", host_emit_rows},
+      {"hct_graph.dropout", host_emit_dropout},  {"hct_graph.reduce", emit_reduce},         {"hct_graph.update", host_emit_update},  {"hct_graph.softmax", host_emit_rows},  {"hct_graph.softmax_grad", host_emit_rows},
       {"hct_graph.gather_rows", host_emit_rows}, {"hct_graph.scatter_rows", host_emit_rows}, {"hct_graph.pick", host_emit_rows},  {"hct_graph.place", host_emit_rows}};
   if (hct_op_is(op, "hct_graph.contract")) return host_emit_contract(k, op), true;
   for (size_t i = 0; i < HCT_COUNT(kernels); i++)

@@ -37,15 +37,18 @@ static MlirAttribute arrays_attr(lowering *l, size_t count, const MlirAttribute 
 }
 
 /* Loops of one unit are no loops: where an operand starts inside its factor, that becomes a fixed index. */
-void tile_emit_loops(lowering *l, const char *name, const tile_loops *loops, size_t operand_count, const tile_operand *operands, tile_attrs *attrs) {
+static bool loop_is_kept(const hct_factor *factor) { return factor->size != 1 || factor->axis_count; }
+
+/* `index`: of the micro-batch; null: none is given. */
+static void emit_loops_at(lowering *l, const char *name, const tile_loops *loops, size_t operand_count, const tile_operand *operands, MlirValue index, tile_attrs *attrs) {
   tile_loops kept = {0};
   bool keep[HCT_MAX_FACTORS] = {false};
   for (int i = 0; i < loops->count; i++) {
-    keep[i] = loops->factors[i].size != 1 || loops->factors[i].axis_count;
+    keep[i] = loop_is_kept(&loops->factors[i]);
     if (keep[i]) kept.factors[kept.count++] = loops->factors[i];
   }
   MlirAttribute maps[8], fixes[8];
-  MlirValue buffers[8];
+  MlirValue buffers[8 + 1];
   HCT_BUG_ON(operand_count > 8, "%s with %zu operands", name, operand_count);
   for (size_t k = 0; k < operand_count; k++) {
     int64_t map[3 * HCT_MAX_FACTORS], fix[4 * HCT_MAX_FACTORS];
@@ -74,7 +77,12 @@ void tile_emit_loops(lowering *l, const char *name, const tile_loops *loops, siz
   tile_attr(attrs, "section", hct_attr_i64(l->context, l->section));
   tile_attr(attrs, "maps", arrays_attr(l, operand_count, maps));
   tile_attr(attrs, "fixes", arrays_attr(l, operand_count, fixes));
-  tile_emit(l, name, operand_count, buffers, attrs);
+  buffers[operand_count] = index;
+  tile_emit(l, name, operand_count + !mlirValueIsNull(index), buffers, attrs);
+}
+
+void tile_emit_loops(lowering *l, const char *name, const tile_loops *loops, size_t operand_count, const tile_operand *operands, tile_attrs *attrs) {
+  emit_loops_at(l, name, loops, operand_count, operands, (MlirValue){NULL}, attrs);
 }
 
 void tile_fill(lowering *l, MlirValue buffer, double scalar) {
@@ -201,6 +209,33 @@ static void lower_map2(lowering *l, const hct_dist_op *op) {
 static void lower_map1(lowering *l, const hct_dist_op *op) {
   double scalar = hct_op_f64_or(op->op, "scalar", 0);
   emit_map(l, op, hct_op_str(op->op, "fn"), hct_op_has(op->op, "scalar") ? &scalar : NULL, 1, op->operands);
+}
+
+/* The numbers of elements are those of the whole tensor: a factor's unit is all factors inside of it in its dimension. */
+static void lower_dropout(lowering *l, const hct_dist_op *op) {
+  const hct_layout *layout = &tile_info(l, op->results[0])->layout;
+  int64_t dims[HCT_MAX_RANK + 1], index[HCT_MAX_FACTORS + 1];
+  size_t count = 0;
+  hct_op_i64s(op->op, "index", dims, HCT_COUNT(dims));
+  for (unsigned d = 0; d < layout->rank; d++)
+    for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) {
+      if (!loop_is_kept(&layout->factors[f])) continue;
+      index[count] = dims[d];
+      for (int inner = f + 1; inner < layout->dim_first[d + 1]; inner++) index[count] *= layout->factors[inner].size;
+      count++;
+    }
+  index[count++] = dims[layout->rank];
+  tile_operand operands[4];
+  for (size_t k = 0; k < 3; k++) operands[k + 1] = operand_of(l, op->operands[k], layout);
+  tile_view fresh = result_fresh(l, op);
+  operands[0] = operand_plain(&fresh);
+  tile_attrs attrs = {0};
+  tile_attr(&attrs, "ratio", hct_attr_f64(l->context, hct_op_f64_or(op->op, "ratio", 0)));
+  tile_attr(&attrs, "stream", hct_attr_i64(l->context, hct_op_i64(op->op, "stream")));
+  tile_attr(&attrs, "index", hct_attr_i64s(l->context, count, index));
+  tile_loops loops = loops_of(layout);
+  emit_loops_at(l, "dropout", &loops, 4, operands, hct_layout_uses_axis(layout, HCT_AXIS_TIME) ? l->micro_batch : (MlirValue){NULL}, &attrs);
+  tile_value_set(l, op->results[0], &fresh);
 }
 
 void tile_add_to(lowering *l, const tile_view *into, const tile_view *value, const hct_layout *layout, const char *fn) {
@@ -420,8 +455,8 @@ static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *
 
 /* ---- row-wise operators ---- */
 static void emit_rows(lowering *l, const char *fn, const tile_loops *loops, int row_loops, size_t operand_count, const tile_operand *operands, const hct_factor *table, int64_t classes) {
-  int kept_rows = 0; /* as tile_emit_loops drops loops of one unit */
-  for (int i = 0; i < row_loops; i++) kept_rows += loops->factors[i].size != 1 || loops->factors[i].axis_count;
+  int kept_rows = 0;
+  for (int i = 0; i < row_loops; i++) kept_rows += loop_is_kept(&loops->factors[i]);
   tile_attrs attrs = {0};
   tile_attr(&attrs, "fn", hct_attr_str(l->context, fn));
   tile_attr(&attrs, "row_loops", hct_attr_i64(l->context, kept_rows));
@@ -594,6 +629,7 @@ hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_vie
   if (!strcmp(name, "map1")) lower_map1(l, op);
   else if (!strcmp(name, "map2")) lower_map2(l, op);
   else if (!strcmp(name, "select")) emit_map(l, op, "select", NULL, 3, op->operands);
+  else if (!strcmp(name, "dropout")) lower_dropout(l, op);
   else if (!strcmp(name, "reduce")) lower_reduce(l, op, into);
   else if (!strcmp(name, "contract")) lower_contract(l, op, into);
   else if (!strcmp(name, "softmax") || !strcmp(name, "softmax_grad")) lower_softmax(l, op, name);

@@ -86,7 +86,7 @@ static void node_cost(const ordering *o, const hct_dist_op *op, order_node *n) {
   } else {
     double most = elements(o, op->results[0]);
     for (size_t k = 0; k < op->operand_count && !strcmp(op->name, "hct_graph.reduce"); k++) most = elements(o, op->operands[k]);
-    bool slow = !strcmp(op->name, "hct_graph.softmax") || !strcmp(op->name, "hct_graph.map1");
+    bool slow = !strcmp(op->name, "hct_graph.softmax") || !strcmp(op->name, "hct_graph.dropout") || !strcmp(op->name, "hct_graph.map1");
     n->seconds = most / (double)p->vpu_lanes * (slow ? (double)p->vpu_transcendental_cycles : 1) / p->clock_hz;
   }
 }

@@ -210,6 +210,20 @@ static void known_keep(importer *im, const char *name, host_tensor host) {
   hct_map_put(im->values, name, kept);
 }
 
+/* Of a Dropout and nothing else: it is no parameter. */
+static bool is_ratio(const importer *im, const char *name) {
+  bool found = false;
+  for (size_t n = 0; n < im->graph->n_node; n++) {
+    const Onnx__NodeProto *node = im->graph->node[n];
+    for (size_t k = 0; k < node->n_input; k++) {
+      if (strcmp(node->input[k], name)) continue;
+      if (strcmp(node->op_type, "Dropout") || k != 1) return false;
+      found = true;
+    }
+  }
+  return found;
+}
+
 static hct_status import_initializer(importer *im, const Onnx__TensorProto *tensor, const wire_tensor *where) {
   hct_shape shape;
   int64_t bytes;
@@ -218,7 +232,8 @@ static hct_status import_initializer(importer *im, const Onnx__TensorProto *tens
   if (tensor->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING) return HCT_OK; /* refused where a node reads it */
   HCT_TRY(host_shape_from_proto(im, tensor, &shape, &bytes));
   bool infers = !strcmp(hct_pass_option(im->pass, "mode", "train"), "infer");
-  bool constant = !bytes || (infers && hct_shape_elements(&shape) == 1); /* nothing trains single numbers there: exponents, epsilons */
+  bool one = hct_shape_elements(&shape) == 1;
+  bool constant = !bytes || (one && (infers || is_ratio(im, tensor->name))); /* nothing trains single numbers there: exponents, epsilons */
   if (hct_dtype_is_float(shape.dtype) && !constant) {
     MlirAttribute data;
     HCT_TRY(parameter_data(im, tensor, where, bytes, &data));

@@ -212,18 +212,3 @@ hct_status import_clip(importer *im) {
   }
   return import_output(im, 0, *a);
 }
-
-/* Of inference, and of training that drops nothing: the identity, and a mask of ones. */
-hct_status import_dropout(importer *im) {
-  import_value *a = import_input(im, 0), *ratio = import_input(im, 1), *training = import_input(im, 2);
-  if (training && !training->known) return import_refuse(im, HCT_E_UNSUPPORTED, "a training_mode that depends on run-time data");
-  bool trains = training && host_get(&training->host, 0) != 0;
-  if (trains && ratio && !ratio->known) return import_refuse(im, HCT_E_UNSUPPORTED, "a ratio that depends on run-time data, in training mode");
-  double drops = ratio && ratio->known ? host_get(&ratio->host, 0) : 0.5;
-  if (trains && drops != 0) return import_refuse(im, HCT_E_UNSUPPORTED, "training_mode with a ratio of %g: there are no random numbers yet; inference, and a ratio of 0, are supported", drops);
-  HCT_TRY(import_output(im, 0, *a));
-  int64_t strides[HCT_MAX_RANK] = {0};
-  host_tensor one = host_create(im->arena, im->opset >= 10 ? HCT_BOOL : a->shape.dtype, 0, NULL);
-  host_set(&one, 0, 1);
-  return import_output_host(im, 1, host_view(im->arena, &one, a->shape.rank, a->shape.dims, 0, strides));
-}

@@ -36,6 +36,7 @@ typedef struct importer {
   import_site *sites; /* by node */
   size_t node_index, node_capacity; /* of the node being imported, and of the graph's nodes */
   int64_t opset, model_opset; /* of the node being imported, and of the model */
+  int64_t dropouts; /* imported so far */
   const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
   hct_map *externals; /* location -> its file (import_external.c) */

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "compiler/transform/block_attention.h"
+#include "compiler/transform/dropout.h"
 
 enum { MAX_BLOCKS = HCT_MAX_VARIADIC, MASKED_BLOCKS = 8, SRAM_SHARE = 16 };
 
@@ -136,7 +137,10 @@ static MlirValue chain_step(blocking *b, const attention *a, size_t at, MlirValu
   for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(a->chain[at]); k++)
     operands[k] = k == a->along[at] ? value : operand_part(b, a, hct_op_operand(a->chain[at], k), rows, keys);
   b->builder.location = mlirOperationGetLocation(a->chain[at]);
-  return rebuild(b, a->chain[at], operands, result);
+  MlirValue made = rebuild(b, a->chain[at], operands, result);
+  hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 2, rows.start);
+  hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 1, keys.start);
+  return made;
 }
 
 static void pairs_note(blocking *b, MlirValue contraction, int64_t kept, int64_t all) {

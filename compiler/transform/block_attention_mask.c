@@ -81,6 +81,7 @@ static bool operands_known(const attention *a, size_t at, const mask_source *s) 
 
 /* Whether what is far below any score stays so through the operator at `at`. */
 static bool keeps_excluded(const attention *a, size_t at) {
+  if (hct_op_is(a->chain[at], "hct_graph.dropout")) return false; /* what it drops is 0 */
   const char *fn = hct_op_str_or(a->chain[at], "fn", "select");
   double factor = 0;
   bool scaled = !strcmp(fn, "mul") || (!strcmp(fn, "div") && a->along[at] == 0);

@@ -2,7 +2,7 @@
 
 #include "compiler/transform/block_attention.h"
 
-static bool is_elementwise(MlirOperation op) { return hct_op_is(op, "hct_graph.map1") || hct_op_is(op, "hct_graph.map2") || hct_op_is(op, "hct_graph.select"); }
+static bool is_elementwise(MlirOperation op) { return hct_op_is(op, "hct_graph.map1") || hct_op_is(op, "hct_graph.map2") || hct_op_is(op, "hct_graph.select") || hct_op_is(op, "hct_graph.dropout"); }
 
 static bool same_dims(MlirValue value, const hct_shape *shape) {
   hct_shape own;

@@ -11,6 +11,7 @@
  * one product is a block's. */
 #include <string.h>
 
+#include "compiler/transform/dropout.h"
 #include "compiler/transform/partition.h"
 
 typedef struct blocked {
@@ -165,6 +166,7 @@ static MlirValue block_write(blocking *b, const hct_flow_op *op, const plan *p, 
   mlirBlockInsertOwnedOperationBefore(b->builder.block, op->op, clone);
   for (size_t k = 0; k < op->operand_count; k++) mlirOperationSetOperand(clone, (intptr_t)k, blocks[k] ? blocks[k][index] : b->values[op->operands[k]].whole);
   MlirValue result = hct_op_result(clone, 0);
+  if (p->result >= 0) hct_dropout_begin_at(clone, (size_t)p->result, index * block_size(b));
   if (p->result >= 0) mlirValueSetType(result, block_type(b, hct_op_result(op->op, 0), (size_t)p->result));
   return result;
 }

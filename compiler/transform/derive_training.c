@@ -5,7 +5,7 @@
  *             -> (loss, w', m', v', step')                                    roles: loss, param, state, state, state
  *
  * The loss is chosen, gradients are derived in reverse (gradients.def), one update operation a trained parameter is appended,
- * and what neither the loss nor a kept output needs is removed. With --optimizer=none the gradients are results instead; with
+ * and what neither the loss nor a kept output needs is removed. Dropouts take a seed, one setting more, and the step. With --optimizer=none the gradients are results instead; with
  * --mode=infer the outputs stay as they are, and a loss, where one can be chosen, is marked as such. */
 #include <fnmatch.h>
 #include <string.h>
@@ -26,7 +26,7 @@ typedef struct training {
   hct_pass_context *context;
   hct_tape tape;
   MlirOperation function;
-  MlirValue loss;
+  MlirValue loss, step; /* step: optimizer steps done; null until asked for */
   const char *loss_name;
   bool loss_added;
   struct { parameter *items; size_t count, capacity; } parameters;
@@ -204,6 +204,18 @@ static hct_status read_settings(training *t, double default_decay, float out_val
   return HCT_OK;
 }
 
+static MlirValue step_argument(training *t) {
+  hct_shape scalar = {.dtype = HCT_F32};
+  if (mlirValueIsNull(t->step)) t->step = add_argument(t, &scalar, "step", "state");
+  return t->step;
+}
+
+static void append_step(training *t) {
+  t->tape.layer = "optimizer", t->tape.pass = "update";
+  if (t->tape.group >= 0) t->tape.group = 0; /* the group whose backward ends last */
+  push_result(t, hct_tape_map1s(&t->tape, "adds", step_argument(t), 1), "step", "state");
+}
+
 static hct_status add_settings(training *t) {
   MlirContext context = t->tape.builder.context;
   float values[HCT_SETTING_COUNT];
@@ -268,10 +280,9 @@ static void append_counts(training *t, MlirValue step) {
 }
 
 static hct_status append_updates(training *t) {
-  hct_shape scalar = {.dtype = HCT_F32};
   const MlirValue *slots = add_states(t);
   if (mlirValueIsNull(t->scale.settings)) HCT_TRY(add_settings(t));
-  MlirValue step = add_argument(t, &scalar, "step", "state"), settings = t->scale.settings;
+  MlirValue step = step_argument(t), settings = t->scale.settings;
   if (t->scale.clips || t->scale.scales) {
     size_t count = 0;
     MlirValue *gradients = HCT_NEW_ARRAY(t->tape.arena, MlirValue, t->parameters.count + 1);
@@ -297,6 +308,28 @@ static hct_status append_optimizer(training *t) {
   }
   for (size_t p = 0; p < t->parameters.count; p++)
     if (t->parameters.items[p].trained) push_result(t, t->parameters.items[p].gradient, t->parameters.items[p].name, "gradient");
+  return HCT_OK;
+}
+
+/* ---- dropout ---- */
+/* Its random numbers are of the seed, a setting of the program, and of the step; without training, of step 0. */
+static hct_status bind_random(training *t, bool infer) {
+  MlirOperation *ops;
+  size_t count = hct_block_operations(t->tape.arena, t->tape.body, &ops), dropouts = 0;
+  const char *text = hct_pass_option(t->context, "seed", "0");
+  int64_t number;
+  for (size_t i = 0; i < count; i++) dropouts += hct_op_is(ops[i], "hct_graph.dropout");
+  if (!dropouts) return HCT_OK;
+  if (!hct_parse_i64(text, &number)) return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--seed=%s: a whole number is needed", text);
+  hct_shape scalar = {.dtype = HCT_I64};
+  MlirValue seed = add_argument(t, &scalar, "seed", "setting");
+  argument_set(t, (size_t)mlirBlockGetNumArguments(t->tape.body) - 1, "hct.data", mlirDenseElementsAttrInt64Get(mlirValueGetType(seed), 1, &number));
+  if (!infer && mlirValueIsNull(t->step)) append_step(t);
+  for (size_t i = 0; i < count; i++) {
+    if (!hct_op_is(ops[i], "hct_graph.dropout")) continue;
+    mlirOperationSetOperand(ops[i], 1, seed);
+    if (!infer) mlirOperationSetOperand(ops[i], 2, t->step);
+  }
   return HCT_OK;
 }
 
@@ -361,6 +394,7 @@ static hct_status derive(training *t) {
     HCT_TRY(append_optimizer(t));
     drop_broadcasts(t);
   }
+  HCT_TRY(bind_random(t, infer));
   replace_results(t);
   hct_function_eliminate_dead(t->function);
   return HCT_OK;

@@ -260,6 +260,15 @@ static void rule_softmax(hct_tape *t, MlirOperation op, MlirValue dy) {
   hct_named attribute = {"axis", hct_attr_i64(t->builder.context, hct_op_i64(op, "axis"))};
   hct_tape_add(t, operand(op, 0), hct_tape_emit(t, "hct_graph.softmax_grad", 2, operands, &shape, 1, &attribute));
 }
+/* The mask is made again from its counters: nothing of forward is read. */
+static void rule_dropout(hct_tape *t, MlirOperation op, MlirValue dy) {
+  static const char *const names[] = {"ratio", "stream", "index"};
+  hct_named attributes[HCT_COUNT(names)];
+  for (size_t i = 0; i < HCT_COUNT(names); i++) attributes[i] = (hct_named){names[i], mlirOperationGetAttributeByName(op, hct_ref(names[i]))};
+  hct_shape shape = hct_tape_shape(dy);
+  MlirValue operands[] = {dy, operand(op, 1), operand(op, 2)};
+  hct_tape_add(t, operand(op, 0), hct_tape_emit(t, "hct_graph.dropout", 3, operands, &shape, HCT_COUNT(names), attributes));
+}
 /* gather_rows, scatter_rows, pick and place come in pairs: the gradient of one is the other, with the same ids. */
 static void rows(hct_tape *t, MlirOperation op, MlirValue dy, const char *adjoint) {
   hct_shape shape = hct_tape_shape(operand(op, 0));

@@ -69,7 +69,7 @@ static bool is_view(MlirOperation op) {
 }
 
 static bool is_elementwise(MlirOperation op) {
-  static const char *const names[] = {"hct_graph.map1", "hct_graph.map2", "hct_graph.select", "hct_graph.concat", "hct_graph.pad"};
+  static const char *const names[] = {"hct_graph.map1", "hct_graph.map2", "hct_graph.select", "hct_graph.dropout", "hct_graph.concat", "hct_graph.pad"};
   return is_one_of(op, HCT_COUNT(names), names);
 }
 

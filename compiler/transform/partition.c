@@ -173,7 +173,7 @@ static void mark_rows(partition *p) {
   for (size_t i = p->flow.op_count; i-- > 0;) {
     const hct_flow_op *op = &p->flow.ops[i];
     op_rule rule;
-    bool softmax = !strncmp(op->name, "softmax", 7), passes = !strncmp(op->name, "map", 3) || !strcmp(op->name, "select") || !strcmp(op->name, "concat");
+    bool softmax = !strncmp(op->name, "softmax", 7), passes = !strncmp(op->name, "map", 3) || !strcmp(op->name, "select") || !strcmp(op->name, "dropout") || !strcmp(op->name, "concat");
     if ((!softmax && !passes) || !partition_rule(&p->flow, op, &rule)) continue;
     for (size_t k = 0; k < op->operand_count; k++)
       for (int f = 0; f < HCT_MAX_FACTORS; f++)

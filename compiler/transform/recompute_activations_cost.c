@@ -63,7 +63,7 @@ static double contract_seconds(const recompute_costs *c, const hct_flow_op *op) 
 static bool is_transcendental(const hct_flow_op *op) {
   const char *table = !strcmp(op->name, "map1") ? "MAP1" : "MAP2";
   const hct_function_info *fn = hct_function_by_name(table, hct_op_str_or(op->op, "fn", ""));
-  return !strncmp(op->name, "softmax", 7) || (fn && fn->cost == HCT_COST_TRANSCENDENTAL);
+  return !strncmp(op->name, "softmax", 7) || !strcmp(op->name, "dropout") || (fn && fn->cost == HCT_COST_TRANSCENDENTAL);
 }
 
 static bool reduces_features(const recompute_costs *c, const hct_flow_op *op) {

@@ -177,6 +177,24 @@ static void check_update(hct_verifier *v, MlirOperation op, const hct_shape *ope
   if (settings->rank != 1 || settings->dims[0] != HCT_SETTING_COUNT || step->rank != 0) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the %d settings and the step", shape_text(v, settings), shape_text(v, step), HCT_SETTING_COUNT);
 }
 
+/* (x, seed i64[], step f32[]), and numbers of elements that are not negative. */
+static void check_dropout(hct_verifier *v, MlirOperation op, const hct_shape *operands, const hct_shape *to) {
+  int64_t index[HCT_MAX_RANK + 1], last = 0, stream = hct_op_i64(op, "stream");
+  double ratio = hct_op_f64_or(op, "ratio", -1);
+  size_t count = hct_op_i64s(op, "index", index, HCT_COUNT(index));
+  bool fits = count == to->rank + 1 && index[to->rank] >= 0 && hct_add_i64(last, index[to->rank], &last);
+  for (size_t d = 0; fits && d < to->rank; d++) {
+    int64_t part;
+    fits = index[d] >= 0 && (to->dims[d] == 0 || (hct_mul_i64(to->dims[d] - 1, index[d], &part) && hct_add_i64(last, part, &last)));
+  }
+  if (!shape_dims_equal(&operands[0], to)) hct_verify_refuse(v, op, "operand 0 (%s) is not of the result's shape (%s)", shape_text(v, &operands[0]), shape_text(v, to));
+  if (!hct_dtype_is_float(to->dtype)) hct_verify_refuse(v, op, "the result (%s) is not of floats", shape_text(v, to));
+  if (operands[1].rank || operands[1].dtype != HCT_I64 || operands[2].rank || operands[2].dtype != HCT_F32) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the seed, an i64, and the step, an f32", shape_text(v, &operands[1]), shape_text(v, &operands[2]));
+  if (!(ratio >= 0 && ratio <= 1)) hct_verify_refuse(v, op, "ratio %g is not from 0 to 1", ratio);
+  if (stream < 0 || stream > UINT32_MAX) hct_verify_refuse(v, op, "stream %lld is not of 32 bits", (long long)stream);
+  if (!fits) hct_verify_refuse(v, op, "index is not a number of 63 bits for each dimension of %s, and one for its first element", shape_text(v, to));
+}
+
 /* ---- composite operators ---- */
 static bool is_composite(const char *name) {
   static const char *const names[] = {"linear", "attention", "layer_norm", "rms_norm", "gelu", "silu", "rope"};
@@ -277,7 +295,7 @@ static const struct { const char *name; type_rule rule; size_t first, operands; 
     {"contract", TYPES_ONE, 0, 2, false},    {"map2", TYPES_ALIKE, 0, 2, false},        {"select", TYPES_ALIKE, 1, 2, true},   {"concat", TYPES_ALIKE, 0, SIZE_MAX, true},
     {"pad", TYPES_ALIKE, 0, 1, true},        {"reduce", TYPES_ALIKE, 0, 1, true},       {"softmax", TYPES_ALIKE, 0, 1, true},  {"softmax_grad", TYPES_ALIKE, 0, 2, true},
     {"gather_rows", TYPES_ALIKE, 0, 1, true}, {"scatter_rows", TYPES_ALIKE, 0, 1, true}, {"pick", TYPES_ALIKE, 0, 1, true},     {"place", TYPES_ALIKE, 0, 1, true},
-    {"update", TYPES_F32, 0, SIZE_MAX, true},
+    {"update", TYPES_F32, 0, SIZE_MAX, true}, {"dropout", TYPES_ALIKE, 0, 1, true},
 };
 
 static void check_type(hct_verifier *v, MlirOperation op, type_rule rule, const char *what, const hct_shape *shape, const hct_shape *with) {
@@ -341,6 +359,7 @@ void hct_verify_graph_op(hct_verifier *v, MlirOperation op) {
   else if (!strcmp(name, "place")) check_classes(v, op, &to, b, a);
   else if (!strcmp(name, "constant")) check_constant(v, op);
   else if (!strcmp(name, "update")) check_update(v, op, operands, count);
+  else if (!strcmp(name, "dropout")) check_dropout(v, op, operands, &to);
   else if (is_composite(name)) check_composite(v, op, name, operands, count, &to);
   else check_collective(v, op, name, a, &to);
   if (v->status == HCT_OK) check_types(v, op, name, operands, count, &to);

@@ -7,7 +7,7 @@
 /* Operands of each operator: s a buffer, d a DRAM tensor, i an index; ? makes the one before optional, + repeats it. */
 static const struct { const char *name, *operands; } signatures[] = {
     {"dram", ""}, {"alloc", ""}, {"alias", "s"}, {"load", "sdi?"}, {"store", "dsi?"}, {"matmul", "sss"}, {"map", "s+"}, {"fill", "s"}, {"reduce", "ss"},
-    {"rows", "s+"}, {"update", "s+i?"}, {"cast", "ss"}, {"gather_step", "si"}, {"scatter_step", "si"}, {"copy_part", "ssi?"},
+    {"rows", "s+"}, {"dropout", "ssssi?"}, {"update", "s+i?"}, {"cast", "ss"}, {"gather_step", "si"}, {"scatter_step", "si"}, {"copy_part", "ssi?"},
 };
 enum { MAX_OPERANDS = 8 };
 
@@ -223,7 +223,7 @@ static void check_nest(hct_verifier *v, MlirOperation op) {
   int64_t row_loops = hct_op_i64_or(op, "row_loops", 0), values[3 * HCT_MAX_FACTORS];
   if (row_loops < 0 || row_loops > (int64_t)loops) hct_verify_refuse(v, op, "row_loops is %lld, of %zu loops", (long long)row_loops, loops);
   MlirAttribute maps = mlirOperationGetAttributeByName(op, hct_ref("maps")), fixes = mlirOperationGetAttributeByName(op, hct_ref("fixes"));
-  for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(op); k++) {
+  for (size_t k = 0; k < buffer_count(op); k++) {
     hct_layout layout;
     if (!buffer_layout(hct_op_operand(op, k), &layout)) return;
     bool fits = entries_read(maps, k, values, HCT_COUNT(values), &count) && count == 3 * loops;
@@ -233,6 +233,21 @@ static void check_nest(hct_verifier *v, MlirOperation op) {
     for (size_t i = 0; fits && i < count; i += 2) fits = values[i] >= 0 && values[i] < layout.factor_count && values[i + 1] >= 0 && values[i + 1] < layout.factors[values[i]].size;
     if (!fits) hct_verify_refuse(v, op, "fixes of operand %zu: not pairs of a factor and its index", k);
   }
+}
+
+/* A number for each loop and the first element, none negative; an index of the micro-batch if, and only if, a loop is cut over time. */
+static void check_dropout(hct_verifier *v, MlirOperation op) {
+  int64_t index[HCT_MAX_FACTORS + 1], stream = hct_op_i64(op, "stream");
+  const char *loops[HCT_MAX_FACTORS];
+  size_t count = hct_op_i64s(op, "index", index, HCT_COUNT(index)), loop_count = hct_op_strs(op, "loops", loops, HCT_MAX_FACTORS);
+  bool fits = loop_count <= HCT_MAX_FACTORS && count == loop_count + 1, timed = false, given = buffer_count(op) < (size_t)mlirOperationGetNumOperands(op);
+  for (size_t i = 0; fits && i < count; i++) fits = index[i] >= 0;
+  for (size_t i = 0; fits && i < loop_count; i++) timed |= strchr(loops[i], 't') != NULL;
+  if (!fits) hct_verify_refuse(v, op, "index is not a number for each of %zu loops, and one for the first element", loop_count);
+  else if (timed != given) hct_verify_refuse(v, op, timed ? "a loop is cut over t, and no index of the micro-batch is given" : "an index of a micro-batch, and no loop is cut over t");
+  if (!(hct_op_f64_or(op, "ratio", -1) >= 0 && hct_op_f64_or(op, "ratio", -1) <= 1)) hct_verify_refuse(v, op, "ratio %g is not from 0 to 1", hct_op_f64_or(op, "ratio", -1));
+  if (stream < 0 || stream > UINT32_MAX) hct_verify_refuse(v, op, "stream %lld is not of 32 bits", (long long)stream);
+  if (strcmp(dtype_of(hct_op_operand(op, 2)), "i64") || strcmp(dtype_of(hct_op_operand(op, 3)), "f32")) hct_verify_refuse(v, op, "operands 2 and 3 are of %s and %s, and the seed is an i64, the step an f32", dtype_of(hct_op_operand(op, 2)), dtype_of(hct_op_operand(op, 3)));
 }
 
 void hct_verify_tile_op(hct_verifier *v, MlirOperation op) {
@@ -250,4 +265,5 @@ void hct_verify_tile_op(hct_verifier *v, MlirOperation op) {
   if (v->status == HCT_OK) check_types(v, op, name);
   if (v->status == HCT_OK) check_pieces(v, op, name);
   if (v->status == HCT_OK && hct_op_has(op, "loops")) check_nest(v, op);
+  if (v->status == HCT_OK && !strcmp(name, "dropout")) check_dropout(v, op);
 }

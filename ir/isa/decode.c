@@ -69,6 +69,7 @@ static void operands_take(word_reader *r, const hct_opcode_info *info, hct_instr
     uint64_t head = take(r);
     instr->views[v].dtype = (hct_dtype)bits(head, 0, 8);
     need(r, hct_dtype_bytes(instr->views[v].dtype) != 0, "an operand is of no known element type");
+    need(r, info->views[v].space != HCT_SPACE_NUMBER || instr->views[v].dtype == HCT_I64, "an operand that is numbers is not of i64");
     need(r, bits(head, 16, 48) == 0, "reserved bits of an operand are set");
     addr_take(r, bits(head, 8, 8), info->dims, instr->views[v].stride, &instr->views[v].addr);
   }

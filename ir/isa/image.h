@@ -13,7 +13,7 @@ typedef enum hct_role {
   HCT_ROLE_INPUT = 1,   /* given at run time */
   HCT_ROLE_PARAM = 2,   /* a float initializer; trained ones are updated in place */
   HCT_ROLE_STATE = 3,   /* optimizer state, step counter, state of the loss scale: starts at zero */
-  HCT_ROLE_SETTING = 4, /* run-time scalars: one f32 tensor "settings", settings.h */
+  HCT_ROLE_SETTING = 4, /* run-time scalars: an f32 tensor "settings", settings.h; an i64 "seed" [] of random numbers */
   HCT_ROLE_CONSTANT = 5,
   HCT_ROLE_LOSS = 6,    /* scalar f32 */
   HCT_ROLE_OUTPUT = 7,  /* kept model output */

@@ -19,7 +19,7 @@ static void manual_print(void) {
   for (size_t i = 0; i < hct_opcode_count(); i++) {
     const hct_opcode_info *info = hct_opcode_at(i);
     printf("0x%02x  %-9s", info->code, info->mnemonic);
-    for (int v = 0; v < info->view_count; v++) printf(" %s:%s", info->views[v].name, info->views[v].space == HCT_SPACE_SRAM ? "sram" : "dram");
+    for (int v = 0; v < info->view_count; v++) printf(" %s:%s", info->views[v].name, info->views[v].space == HCT_SPACE_SRAM ? "sram" : info->views[v].space == HCT_SPACE_DRAM ? "dram" : "number");
     printf("\n      %s\n", info->text);
   }
 }

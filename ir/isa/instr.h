@@ -97,7 +97,7 @@ hct_instr hct_instr_make(hct_arena *arena, uint8_t opcode); /* all zero but opco
 hct_instr hct_instr_copy(hct_arena *arena, const hct_instr *instr); /* shares nothing with `instr` */
 void hct_addr_add(hct_arena *arena, hct_addr *addr, hct_term term); /* at most HCT_MAX_TERMS: more is a bug */
 
-typedef enum hct_space { HCT_SPACE_SRAM, HCT_SPACE_DRAM } hct_space;
+typedef enum hct_space { HCT_SPACE_SRAM, HCT_SPACE_DRAM, HCT_SPACE_NUMBER } hct_space; /* NUMBER: no memory; addresses count elements */
 typedef enum hct_access { HCT_ACCESS_READ, HCT_ACCESS_WRITE, HCT_ACCESS_MODIFY, HCT_ACCESS_IF_ACCUMULATE } hct_access;
 typedef struct hct_view_info { const char *name; hct_space space; hct_access access; } hct_view_info;
 typedef struct hct_opcode_info {
@@ -108,6 +108,7 @@ typedef struct hct_opcode_info {
   hct_view_info views[HCT_MAX_VIEWS];
 } hct_opcode_info;
 const hct_opcode_info *hct_opcode_lookup(uint8_t code);                 /* NULL: no such instruction */
+int64_t hct_view_unit(const hct_opcode_info *info, int view, hct_dtype dtype); /* by which the view's strides count in its address: bytes of an element, 1 of numbers */
 const hct_opcode_info *hct_opcode_by_mnemonic(const char *mnemonic);
 int64_t hct_opcode_run(uint8_t code, int view);                          /* elements read one after the other from each address of a view on: an update's settings; else 1 */
 size_t hct_opcode_count(void);

@@ -9,6 +9,7 @@
 #define HCT_ENGINE_RECV HCT_ENGINE_COUNT
 #define HCT_SPACE_S HCT_SPACE_SRAM
 #define HCT_SPACE_D HCT_SPACE_DRAM
+#define HCT_SPACE_N HCT_SPACE_NUMBER
 #define HCT_ACCESS_R HCT_ACCESS_READ
 #define HCT_ACCESS_W HCT_ACCESS_WRITE
 #define HCT_ACCESS_M HCT_ACCESS_MODIFY
@@ -19,6 +20,7 @@
 #define HCT_VIEWS_2(a, b) .view_count = 2, .views = {a, b}
 #define HCT_VIEWS_3(a, b, c) .view_count = 3, .views = {a, b, c}
 #define HCT_VIEWS_4(a, b, c, d) .view_count = 4, .views = {a, b, c, d}
+#define HCT_VIEWS_5(a, b, c, d, e) .view_count = 5, .views = {a, b, c, d, e}
 #define HCT_VIEWS_6(a, b, c, d, e, f) .view_count = 6, .views = {a, b, c, d, e, f}
 #define HCT_INSTR(name_, code_, mnemonic_, engine_, dims_, views_, values_, functions_, text_)                                      \
   {.code = code_, .name = #name_, .mnemonic = mnemonic_, .text = text_, .function_table = #functions_, .engine = HCT_ENGINE_##engine_, \
@@ -49,6 +51,8 @@ const hct_opcode_info *hct_opcode_at(size_t index) { return &opcodes[index]; }
 const hct_opcode_info *hct_opcode_lookup(uint8_t code) {
   return index_of[code] ? &opcodes[index_of[code] - 1] : NULL;
 }
+
+int64_t hct_view_unit(const hct_opcode_info *info, int view, hct_dtype dtype) { return info->views[view].space == HCT_SPACE_NUMBER ? 1 : (int64_t)hct_dtype_bytes(dtype); }
 
 const hct_opcode_info *hct_opcode_by_mnemonic(const char *mnemonic) {
   for (size_t i = 0; i < HCT_COUNT(opcodes); i++)

@@ -112,6 +112,7 @@ static void check_views(verifier *v, const char *where, const hct_instr *instr, 
     if (instr->shape[d] == 0) return;
   for (int k = 0; k < info->view_count; k++) {
     const hct_view *view = &instr->views[k];
+    if (info->views[k].space == HCT_SPACE_NUMBER) continue;
     bool table = (instr->opcode == HCT_OP_GATHER && k == 1) || (instr->opcode == HCT_OP_SCATTER && k == 0);
     wide size = (wide)hct_dtype_bytes(view->dtype);
     extent reach = {0, size * hct_opcode_run(instr->opcode, k)}, e = addr_extent(v, &view->addr, trips, -1);

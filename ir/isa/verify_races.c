@@ -39,7 +39,7 @@ typedef struct race_check {
   hct_arena *arena;
   const hct_image *image;
   hct_die_state die;
-  hct_spans places[2]; /* by hct_space */
+  hct_spans places[2]; /* by hct_space, of memory */
   place *unused;
   size_t sweep_at;     /* places at which those that are done with are looked for */
   unsigned engines;    /* bit e: the stream uses engine e */
@@ -224,6 +224,7 @@ static int unordered(const place *p, int e, bool write, const vector_clock *now)
 
 static void access_view(race_check *c, const hct_instr *instr, const hct_opcode_info *info, int view, const vector_clock *now, uint32_t number) {
   static const char *const what[2][2] = {{"", "reads what is being written by"}, {"writes what is being read by", "writes what is being written by"}};
+  if (info->views[view].space == HCT_SPACE_NUMBER) return;
   bool write = info->views[view].access != HCT_ACCESS_READ;
   hct_spans *places = &c->places[info->views[view].space];
   walk w;

@@ -39,7 +39,7 @@ static double compute_cycles(const hct_package *package, const hct_instr *instr)
   if (instr->opcode == HCT_OP_MM) return hct_mxu_cycles(package, instr->shape[0], instr->shape[1], instr->shape[2], instr->views[1].dtype == HCT_F32);
   const hct_opcode_info *info = hct_opcode_lookup(instr->opcode);
   const hct_function_info *fn = hct_function_lookup(info->function_table, instr->fn);
-  bool slow = (fn && fn->cost == HCT_COST_TRANSCENDENTAL) || instr->opcode == HCT_OP_SOFTMAX;
+  bool slow = (fn && fn->cost == HCT_COST_TRANSCENDENTAL) || instr->opcode == HCT_OP_SOFTMAX || instr->opcode == HCT_OP_DROP;
   double vectors = ceil((double)hct_instr_elements(instr) / (double)package->vpu_lanes);
   return vectors * (slow ? (double)package->vpu_transcendental_cycles : 1.0);
 }

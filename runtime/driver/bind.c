@@ -87,8 +87,18 @@ hct_status hct_sim_inputs_bind(sim_job *job) {
 }
 
 hct_status hct_sim_settings_read(sim_job *job) {
-  job->setting = hct_image_tensor(&job->image, HCT_ROLE_SETTING, NULL);
+  job->setting = hct_image_tensor(&job->image, HCT_ROLE_SETTING, "settings");
   for (size_t i = 0; i < job->settings.count; i++) HCT_TRY(hct_schedules_add(job->diags, job->arena, job->setting, job->steps, job->settings.items[i].name, job->settings.items[i].file, &job->schedules));
+  return HCT_OK;
+}
+
+hct_status hct_sim_seed_place(sim_job *job) {
+  const hct_tensor *tensor = hct_image_tensor(&job->image, HCT_ROLE_SETTING, "seed");
+  int64_t number;
+  if (!job->seed) return HCT_OK;
+  if (!tensor) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--seed=%s: the program draws no random numbers (no dropout)", job->seed);
+  HCT_BUG_ON(!hct_parse_i64(job->seed, &number), "seed '%s'", job->seed);
+  hct_loader_place(&job->image, job->memories, tensor, (const uint8_t *)&number);
   return HCT_OK;
 }
 

@@ -11,6 +11,7 @@ static void help_print(void) {
          "  --steps=N                       optimizer steps, from the run's beginning; an input with one leading axis more is taken step by step [1]\n"
          "  --set NAME=V                    lr, momentum, beta1, beta2, eps, weight-decay, clip-norm, loss-scale, loss-scale-interval;\n"
          "                                  V: a number, FILE.npy of one value a step, constant:PEAK,WARMUP, linear:PEAK,WARMUP,TOTAL[,FLOOR] or cosine:...; repeatable\n"
+         "  --seed=N                        random numbers (dropout) [as compiled]\n"
          "  --report FILE.json              the account, schema hecaton-report/1\n"
          "  --threads=N                     numbers and times are the same for any N [all cores]\n"
          "  --jitter=SEED                   perturbs every latency; numbers do not change\n"
@@ -47,7 +48,8 @@ static int option_apply(sim_job *job, int code, const char *text) {
     case 's': return binding_add(job, &job->settings, text) ? 0 : (option_refuse(job, "set", text, "NAME=VALUE"), 1);
     case 'n': return job->steps = number, parsed && number >= 1 && number <= 1000000 ? 0 : (option_refuse(job, "steps", text, "a whole number from 1 to 1000000"), 1);
     case 't': return job->threads = number, parsed && number >= 1 && number <= 1024 ? 0 : (option_refuse(job, "threads", text, "a whole number from 1 to 1024"), 1);
-    case 'j': return job->jitter = true, job->seed = (uint64_t)number, parsed ? 0 : (option_refuse(job, "jitter", text, "a whole number"), 1);
+    case 'j': return job->jitter = true, job->jitter_seed = (uint64_t)number, parsed ? 0 : (option_refuse(job, "jitter", text, "a whole number"), 1);
+    case 'd': return job->seed = text, parsed ? 0 : (option_refuse(job, "seed", text, "a whole number"), 1);
     case 'r': return job->report = text, 0;
     case 'R': return job->no_recurrence = true, 0;
     case 'S': return job->save_model = text, 0;
@@ -61,7 +63,7 @@ static int option_apply(sim_job *job, int code, const char *text) {
 int hct_sim_options_read(sim_job *job, int argc, char **argv) {
   static const struct option table[] = {
       {"mode", required_argument, NULL, 'm'}, {"input", required_argument, NULL, 'i'}, {"output", required_argument, NULL, 'o'}, {"steps", required_argument, NULL, 'n'},
-      {"set", required_argument, NULL, 's'}, {"report", required_argument, NULL, 'r'}, {"threads", required_argument, NULL, 't'}, {"jitter", required_argument, NULL, 'j'},
+      {"set", required_argument, NULL, 's'}, {"report", required_argument, NULL, 'r'}, {"threads", required_argument, NULL, 't'}, {"jitter", required_argument, NULL, 'j'}, {"seed", required_argument, NULL, 'd'},
       {"no-recurrence", no_argument, NULL, 'R'}, {"save-model", required_argument, NULL, 'S'},
       {"checkpoint", required_argument, NULL, 'c'}, {"checkpoint-every", required_argument, NULL, 'e'}, {"resume", required_argument, NULL, 'C'}, {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
   int worst = 0;

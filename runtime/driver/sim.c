@@ -26,7 +26,7 @@ static hct_status step_run(sim_job *job, int64_t step) {
   hct_stats_clear(&job->functional);
   if (job->host) return hct_host_program_step(job->diags, job->host, job->memories);
   hct_machine_effects hooks = hct_effects_hooks(job->effects);
-  hct_machine_options options = {.effects = &hooks, .jitter = job->jitter, .seed = job->seed, .doing = doing};
+  hct_machine_options options = {.effects = &hooks, .jitter = job->jitter, .seed = job->jitter_seed, .doing = doing};
   hct_arena *arena = hct_arena_create(); /* what is known of a step's time is not needed */
   hct_machine_result result;
   hct_status status = hct_machine_run(job->diags, arena, &job->image, &job->package, &options, &job->functional, &result);
@@ -93,6 +93,7 @@ static hct_status run_functional(sim_job *job) {
   HCT_TRY(hct_sim_settings_read(job));
   if (job->save_model) HCT_TRY(hct_saved_model_open(job->diags, job->arena, &job->image, job->program, &job->model));
   HCT_TRY(hct_loader_create(job->diags, job->arena, &job->image, job->program, &job->memories));
+  HCT_TRY(hct_sim_seed_place(job));
   HCT_TRY(run_resume(job));
   hct_stats_init(&job->functional, job->arena, &job->image);
   if (!job->host) job->effects = hct_effects_create(job->memories, (size_t)(job->image.rows * job->image.cols), (size_t)job->threads);
@@ -102,7 +103,7 @@ static hct_status run_functional(sim_job *job) {
 
 static hct_status run_timing(sim_job *job) {
   hct_stats_init(&job->timing, job->arena, &job->image);
-  hct_machine_options options = {.jitter = job->jitter, .seed = job->seed, .doing = "timing", .every_iteration = job->no_recurrence};
+  hct_machine_options options = {.jitter = job->jitter, .seed = job->jitter_seed, .doing = "timing", .every_iteration = job->no_recurrence};
   return hct_machine_run(job->diags, job->arena, &job->image, &job->package, &options, &job->timing, &job->result);
 }
 

@@ -27,7 +27,8 @@ typedef struct sim_job {
   const hct_tensor *setting; /* NULL: the program has none */
   int64_t steps, threads, checkpoint_every; /* every 0: not given */
   bool jitter, no_recurrence;
-  uint64_t seed;
+  uint64_t jitter_seed;
+  const char *seed; /* of random numbers; NULL: as compiled */
   hct_image image;
   hct_package package;
   hct_memory *memories;
@@ -49,6 +50,7 @@ hct_status hct_sim_inputs_bind(sim_job *job);
 hct_status hct_sim_inputs_place(sim_job *job, int64_t step, bool first);
 void hct_sim_inputs_close(sim_job *job);
 hct_status hct_sim_settings_read(sim_job *job); /* --set; refused where it does not fit the program */
+hct_status hct_sim_seed_place(sim_job *job); /* --seed */
 void hct_sim_settings_place(sim_job *job, int64_t step, bool first); /* values of a step, where they are not those placed already */
 hct_status hct_sim_outputs_check(sim_job *job);
 /* `computed`: a step has been run; else there are parameters alone, and another output is refused. */

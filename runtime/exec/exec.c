@@ -20,8 +20,9 @@ static bool is_table(uint8_t opcode, int view) { return (opcode == HCT_OP_GATHER
 
 static bool frame_make(const hct_issued *issued, const hct_memory *memory, char *fault, exec_frame *frame) {
   const hct_opcode_info *info = hct_opcode_lookup(issued->instr->opcode);
-  *frame = (exec_frame){.instr = issued->instr, .shape = issued->instr->shape, .value = issued->value, .fault = fault};
+  *frame = (exec_frame){.instr = issued->instr, .shape = issued->instr->shape, .value = issued->value, .addr = issued->addr, .fault = fault};
   for (int v = 0; v < info->view_count; v++) {
+    if (info->views[v].space == HCT_SPACE_NUMBER) continue;
     bool sram = info->views[v].space == HCT_SPACE_SRAM;
     int64_t limit = sram ? memory->sram_bytes : memory->dram_bytes;
     bool inside = view_inside(issued, info, v, limit);
@@ -80,6 +81,7 @@ bool hct_exec(const hct_issued *issued, const hct_memory *memory, char out_fault
     case HCT_OP_PICK: return exec_pick(&frame);
     case HCT_OP_PLACE: return exec_place(&frame);
     case HCT_OP_UPDATE: return exec_update(&frame);
+    case HCT_OP_DROP: return exec_dropout(&frame);
     case HCT_OP_LD:
     case HCT_OP_ST: return exec_copy(&frame);
     default: hct_bug(__FILE__, __LINE__, "opcode %d has no meaning", opcode);

@@ -26,7 +26,7 @@ typedef struct exec_operand {
 } exec_operand;
 typedef struct exec_frame {
   const hct_instr *instr;
-  const int64_t *shape, *value;
+  const int64_t *shape, *value, *addr; /* addr: of views that are numbers */
   exec_operand view[HCT_MAX_VIEWS];
   char *fault;
 } exec_frame;
@@ -43,5 +43,8 @@ bool exec_scatter(exec_frame *frame);
 bool exec_pick(exec_frame *frame);
 bool exec_place(exec_frame *frame);
 bool exec_update(exec_frame *frame);
+bool exec_dropout(exec_frame *frame);
+/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011). */
+void exec_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out_words[4]);
 
 #endif

@@ -1,5 +1,5 @@
 // Operators on whole tensors whose shapes or words do not fit together are refused, each at its line.
-// RUN: %hecaton-opt --verify-diagnostics %s
+// RUN: %hecaton-opt --verify-diagnostics --split-input-file %s
 module {
   func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}) {
     // expected-error@+1 {{hct_graph.softmax: axis 2 is none of the 2 of the result}}
@@ -28,6 +28,28 @@ module {
     %11 = "hct_graph.update"(%x, %x) {kind = "sgd", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.broadcast: result 0 (9223372036854775807x4x8xf32) has too many elements}}
     %12 = "hct_graph.broadcast"(%x) : (tensor<4x8xf32>) -> tensor<9223372036854775807x4x8xf32>
+    return
+  }
+}
+// -----
+module {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %seed: tensor<i64> {hct.name = "seed", hct.role = "setting"},
+                  %step: tensor<f32> {hct.name = "step", hct.role = "state"}) {
+    %0 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 0.5, stream = 0 : i64, index = array<i64: 8, 1, 0>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.dropout: ratio 1.5 is not from 0 to 1}}
+    %1 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 1.5, stream = 0 : i64, index = array<i64: 8, 1, 0>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.dropout: stream -1 is not of 32 bits}}
+    %2 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 0.5, stream = -1 : i64, index = array<i64: 8, 1, 0>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.dropout: index is not a number of 63 bits for each dimension of 4x8xf32, and one for its first element}}
+    %3 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 0.5, stream = 0 : i64, index = array<i64: 8, 1>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.dropout: index is not a number of 63 bits for each dimension of 4x8xf32, and one for its first element}}
+    %4 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 0.5, stream = 0 : i64, index = array<i64: 4611686018427387904, 1, 0>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.dropout: the last operands (f32, i64) are not the seed, an i64, and the step, an f32}}
+    %5 = "hct_graph.dropout"(%x, %step, %seed) {ratio = 0.5, stream = 0 : i64, index = array<i64: 8, 1, 0>} : (tensor<4x8xf32>, tensor<f32>, tensor<i64>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.dropout: operand 0 (4x8xf32) is not of the result's shape (8x4xf32)}}
+    %6 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 0.5, stream = 0 : i64, index = array<i64: 4, 1, 0>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<8x4xf32>
+    // expected-error@+1 {{hct_graph.dropout: the result (4xi64) is not of floats}}
+    %7 = "hct_graph.dropout"(%ids, %seed, %step) {ratio = 0.5, stream = 0 : i64, index = array<i64: 1, 0>} : (tensor<4xi64>, tensor<i64>, tensor<f32>) -> tensor<4xi64>
     return
   }
 }

@@ -121,3 +121,26 @@ module {
     return
   }
 }
+// -----
+module attributes {hct.batch = 8 : i64, hct.micro_batch = 4 : i64, hct.package = "hecaton-2x2"} {
+  func.func @step() {
+    %c0 = arith.constant 0 : index
+    %a = "hct_tile.alloc"() {dtype = "f32", layout = "[8@t]", section = 0 : i64} : () -> !hct_tile.sram
+    %k = "hct_tile.alloc"() {dtype = "i64", layout = "[]", section = -1 : i64} : () -> !hct_tile.sram
+    %n = "hct_tile.alloc"() {dtype = "f32", layout = "[]", section = -1 : i64} : () -> !hct_tile.sram
+    "hct_tile.dropout"(%a, %a, %k, %n, %c0) {ratio = 0.5, stream = 0 : i64, index = array<i64: 1, 0>, loops = ["8@t"], section = -1 : i64, maps = [array<i64: 0, 0, 1>, array<i64: 0, 0, 1>, array<i64: -1, 0, 1>, array<i64: -1, 0, 1>], fixes = [array<i64>, array<i64>, array<i64>, array<i64>], operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    // expected-error@+1 {{hct_tile.dropout: a loop is cut over t, and no index of the micro-batch is given}}
+    "hct_tile.dropout"(%a, %a, %k, %n) {ratio = 0.5, stream = 0 : i64, index = array<i64: 1, 0>, loops = ["8@t"], section = -1 : i64, maps = [array<i64: 0, 0, 1>, array<i64: 0, 0, 1>, array<i64: -1, 0, 1>, array<i64: -1, 0, 1>], fixes = [array<i64>, array<i64>, array<i64>, array<i64>], operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram) -> ()
+    // expected-error@+1 {{hct_tile.dropout: an index of a micro-batch, and no loop is cut over t}}
+    "hct_tile.dropout"(%a, %a, %k, %n, %c0) {ratio = 0.5, stream = 0 : i64, index = array<i64: 1, 0>, loops = ["8"], section = -1 : i64, maps = [array<i64: 0, 0, 1>, array<i64: 0, 0, 1>, array<i64: -1, 0, 1>, array<i64: -1, 0, 1>], fixes = [array<i64>, array<i64>, array<i64>, array<i64>], operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    // expected-error@+1 {{hct_tile.dropout: index is not a number for each of 1 loops, and one for the first element}}
+    "hct_tile.dropout"(%a, %a, %k, %n, %c0) {ratio = 0.5, stream = 0 : i64, index = array<i64: 1>, loops = ["8@t"], section = -1 : i64, maps = [array<i64: 0, 0, 1>, array<i64: 0, 0, 1>, array<i64: -1, 0, 1>, array<i64: -1, 0, 1>], fixes = [array<i64>, array<i64>, array<i64>, array<i64>], operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    // expected-error@+1 {{hct_tile.dropout: operands 2 and 3 are of f32 and i64, and the seed is an i64, the step an f32}}
+    "hct_tile.dropout"(%a, %a, %n, %k, %c0) {ratio = 0.5, stream = 0 : i64, index = array<i64: 1, 0>, loops = ["8@t"], section = -1 : i64, maps = [array<i64: 0, 0, 1>, array<i64: 0, 0, 1>, array<i64: -1, 0, 1>, array<i64: -1, 0, 1>], fixes = [array<i64>, array<i64>, array<i64>, array<i64>], operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    // expected-error@+1 {{hct_tile.dropout: ratio -1 is not from 0 to 1}}
+    "hct_tile.dropout"(%a, %a, %k, %n, %c0) {ratio = -1.0, stream = 0 : i64, index = array<i64: 1, 0>, loops = ["8@t"], section = -1 : i64, maps = [array<i64: 0, 0, 1>, array<i64: 0, 0, 1>, array<i64: -1, 0, 1>, array<i64: -1, 0, 1>], fixes = [array<i64>, array<i64>, array<i64>, array<i64>], operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    // expected-error@+1 {{hct_tile.dropout: stream 4294967296 is not of 32 bits}}
+    "hct_tile.dropout"(%a, %a, %k, %n, %c0) {ratio = 0.5, stream = 4294967296 : i64, index = array<i64: 1, 0>, loops = ["8@t"], section = -1 : i64, maps = [array<i64: 0, 0, 1>, array<i64: 0, 0, 1>, array<i64: -1, 0, 1>, array<i64: -1, 0, 1>], fixes = [array<i64>, array<i64>, array<i64>, array<i64>], operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram, !hct_tile.sram, index) -> ()
+    return
+  }
+}

@@ -34,7 +34,7 @@ static hct_instr random_instr(hct_arena *arena) {
   while (strcmp(info->function_table, "NONE") && !hct_function_lookup(info->function_table, instr.fn)) instr.fn = (uint8_t)random_below(20);
   for (int d = 0; d < info->dims; d++) instr.shape[d] = (int64_t)random_below(100);
   for (int v = 0; v < info->view_count; v++) {
-    instr.views[v] = (hct_view){.dtype = random_below(2) ? HCT_F32 : HCT_I64, .addr = random_addr(arena)};
+    instr.views[v] = (hct_view){.dtype = info->views[v].space != HCT_SPACE_NUMBER && random_below(2) ? HCT_F32 : HCT_I64, .addr = random_addr(arena)};
     for (int d = 0; d < info->dims; d++) instr.views[v].stride[d] = (int64_t)random_below(1000) - 3;
     if (info->views[v].access == HCT_ACCESS_IF_ACCUMULATE) instr.accumulate = random_below(2) != 0;
   }

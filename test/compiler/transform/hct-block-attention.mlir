@@ -77,3 +77,40 @@ module {
     return %4, %1 : tensor<3x4x8xf32>, tensor<3x4x4xf32>
   }
 }
+// -----
+// Probabilities are dropped by the numbers that they have among all queries and keys: the second block begins at query 2 of 4 keys.
+// CHECK-LABEL: func.func @dropped
+// CHECK: "hct_graph.dropout"({{.*}}) {index = array<i64: 16, 4, 1, 0>, {{.*}} -> tensor<3x2x2xf32>
+// CHECK: "hct_graph.dropout"({{.*}}) {index = array<i64: 16, 4, 1, 8>, {{.*}} -> tensor<3x2x4xf32>
+module attributes {hct.options = {"attention-blocks" = "2"}} {
+  func.func @dropped(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %seed = "hct_graph.constant"() {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+    %step = "hct_graph.constant"() {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+    %mask = "hct_graph.constant"() {value = dense<[[0.0, -1.0e9, -1.0e9, -1.0e9], [0.0, 0.0, -1.0e9, -1.0e9], [0.0, 0.0, 0.0, -1.0e9], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %mask) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.softmax"(%1) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.dropout"(%2, %seed, %step) {ratio = 0.5, stream = 3 : i64, index = array<i64: 16, 4, 1, 0>} : (tensor<3x4x4xf32>, tensor<i64>, tensor<f32>) -> tensor<3x4x4xf32>
+    %4 = "hct_graph.contract"(%3, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %4 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// A score that is masked and then dropped is 0, so no key is left out; of two parts the second begins at key 2.
+// CHECK-LABEL: func.func @dropped_scores
+// CHECK: "hct_graph.dropout"({{.*}}) {index = array<i64: 16, 4, 1, 0>, {{.*}} -> tensor<3x2x4xf32>
+// CHECK: "hct_graph.dropout"({{.*}}) {index = array<i64: 16, 4, 1, 8>, {{.*}} -> tensor<3x2x2xf32>
+// CHECK: "hct_graph.dropout"({{.*}}) {index = array<i64: 16, 4, 1, 10>, {{.*}} -> tensor<3x2x2xf32>
+module attributes {hct.options = {"attention-blocks" = "2"}} {
+  func.func @dropped_scores(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %seed = "hct_graph.constant"() {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+    %step = "hct_graph.constant"() {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+    %mask = "hct_graph.constant"() {value = dense<[[0.0, -1.0e9, -1.0e9, -1.0e9], [0.0, 0.0, -1.0e9, -1.0e9], [0.0, 0.0, 0.0, -1.0e9], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %mask) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.dropout"(%1, %seed, %step) {ratio = 0.5, stream = 3 : i64, index = array<i64: 16, 4, 1, 0>} : (tensor<3x4x4xf32>, tensor<i64>, tensor<f32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.softmax"(%2) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %4 = "hct_graph.contract"(%3, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %4 : tensor<3x4x8xf32>
+  }
+}

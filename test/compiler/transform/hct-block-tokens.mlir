@@ -48,3 +48,16 @@ module attributes {hct.options = {"token-blocks" = "1"}} {
     return %0 : tensor<4x6xf32>
   }
 }
+// -----
+// Each block of a dropout goes on with the numbers that its elements have in the whole: 3 tokens of 8 features further.
+// CHECK-LABEL: func.func @dropped
+// CHECK: "hct_graph.dropout"({{.*}}) {index = array<i64: 48, 8, 1, 0>, ratio = 5.000000e-01 : f64, stream = 3 : i64} : (tensor<4x3x8xf32>,
+// CHECK-NEXT: "hct_graph.dropout"({{.*}}) {index = array<i64: 48, 8, 1, 24>, ratio = 5.000000e-01 : f64, stream = 3 : i64} : (tensor<4x3x8xf32>,
+module attributes {hct.options = {"token-blocks" = "2"}} {
+  func.func @dropped(%x: tensor<4x6x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x6x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %seed = "hct_graph.constant"() {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+    %step = "hct_graph.constant"() {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+    %0 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 0.5, stream = 3 : i64, index = array<i64: 48, 8, 1, 0>} : (tensor<4x6x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x6x8xf32>
+    return %0 : tensor<4x6x8xf32>
+  }
+}

@@ -101,3 +101,39 @@ module attributes {hct.options = {"optimizer" = "sgd", "clip-norm" = "0.5"}} {
     return %2 : tensor<f32>
   }
 }
+// -----
+// The gradient of a dropout is the same dropout: of the seed, a setting, and of the step, which is counted without an optimizer too.
+// CHECK-LABEL: func.func @dropped
+// CHECK-SAME: %[[SEED:arg[0-9]+]]: tensor<i64> {hct.data = dense<5> : tensor<i64>, hct.name = "seed", hct.role = "setting"}
+// CHECK-SAME: %[[STEP:arg[0-9]+]]: tensor<f32> {hct.name = "step", hct.role = "state"}
+// CHECK: %[[XW:.+]] = "hct_graph.map2"
+// CHECK-NEXT: "hct_graph.dropout"(%[[XW]], %[[SEED]], %[[STEP]]) {index = array<i64: 8, 1, 0>, ratio = 5.000000e-01 : f64, stream = 3 : i64}
+// CHECK: %[[DY:.+]] = "hct_graph.broadcast"
+// CHECK-NEXT: %[[DXW:.+]] = "hct_graph.dropout"(%[[DY]], %[[SEED]], %[[STEP]]) {hct.pass = "backward", index = array<i64: 8, 1, 0>, ratio = 5.000000e-01 : f64, stream = 3 : i64}
+// CHECK-NEXT: "hct_graph.map2"(%[[DXW]], %arg0) {fn = "mul"
+// CHECK: "hct_graph.map1"(%[[STEP]]) {fn = "adds"
+module attributes {hct.options = {"optimizer" = "none", "seed" = "5"}} {
+  func.func @dropped(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
+    %seed = "hct_graph.constant"() {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+    %step = "hct_graph.constant"() {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.dropout"(%0, %seed, %step) {ratio = 0.5, stream = 3 : i64, index = array<i64: 8, 1, 0>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.reduce"(%1) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %3 = "hct_graph.reshape"(%2) : (tensor<1x1xf32>) -> tensor<f32>
+    return %3 : tensor<f32>
+  }
+}
+// -----
+// Without training it is of step 0.
+// CHECK-LABEL: func.func @inferred
+// CHECK-SAME: %[[SEED:arg[0-9]+]]: tensor<i64> {hct.data = dense<0> : tensor<i64>, hct.name = "seed", hct.role = "setting"}
+// CHECK: %[[STEP:.+]] = "hct_graph.constant"() {value = dense<0.000000e+00> : tensor<f32>}
+// CHECK-NEXT: "hct_graph.dropout"(%arg0, %[[SEED]], %[[STEP]])
+module attributes {hct.options = {"mode" = "infer"}} {
+  func.func @inferred(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %seed = "hct_graph.constant"() {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+    %step = "hct_graph.constant"() {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+    %0 = "hct_graph.dropout"(%x, %seed, %step) {ratio = 0.5, stream = 3 : i64, index = array<i64: 8, 1, 0>} : (tensor<4x8xf32>, tensor<i64>, tensor<f32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
