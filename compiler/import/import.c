@@ -283,10 +283,10 @@ static hct_status import_arguments(importer *im, MlirOperation function, const h
 }
 
 /* ---- nodes in any order ---- */
-static import_function operator_of(const Onnx__NodeProto *node) {
-  const char *domain = import_domain_is_onnx(node->domain) ? "" : node->domain;
+/* `domain` NULL: of any, as operators of the onnx level are. */
+static import_function operator_of(const Onnx__NodeProto *node, const char *domain) {
   for (size_t i = 0; i < HCT_COUNT(onnx_ops); i++)
-    if (!strcmp(onnx_ops[i].name, node->op_type) && !strcmp(onnx_ops[i].domain, domain)) return onnx_ops[i].function;
+    if (!strcmp(onnx_ops[i].name, node->op_type) && (!domain || !strcmp(onnx_ops[i].domain, domain))) return onnx_ops[i].function;
   return NULL;
 }
 
@@ -294,7 +294,7 @@ static hct_status check_supported(importer *im) {
   size_t refused = 0;
   for (size_t n = 0; n < im->graph->n_node; n++) {
     const Onnx__NodeProto *node = im->graph->node[n];
-    if (operator_of(node)) continue;
+    if (operator_of(node, import_domain_is_onnx(node->domain) ? "" : node->domain)) continue;
     refused++;
     hct_error(im->pass->diags, HCT_E_ONNX_OP, import_node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
               node->op_type, (long long)im->sites[n].opset);
@@ -333,7 +333,7 @@ hct_status import_node(importer *im, size_t index) {
 }
 
 hct_status import_run(importer *im) {
-  import_function function = operator_of(im->node);
+  import_function function = operator_of(im->node, NULL);
   if (!function) return import_refuse(im, HCT_E_ONNX_OP, "not supported");
   for (size_t k = 0; k < im->node->n_input; k++)
     if (im->node->input[k][0] && !import_input(im, k)) return import_refuse(im, HCT_E_UNSUPPORTED, "input %zu is '%s', an output that its node is not supported to make", k, im->node->input[k]);

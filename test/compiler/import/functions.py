@@ -124,7 +124,7 @@ computes("absent_input", model("absent_input", nodes, ["y"], [parts, clip]), -X 
 # What cannot be replaced.
 missing = function("Parts", ["a", "b"], ["n", "b"], [node("Neg", ["a"], ["n"])])
 refused("absent_output", model("absent_output", [call("Parts", ["x"], ["m", "y"])], ["y"], [missing]), "node 0 'Parts'", "input that is absent")
-refused("inside", model("inside", [call("G", ["x"], ["y"], name="top")], ["y"], [function("G", ["a"], ["y"], [node("NonZero", ["a"], ["y"], name="inner")], version=13)]), "node 0 'top/inner'", "NonZero", "opset 13")
+refused("inside", model("inside", [call("G", ["x"], ["y"], name="top")], ["y"], [function("G", ["a"], ["y"], [node("StringNormalizer", ["a"], ["y"], name="inner")], version=13)]), "node 0 'top/inner'", "StringNormalizer", "opset 13")
 refused("inputs", model("inputs", [call("G", ["x", "x"], ["y"])], ["y"], [function("G", ["a"], ["y"], [node("Neg", ["a"], ["y"])])]), "2 inputs and 1 outputs for a function of 1 and 1")
 refused("type", model("type", [call("Scaled", ["x"], ["y"], by=2)], ["y"], [scaled]), "'by' is of another type")
 refused("defined_twice", model("defined_twice", [call("F", ["x"], ["y"])], ["y"], [functions[0], functions[0]]), "function 'F'", "defined twice")

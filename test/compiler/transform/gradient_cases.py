@@ -233,6 +233,9 @@ PLANTED = [
      r'\1 = "hct_graph.place"(%arg0, %ids) : (tensor<3xf32>, tensor<3xi64>) -> tensor<3x5xf32> \2', lambda p: np.exp(p[:, None] * (np.arange(5) == [[4], [0], [7]]))),
 ]
 
+# Rules whose cases are elsewhere, in a test of their own.
+ELSEWHERE = {"hct_graph.dropout": "test/e2e/dropout.py"} # its masks are random: the test has the generator too
+
 # Operators through which no gradient flows to a float operand, and why.
 NO_GRADIENT = {
     **dict.fromkeys(("NonZero", "Shape", "Size"), "results are known when compiling, or refused"),
