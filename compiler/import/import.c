@@ -48,9 +48,10 @@ hct_status import_output_value(importer *im, size_t index, MlirValue value) {
   hct_shape shape = shape_of(value);
   int64_t bytes = (int64_t)hct_dtype_bytes(shape.dtype);
   for (size_t d = 0; d < shape.rank; d++) {
-    if (shape.dims[d] < 1 || shape.dims[d] > INT32_MAX) return import_refuse(im, HCT_E_ONNX_SHAPE, "dimension %zu of output %zu would be %lld; it must be from 1 to %d", d, index, (long long)shape.dims[d], INT32_MAX);
+    if (shape.dims[d] < 0 || shape.dims[d] > INT32_MAX) return import_refuse(im, HCT_E_ONNX_SHAPE, "dimension %zu of output %zu would be %lld; it must be from 0 to %d", d, index, (long long)shape.dims[d], INT32_MAX);
     if (!hct_mul_i64(bytes, shape.dims[d], &bytes) || bytes > HCT_MAX_TENSOR_BYTES) return import_refuse(im, HCT_E_ONNX_SHAPE, "output %zu would have more than %lld bytes", index, (long long)HCT_MAX_TENSOR_BYTES);
   }
+  if (bytes == 0) return import_output_host(im, index, host_create(im->arena, shape.dtype, shape.rank, shape.dims)); /* without elements: all of it is known */
   return import_output(im, index, (import_value){.value = value, .shape = shape});
 }
 

@@ -113,7 +113,12 @@ MlirValue build_transpose(importer *im, MlirValue a, const int64_t *perm) {
   return build_op(im, "hct_graph.transpose", 1, &a, &shape, 1, attributes);
 }
 
-MlirValue build_concat(importer *im, size_t axis, size_t count, const MlirValue *parts) {
+MlirValue build_concat(importer *im, size_t axis, size_t count, const MlirValue *given) {
+  MlirValue *parts = HCT_NEW_ARRAY(im->arena, MlirValue, count + 1);
+  size_t kept = 0;
+  for (size_t k = 0; k < count; k++)
+    if (shape_of(given[k]).dims[axis] || (k + 1 == count && !kept)) parts[kept++] = given[k]; /* those without elements add nothing */
+  count = kept;
   if (count == 1) return parts[0];
   if (count > HCT_MAX_VARIADIC) {
     size_t groups = (count + HCT_MAX_VARIADIC - 1) / HCT_MAX_VARIADIC, each = (count + groups - 1) / groups, made = 0;

@@ -121,6 +121,10 @@ hct_status import_check_graph(importer *im, const Onnx__GraphProto *graph) {
 hct_status import_check_model(importer *im, const Onnx__ModelProto *model) {
   for (size_t i = 0; i < model->n_opset_import; i++)
     if (import_domain_is_onnx(model->opset_import[i]->domain)) im->model_opset = model->opset_import[i]->version;
+  bool imports = false, needs = false;
+  for (size_t i = 0; i < model->n_opset_import; i++) imports |= import_domain_is_onnx(model->opset_import[i]->domain);
+  for (size_t n = 0; n < model->graph->n_node; n++) needs |= import_domain_is_onnx(model->graph->node[n]->domain);
+  if (!imports && !needs) im->model_opset = 1; /* operators of other domains alone */
   if (im->model_opset < 1) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "it imports opset %" PRId64 " of ai.onnx; it must be 1 or newer", im->model_opset);
   for (size_t f = 0; f < model->n_functions; f++) HCT_TRY(nodes_check(im, model->functions[f]->n_node, model->functions[f]->node));
   return import_check_graph(im, model->graph);

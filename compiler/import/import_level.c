@@ -53,12 +53,18 @@ static hct_status node_write(level_writer *w, size_t index) {
   const Onnx__NodeProto *node = im->graph->node[index];
   if (!computes_at_run_time(im, node)) return HCT_OK;
   im->node = im->graph->node[index];
+  im->loc = import_site_loc(im, &im->sites[index]);
   if (node->n_input > HCT_MAX_VARIADIC || node->n_output > HCT_MAX_VARIADIC) return import_refuse(im, HCT_E_UNSUPPORTED, "more than %d inputs or outputs", HCT_MAX_VARIADIC);
   MlirValue operands[HCT_MAX_VARIADIC];
   MlirType results[HCT_MAX_VARIADIC];
   int32_t there[HCT_MAX_VARIADIC] = {0}, made[HCT_MAX_VARIADIC] = {0};
   size_t operand_count = 0, result_count = 0, attribute_count = 0;
   w->builder.location = hct_location_node(im->context, im->file, (int64_t)im->sites[index].index, im->sites[index].name);
+  for (size_t k = 0; k < node->n_input; k++) {
+    const import_value *given = node->input[k][0] ? hct_map_get(im->values, node->input[k]) : NULL;
+    bool computed_with = given && given->known && !mlirValueIsNull(given->value);
+    if (computed_with && hct_shape_elements(&given->shape) == 0 && strcmp(node->op_type, "Concat")) return import_refuse(im, HCT_E_UNSUPPORTED, "input %zu has no elements; beside others in a Concat that is supported", k);
+  }
   for (size_t k = 0; k < node->n_input; k++)
     if (node->input[k][0]) operands[operand_count++] = value_of(w, node->input[k]), there[k] = 1;
   for (size_t o = 0; o < node->n_output; o++) {

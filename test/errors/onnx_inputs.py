@@ -81,8 +81,9 @@ for size in (-1, 1 << 62):
 refused("initializer 0", ["node 0 'sum'", "do not broadcast"], model("empty_weight", add, [x2], [y2], [T(name="w", data_type=F, dims=[0], raw_data=b"")]))
 refused("product", ["initializer 'w'", "more than"], model("product", add, [x2], [y2], [T(name="w", data_type=F, dims=[1 << 30, 1 << 30, 1 << 30], raw_data=b"")]))
 refused("input product", ["input 'x'", "bytes"], model("huge_input", [node("Neg", ["x"], ["y"])], [("x", F, [1 << 30] * 3)], [("y", F, None)]))
-refused("empty slice", ["node 0 'cut'", "dimension 0 of output 0 would be 0"],
-        model("empty_slice", [node("Slice", ["x", "a", "a"], ["y"], name="cut")], [x2], [("y", F, None)], [numpy_helper.from_array(np.array([1]), "a")]))
+refused("empty operand", ["node 1 'product'", "input 0 has no elements"],
+        model("empty_operand", [node("Slice", ["x", "a", "a"], ["e"], name="cut"), node("MatMul", ["e", "w"], ["y"], name="product")], [x2], [("y", F, None)],
+              [numpy_helper.from_array(np.array([1]), "a"), T(name="w", data_type=F, dims=[0, 3], raw_data=b"")]))
 refused("rank", ["input 'x'", "rank"], model("rank", [node("Neg", ["x"], ["y"])], [("x", F, [1] * 9)], [("y", F, None)]))
 refused("matrix", ["node 0 'product'"], model("matrix", [node("Gemm", ["x", "w"], ["y"], name="product")], [x2], [y2], [numpy_helper.from_array(np.ones((2, 2), np.float32), "w")]))
 
