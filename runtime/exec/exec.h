@@ -2,6 +2,8 @@
 #ifndef HCT_RUNTIME_EXEC_EXEC_H
 #define HCT_RUNTIME_EXEC_EXEC_H
 
+#include <string.h>
+
 #include "ir/isa/sequencer.h"
 
 typedef struct hct_memory {
@@ -30,6 +32,17 @@ typedef struct exec_frame {
   exec_operand view[HCT_MAX_VIEWS];
   char *fault;
 } exec_frame;
+/* An element as f32, without a call where it is one. */
+static inline float exec_get(hct_dtype dtype, const uint8_t *at) {
+  float value;
+  if (dtype != HCT_F32) return (float)hct_element_get(dtype, at);
+  memcpy(&value, at, sizeof value);
+  return value;
+}
+static inline void exec_set(hct_dtype dtype, uint8_t *at, float value) {
+  if (dtype == HCT_F32) memcpy(at, &value, sizeof value);
+  else hct_element_set(dtype, at, (double)value);
+}
 bool exec_map(exec_frame *frame);
 bool exec_fill(exec_frame *frame);
 bool exec_reduce(exec_frame *frame);

@@ -16,24 +16,24 @@ bool exec_update(exec_frame *frame) {
   for (int64_t i = 0; i < frame->shape[0] && !(scale < 0); i++) {
     uint8_t *at[4];
     for (int v = 0; v < 4; v++) at[v] = frame->view[v].data + i * frame->view[v].stride[0];
-    float p = (float)hct_element_get(frame->view[0].dtype, at[0]), g = scale * (float)hct_element_get(frame->view[1].dtype, at[1]);
+    float p = exec_get(frame->view[0].dtype, at[0]), g = scale * exec_get(frame->view[1].dtype, at[1]);
     if (fn == HCT_FN_UPDATE_ADAMW) p *= 1 - lr * decay;
     else g += decay * p;
     if (fn == HCT_FN_UPDATE_SGD) {
       p -= lr * g;
     } else if (fn == HCT_FN_UPDATE_MOMENTUM || fn == HCT_FN_UPDATE_NESTEROV) {
-      float velocity = done == 0 ? g : momentum * (float)hct_element_get(frame->view[2].dtype, at[2]) + g;
-      hct_element_set(frame->view[2].dtype, at[2], (double)velocity);
+      float velocity = done == 0 ? g : momentum * exec_get(frame->view[2].dtype, at[2]) + g;
+      exec_set(frame->view[2].dtype, at[2], velocity);
       p -= lr * (fn == HCT_FN_UPDATE_NESTEROV ? g + momentum * velocity : velocity);
     } else {
-      float m = (float)hct_element_get(frame->view[2].dtype, at[2]), v = (float)hct_element_get(frame->view[3].dtype, at[3]);
+      float m = exec_get(frame->view[2].dtype, at[2]), v = exec_get(frame->view[3].dtype, at[3]);
       m = beta1 * m + (1 - beta1) * g;
       v = beta2 * v + (1 - beta2) * g * g;
-      hct_element_set(frame->view[2].dtype, at[2], (double)m);
-      hct_element_set(frame->view[3].dtype, at[3], (double)v);
+      exec_set(frame->view[2].dtype, at[2], m);
+      exec_set(frame->view[3].dtype, at[3], v);
       p -= step_size * m / (sqrtf(v) / root + eps);
     }
-    hct_element_set(frame->view[0].dtype, at[0], (double)p);
+    exec_set(frame->view[0].dtype, at[0], p);
   }
   return true;
 }
