@@ -5,7 +5,7 @@
  *   %0 = sigmoid(%x);  %y = mul(%x, %0)
  *
  * Composite operators of hct-raise as primitive ones, which are what is differentiated, partitioned and lowered: one spelling for each, whatever
- * the exporter's was. Divisions by what rows share are products with its reciprocal. All bear the composite operator's location. */
+ * the exporter's was. Rows are multiplied by 1 / sqrt of their variance, which is all that backward needs of it. All bear the composite operator's location. */
 #include <math.h>
 #include <string.h>
 
@@ -28,8 +28,7 @@ static MlirValue expand_scale(hct_tape *t, MlirOperation op, MlirValue x) {
   for (size_t i = 0; i < count; i++) axes[i] = first + (int64_t)i;
   MlirValue variance = mean(t, hct_tape_map2(t, "mul", x, x), count, axes);
   double eps = hct_op_f64_or(op, "eps", 0);
-  MlirValue deviation = hct_tape_map1(t, "sqrt", eps != 0 ? hct_tape_map1s(t, "adds", variance, eps) : variance);
-  MlirValue y = hct_tape_map2(t, "mul", x, hct_tape_map1(t, "reciprocal", deviation));
+  MlirValue y = hct_tape_map2(t, "mul", x, hct_tape_map1(t, "rsqrt", eps != 0 ? hct_tape_map1s(t, "adds", variance, eps) : variance));
   if (hct_op_bool_or(op, "gain", false)) y = hct_tape_map2(t, "mul", y, hct_op_operand(op, at++));
   return hct_op_bool_or(op, "bias", false) ? hct_tape_map2(t, "add", y, hct_op_operand(op, at)) : y;
 }

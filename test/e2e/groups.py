@@ -17,7 +17,7 @@ import numpy as np
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
-BATCH, SEQ, VOCAB, F32, I64, SETTINGS = 8, 32, 96, 4, 8, 6
+BATCH, SEQ, VOCAB, F32, I64, SETTINGS = 8, 32, 96, 4, 8, 10
 TOKENS = BATCH * SEQ
 
 

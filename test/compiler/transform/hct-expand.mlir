@@ -1,4 +1,4 @@
-// Composite operators become primitive ones in one spelling each: rows are multiplied by a reciprocal, scores are scaled before they are masked.
+// Composite operators become primitive ones in one spelling each: rows are multiplied by 1 / sqrt, scores are scaled before they are masked.
 // RUN: %hecaton-opt --hct-expand --split-input-file %s | FileCheck %s
 
 // CHECK-LABEL: func.func @norm
@@ -7,8 +7,7 @@
 // CHECK-NEXT: %[[R:.+]] = "hct_graph.reduce"(%[[S]]) {axes = array<i64: 1>, kind = "sum"}
 // CHECK-NEXT: %[[M:.+]] = "hct_graph.map1"(%[[R]]) {fn = "muls", scalar = 1.250000e-01 : f64}
 // CHECK-NEXT: %[[V:.+]] = "hct_graph.map1"(%[[M]]) {fn = "adds", scalar = 1.000000e-05 : f64}
-// CHECK-NEXT: %[[D:.+]] = "hct_graph.map1"(%[[V]]) {fn = "sqrt"}
-// CHECK-NEXT: %[[I:.+]] = "hct_graph.map1"(%[[D]]) {fn = "reciprocal"}
+// CHECK-NEXT: %[[I:.+]] = "hct_graph.map1"(%[[V]]) {fn = "rsqrt"}
 // CHECK-NEXT: %[[N:.+]] = "hct_graph.map2"(%[[X]], %[[I]]) {fn = "mul"}
 // CHECK-NEXT: %[[Y:.+]] = "hct_graph.map2"(%[[N]], %[[G]]) {fn = "mul"}
 // CHECK-NEXT: return %[[Y]]
