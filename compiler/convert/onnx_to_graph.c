@@ -168,28 +168,43 @@ static bool has_onnx(MlirBlock body) {
   return false;
 }
 
+static hct_status convert_function(conversion *c, MlirOperation old, MlirBlock from, MlirBlock body) {
+  hct_pass_context *pass = c->im.pass;
+  for (intptr_t a = 0; a < mlirBlockGetNumArguments(from); a++) {
+    MlirValue argument = mlirBlockGetArgument(from, a);
+    hct_shape shape;
+    if (!hct_value_shape(argument, &shape)) {
+      return hct_error(pass->diags, HCT_E_IR_INVALID, hct_loc_of(pass->arena, old), "argument %lld is no static tensor of a supported type", (long long)a);
+    }
+    MlirLocation location = mlirOperationGetLocation(old);
+    value_keep(c, argument, import_argument(&c->im, mlirBlockAddArgument(body, mlirValueGetType(argument), location)));
+  }
+  return convert_body(c, old, from);
+}
+
 hct_status hct_pass_convert_onnx_to_graph(hct_pass_context *pass, MlirModule module) {
   MlirOperation old = hct_module_function(module), top = mlirModuleGetOperation(module);
   MlirBlock from = hct_function_body(old), body;
   if (!has_onnx(from)) return HCT_OK;
-  conversion c = {.im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = "", .model_opset = hct_op_i64_or(top, "hct.opset", 17), .values = hct_map_create(pass->arena)},
-                  .names = hct_index_map_create(pass->arena)};
+  conversion *c = HCT_NEW(pass->arena, conversion);
+  *c = (conversion){.im = {.pass = pass, .arena = pass->arena, .context = pass->context, .file = "", .model_opset = hct_op_i64_or(top, "hct.opset", 17), .values = hct_map_create(pass->arena)},
+                    .names = hct_index_map_create(pass->arena)};
   MlirOperation function = import_function_create(pass->context, mlirOperationGetLocation(old), &body);
-  c.im.body = body;
-  c.im.builder = (hct_builder){.context = pass->context, .block = body, .location = mlirOperationGetLocation(old)};
+  c->im.body = body;
+  c->im.builder = (hct_builder){.context = pass->context, .block = body, .location = mlirOperationGetLocation(old)};
   mlirBlockInsertOwnedOperationBefore(mlirModuleGetBody(module), old, function);
-  hct_status status = HCT_OK;
-  for (intptr_t a = 0; a < mlirBlockGetNumArguments(from) && status == HCT_OK; a++) {
-    MlirValue argument = mlirBlockGetArgument(from, a);
-    hct_shape shape;
-    if (!hct_value_shape(argument, &shape)) {
-      status = hct_error(pass->diags, HCT_E_IR_INVALID, hct_loc_of(pass->arena, old), "argument %lld is no static tensor of a supported type", (long long)a);
-      break;
-    }
-    MlirLocation location = mlirOperationGetLocation(old);
-    value_keep(&c, argument, import_argument(&c.im, mlirBlockAddArgument(body, mlirValueGetType(argument), location)));
+  const size_t limit = pass->import_bytes ? pass->import_bytes : HCT_IMPORT_BYTES;
+  jmp_buf exceeded;
+  hct_arena_limit(pass->arena, limit, &exceeded);
+  hct_status status;
+  if (!setjmp(exceeded)) {
+    status = convert_function(c, old, from, body);
+    hct_arena_limit(pass->arena, 0, NULL);
+  } else {
+    hct_arena_limit(pass->arena, 0, NULL);
+    c->im.node = NULL;
+    status = import_refuse_size(&c->im, limit);
   }
-  if (status == HCT_OK) status = convert_body(&c, old, from);
   if (status == HCT_OK) import_function_finish(function, old);
   mlirOperationDestroy(status == HCT_OK ? old : function);
   return status;

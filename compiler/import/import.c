@@ -438,7 +438,7 @@ static hct_status import_parts(importer *im, const hct_file *file, const Onnx__M
   return import_graph(im, wire_initializers(im->arena, file->data, file->bytes));
 }
 
-static hct_status refuse_size(importer *im, size_t bytes) {
+hct_status import_refuse_size(importer *im, size_t bytes) {
   import_refuse(im, HCT_E_UNSUPPORTED, "values known at compile time take more than %zu MiB", bytes >> 20);
   hct_note(im->pass->diags, "shapes, indices, masks, and all that follows from them alone, at 8 bytes an element");
   return HCT_REFUSED;
@@ -459,7 +459,7 @@ static hct_status import_model(hct_pass_context *pass, const char *path, const h
     hct_arena_limit(arena, 0, NULL);
   } else {
     hct_arena_limit(arena, 0, NULL);
-    status = refuse_size(im, limit);
+    status = import_refuse_size(im, limit);
   }
   if (!mlirOperationIsNull(im->trial)) mlirOperationDestroy(im->trial);
   if (status == HCT_OK) {

@@ -64,6 +64,7 @@ const Onnx__AttributeProto *import_attribute(const importer *im, const char *nam
 bool import_ints(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count);
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
 hct_status import_floats(importer *im, size_t count); /* refused: one of the first `count` inputs is there and has no float type */
+hct_status import_refuse_size(importer *im, size_t bytes); /* known values take more than that: what hct_arena_limit is for */
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
 hct_loc import_node_loc(importer *im, size_t index);

@@ -30,8 +30,17 @@ static MlirValue value_of(level_writer *w, const char *name) {
   return value;
 }
 
+/* Files of old versions of ONNX's IR say no type: what is there decides. */
+static Onnx__AttributeProto__AttributeType type_of(const Onnx__AttributeProto *a) {
+  if (a->has_type && a->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED) return a->type;
+  if (a->has_i) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+  if (a->has_f) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT;
+  if (a->has_s) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING;
+  return a->n_ints ? ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED;
+}
+
 static MlirAttribute attribute_of(const importer *im, const Onnx__AttributeProto *a) {
-  switch (a->type) {
+  switch (type_of(a)) {
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return hct_attr_i64(im->context, a->i);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return mlirFloatAttrDoubleGet(im->context, mlirF32TypeGet(im->context), (double)a->f);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING: return mlirStringAttrGet(im->context, mlirStringRefCreate((const char *)a->s.data, a->s.len));

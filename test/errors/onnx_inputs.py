@@ -212,6 +212,16 @@ def chain(count, order):
     return model("chain", nodes, [("v0", F, [4])], [(f"v{count}", F, [4])])
 
 
+def untyped(made):
+    for attribute in made.graph.node[0].attribute:
+        attribute.ClearField("type")
+
+
+index = value_of(model("untyped", [node("ArgMax", ["x"], ["y"], axis=1, keepdims=0)], [("x", F, [2, 3])], [("y", T.INT64, None)], change=untyped), [("x", np.float32([[0, 5, 1], [7, 2, 3]]))])
+if index is None or index.tolist() != [1, 0]:
+    failures += 1
+    print(f"FAIL attributes without a type: got {index}")
+
 slow = 10 if os.environ.get("HECATON_SANITIZED") else 1
 taken("3000 nodes", chain(3000, lambda nodes: None), "--emit=onnx", within_s=2 * slow)
 taken("100000 nodes in any order", chain(100000, random.Random(1).shuffle), "--emit=onnx", within_s=30 * slow)
