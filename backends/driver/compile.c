@@ -14,14 +14,16 @@ static const char strategy_values[] =
 #undef HCT_STRATEGY
     "auto";
 
-#define NEEDS required_argument
-#define NONE no_argument
-static const struct { const char *name; int argument; const char *values, *fallback, *help; } options[] = {
+#define NEEDS required_argument, false
+#define LISTED required_argument, true
+#define NONE no_argument, false
+static const struct { const char *name; int argument; bool listed; const char *values, *fallback, *help; } options[] = {
 #define HCT_OPTION(name, argument, values, fallback, help) {name, argument, values, fallback, help},
 #include "backends/driver/options.def"
 #undef HCT_OPTION
 };
 #undef NEEDS
+#undef LISTED
 #undef NONE
 
 typedef struct compile_job {
@@ -53,11 +55,10 @@ static bool value_fits(const char *values, const char *text) {
   return false;
 }
 
-/* Repeatable options are joined by newlines; --trainable and --frozen are one list. */
-static void option_put(hct_pass_context *pass, const char *name, const char *text) {
+/* What is listed is joined by newlines; --trainable and --frozen are one list. */
+static void option_put(hct_pass_context *pass, const char *name, bool listed, const char *text) {
   bool selection = !strcmp(name, "trainable") || !strcmp(name, "frozen");
-  bool repeatable = selection || !strcmp(name, "dim") || !strcmp(name, "shape") || !strcmp(name, "constant") || !strcmp(name, "keep-output");
-  const char *key = selection ? "trainable" : name, *before = repeatable ? hct_map_get(pass->options, key) : NULL;
+  const char *key = selection ? "trainable" : name, *before = listed ? hct_map_get(pass->options, key) : NULL;
   const char *sign = selection ? (name[0] == 't' ? "+" : "-") : "";
   hct_map_put(pass->options, key, hct_arena_printf(pass->arena, "%s%s%s%s", before ? before : "", before ? "\n" : "", sign, text));
 }
@@ -82,7 +83,7 @@ static int options_read(compile_job *job, int argc, char **argv) {
       refused = true;
     }
     if (!strcmp(name, "report")) job->pass.report = text; /* a file of this run, and none of what hecaton-opt does with a dump of it */
-    else option_put(&job->pass, name, text);
+    else option_put(&job->pass, name, options[code - 256].listed, text);
   }
   if (refused) return 1;
   if (hct_map_has(job->pass.options, "print-pipeline")) return hct_pipeline_print(stdout), -1;

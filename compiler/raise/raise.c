@@ -75,12 +75,9 @@ static void account_add(account *a, MlirLocation location, bool composite_op) {
   if (!hct_map_has(map, loc.where)) hct_map_put(map, loc.where, hct_arena_strdup(a->arena, loc.where));
 }
 
-static bool is_composite(MlirOperation op) {
-  static const char *const names[] = {"linear", "attention", "layer_norm", "rms_norm", "gelu", "silu", "rope", "softmax"};
+static bool is_raised(MlirOperation op) {
   const char *name = hct_op_name(op);
-  for (size_t i = 0; i < HCT_COUNT(names); i++)
-    if (!strncmp(name, "hct_graph.", 10) && !strcmp(name + 10, names[i])) return true;
-  return false;
+  return !strncmp(name, "hct_graph.", 10) && (hct_graph_is_composite(name + 10) || !strcmp(name + 10, "softmax"));
 }
 
 static void account_write(hct_pass_context *pass, MlirModule module, MlirBlock body) {
@@ -89,7 +86,7 @@ static void account_write(hct_pass_context *pass, MlirModule module, MlirBlock b
   size_t count = hct_block_operations(pass->arena, body, &operations);
   hct_text left = {0};
   for (size_t i = 0; i + 1 < count; i++)
-    if (!hct_op_is(operations[i], "hct_graph.constant")) account_add(&a, mlirOperationGetLocation(operations[i]), is_composite(operations[i]));
+    if (!hct_op_is(operations[i], "hct_graph.constant")) account_add(&a, mlirOperationGetLocation(operations[i]), is_raised(operations[i]));
   for (size_t i = 0; i < hct_map_count(a.primitive); i++) {
     const char *name = hct_map_key_at(a.primitive, i);
     if (!hct_map_has(a.raised, name)) hct_text_printf(&left, "%s\n", name);

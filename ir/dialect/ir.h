@@ -105,6 +105,9 @@ void hct_function_update_type(MlirOperation function);
 /* Erases unused PURE operations (ops.def), repeatedly. Number erased. */
 size_t hct_function_eliminate_dead(MlirOperation function);
 
+/* linear, attention, norms, ...: what hct-raise makes and hct-expand takes apart. `name`: without hct_graph. */
+bool hct_graph_is_composite(const char *name);
+
 /* ---- locations ---- */
 /* name location "node 14 'h.0/attn/MatMul'" over file location "gpt2.onnx":14:0; fused ones give their first. */
 MlirLocation hct_location_node(MlirContext context, const char *file, int64_t index, const char *node_name);

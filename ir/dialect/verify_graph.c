@@ -196,7 +196,7 @@ static void check_dropout(hct_verifier *v, MlirOperation op, const hct_shape *op
 }
 
 /* ---- composite operators ---- */
-static bool is_composite(const char *name) {
+bool hct_graph_is_composite(const char *name) {
   static const char *const names[] = {"linear", "attention", "layer_norm", "rms_norm", "gelu", "silu", "rope"};
   for (size_t i = 0; i < HCT_COUNT(names); i++)
     if (!strcmp(name, names[i])) return true;
@@ -360,7 +360,7 @@ void hct_verify_graph_op(hct_verifier *v, MlirOperation op) {
   else if (!strcmp(name, "constant")) check_constant(v, op);
   else if (!strcmp(name, "update")) check_update(v, op, operands, count);
   else if (!strcmp(name, "dropout")) check_dropout(v, op, operands, &to);
-  else if (is_composite(name)) check_composite(v, op, name, operands, count, &to);
+  else if (hct_graph_is_composite(name)) check_composite(v, op, name, operands, count, &to);
   else check_collective(v, op, name, a, &to);
   if (v->status == HCT_OK) check_types(v, op, name, operands, count, &to);
 }
