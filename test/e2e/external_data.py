@@ -5,7 +5,6 @@ usage: external_data.py BIN_DIRECTORY WORK_DIRECTORY
 """
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,30 +12,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import check, done, finish, run, tools_from  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
+tools_from(BIN)
 shutil.rmtree(WORK, ignore_errors=True)
 MODELS, OUT, FAR = WORK / "models", WORK / "out", WORK / "far" / "away"
 for folder in (MODELS, OUT, FAR):
     folder.mkdir(parents=True)
-failures = 0
-
-
-def check(name, good, said=""):
-    global failures
-    if not good:
-        failures += 1
-        print(f"FAIL {name}\n{said}")
-
-
-def run(tool, *args):
-    return subprocess.run([str(a) for a in (BIN / tool, *args)], capture_output=True, text=True)
-
-
-def done(tool, *args):
-    result = run(tool, *args)
-    if result.returncode:
-        raise SystemExit(f"{tool} {' '.join(map(str, args))}\nexit status {result.returncode}\n{result.stderr}")
-    return result
 
 
 def refused(name, result, *wanted):
@@ -171,5 +155,4 @@ refused("minus dims", small("minus dims", dims=(-1,), location="nothing.bin"), "
 refused("shape", small("shape", dims=(1,), kind=TensorProto.INT64, node=("Reshape", ["x", "w"]), location="nothing.bin"), "initializer 'w'", "the values of 'w' are needed to compile", "byte 0 of", "nothing.bin")
 large = small("large", dims=(1 << 29, 4), location="nothing.bin")  # 8 GiB
 check("over 2 GiB it is the plan that does not fit", "error[E0402]" in large.stderr or "error[E0403]" in large.stderr, large.stderr)
-print("failures:", failures)
-sys.exit(1 if failures else 0)
+finish()

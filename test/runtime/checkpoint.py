@@ -17,31 +17,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import check, done, finish, run  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 shutil.rmtree(WORK, ignore_errors=True)
 WORK.mkdir(parents=True)
 os.chdir(WORK)
 SIM = str(BIN / "hecaton-sim")
 random.seed(7)
-failures = 0
-
-
-def check(name, good, said=""):
-    global failures
-    if not good:
-        failures += 1
-        print(f"FAIL {name}\n{said}")
-
-
-def run(*args, **more):
-    return subprocess.run([str(a) for a in args], capture_output=True, text=True, **more)
-
-
-def done(*args, **more):
-    result = run(*args, **more)
-    if result.returncode:
-        raise SystemExit(f"{' '.join(map(str, args))}\nexit status {result.returncode}\n{result.stderr}")
-    return result
 
 
 def refused(name, result, *wanted):
@@ -231,5 +215,4 @@ refused("every without", run(SIM, "./0.hct", *INPUTS, "--checkpoint-every=5"), "
 refused("every nothing", run(SIM, "./0.hct", *INPUTS, "--checkpoint=no.ck", "--checkpoint-every=0"), "--checkpoint-every=0")
 refused("an unwritable folder", run(SIM, "./0.hct", *INPUTS, "--checkpoint=nowhere/no.ck"), "nowhere/no.ck: error[E0101]")
 check("nothing was written", not list(Path().glob("no.ck*")))
-print("failures:", failures)
-sys.exit(1 if failures else 0)
+finish()

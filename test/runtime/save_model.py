@@ -6,7 +6,6 @@ usage: save_model.py BIN_DIRECTORY WORK_DIRECTORY
 """
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,31 +13,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import check, done, finish, run, tools_from  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
+tools_from(BIN)
 shutil.rmtree(WORK, ignore_errors=True)
 WORK.mkdir(parents=True)
 os.chdir(WORK)
 for folder in ("models", "programs", "saved"):
     Path(folder).mkdir()
-failures = 0
-
-
-def check(name, good, said=""):
-    global failures
-    if not good:
-        failures += 1
-        print(f"FAIL {name}\n{said}")
-
-
-def run(tool, *args):
-    return subprocess.run([str(a) for a in (BIN / tool, *args)], capture_output=True, text=True)
-
-
-def done(tool, *args):
-    result = run(tool, *args)
-    if result.returncode:
-        raise SystemExit(f"{tool} {' '.join(map(str, args))}\nexit status {result.returncode}\n{result.stderr}")
-    return result
 
 
 def refused(name, result, *wanted, file="saved/no.onnx"):
@@ -174,5 +158,4 @@ Path("models/wide.bin").unlink()
 refuses("data that is gone", "tensor 'wide': error[E0706]", "'wide.bin' is not there", program="large", inputs=X)
 Path("models/wide.bin").symlink_to("../x.npy")
 refuses("data outside of the folder", "tensor 'wide': error[E0706]", "outside of the model's folder", program="large", inputs=X)
-print("failures:", failures)
-sys.exit(1 if failures else 0)
+finish()

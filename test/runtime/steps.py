@@ -16,19 +16,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import check, finish  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 shutil.rmtree(WORK, ignore_errors=True)
 WORK.mkdir(parents=True)
 os.chdir(WORK)
 SIM, STEPS, MANY = str(BIN / "hecaton-sim"), 5, 100000
-failures = 0
-
-
-def check(name, good, said=""):
-    global failures
-    if not good:
-        failures += 1
-        print(f"FAIL {name}\n{said}")
 
 
 # loss = mean(x * w + y), w of ones and trained by SGD without a rate: it stays.
@@ -69,5 +64,4 @@ for backend in ("chiplet", "host"):
     os.truncate("long.npy", 1000)
     said = process.communicate()[1]
     check(f"{backend}: cut while it is read", process.returncode == 1 and "long.npy: error[E0701]: it has been cut" in said, f"{process.returncode}\n{said}")
-print("failures:", failures)
-sys.exit(1 if failures else 0)
+finish()

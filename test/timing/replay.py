@@ -5,27 +5,12 @@ Pieces are copied, each copy perhaps with one difference: in the code, in what i
 
 usage: replay.py BIN_DIRECTORY WORK_DIRECTORY
 """
-import json
 import random
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
+from timed import BIN, WORK, report, run
+
 PROGRAMS, SOURCES = 40, 6
-
-
-def run(*args):
-    done = subprocess.run([str(a) for a in args], capture_output=True, text=True)
-    assert done.returncode == 0, f"{args}\n{done.stderr}"
-    return done.stdout
-
-
-def report(image, *options):
-    run(BIN / "hecaton-sim", image, "--mode=timing", "--report", WORK / "r.json", *options)
-    whole = json.loads((WORK / "r.json").read_text())
-    return whole, whole.pop("simulator")
 
 
 def vector(n, wait="", signal="", source=0):

@@ -1,0 +1,34 @@
+"""What scripts that hold many things share: they go on after a failure, and count."""
+import os
+import subprocess
+import sys
+
+failures = 0
+
+
+def tools_from(folder):
+    """Tools are called by their names alone."""
+    os.environ["PATH"] = f"{os.path.abspath(folder)}{os.pathsep}{os.environ['PATH']}"
+
+
+def check(name, good, said=""):
+    global failures
+    if not good:
+        failures += 1
+        print(f"FAIL {name}\n{said}")
+
+
+def run(*args, **more):
+    return subprocess.run([str(a) for a in args], capture_output=True, text=True, **more)
+
+
+def done(*args, **more):
+    result = run(*args, **more)
+    if result.returncode:
+        raise SystemExit(f"{' '.join(map(str, args))}\nexit status {result.returncode}\n{result.stderr}")
+    return result
+
+
+def finish():
+    print("failures:", failures)
+    sys.exit(failures > 0)
