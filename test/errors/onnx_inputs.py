@@ -45,10 +45,10 @@ def fail(name, done, why):
     print(f"FAIL {name}: {why}, exit status {done.returncode}\n{done.stderr[:1000]}")
 
 
-def refused(name, wanted, path, *options):
+def refused(name, wanted, path, *options, where=None):
     done, out, _ = run(path, *options)
     left = [p.name for p in WORK.iterdir() if ".tmp." in p.name]
-    missing = [w for w in [path.name, "error[E", *wanted] if w not in done.stderr]
+    missing = [w for w in [where or path.name, "error[E", *wanted] if w not in done.stderr]
     if done.returncode != 1 or missing or left or out.exists():
         fail(name, done, f"without {missing}, left {left}")
 
@@ -210,6 +210,15 @@ def chain(count, order):
     nodes = [node("Neg" if i % 2 else "Relu", [f"v{i}"], [f"v{i + 1}"]) for i in range(count)]
     order(nodes)
     return model("chain", nodes, [("v0", F, [4])], [(f"v{count}", F, [4])])
+
+
+# ---- inputs that are known when compiling ----
+shaped = model("shaped", [node("Reshape", ["x", "s"], ["y"])], [x2, ("s", T.INT64, [2])], [("y", F, None)])
+np.save(WORK / "s.npy", np.array([1, 2])), np.save(WORK / "nine.npy", np.ones((1,) * 9, np.int64))
+taken("constant", shaped, f"--constant=s={WORK / 's.npy'}")
+refused("constant is missing", ["Reshape"], shaped)
+refused("constant without a file", ["cannot open"], shaped, f"--constant=s={WORK / 'none.npy'}", where="none.npy")
+refused("constant of rank 9", ["rank 9"], shaped, f"--constant=s={WORK / 'nine.npy'}", where="nine.npy")
 
 
 def untyped(made):

@@ -64,4 +64,12 @@ for backend in ("chiplet", "host"):
     os.truncate("long.npy", 1000)
     said = process.communicate()[1]
     check(f"{backend}: cut while it is read", process.returncode == 1 and "long.npy: error[E0701]: it has been cut" in said, f"{process.returncode}\n{said}")
+# An input that nothing in the program needs may be given, and one that the model has not is refused.
+graph.input.append(helper.make_tensor_value_info("spare", TensorProto.FLOAT, [3]))
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "spare.onnx")
+subprocess.run([str(BIN / "hecaton-compile"), "spare.onnx", "-o", "spare.hct", "--mesh=1x2"], check=True, capture_output=True)
+for name, status in (("spare", 0), ("nobody", 1)):
+    result = subprocess.run([SIM, "spare.hct", "--mode=functional", "--input", "x=x.npy", "--input", "y=y.npy", "--input", f"{name}=y.npy"], capture_output=True, text=True)
+    check(f"input {name}", result.returncode == status, result.stderr)
+
 finish()
