@@ -83,15 +83,18 @@ static bool match_core(match *m, MlirValue value, normalised *out, MlirValue *ou
   return !mlirValueIsNull(*out_x) && trailing(out, shape.rank);
 }
 
-/* `value` = x - mean(x) over the same axes. */
-static bool match_centred(match *m, MlirValue value, const normalised *n, MlirValue *out_x) {
+/* `value` = x - mean(x) over the same axes; `squared`: or mean(x) - x, as the sign does not matter. */
+static bool match_centred(match *m, MlirValue value, const normalised *n, bool squared, MlirValue *out_x) {
   MlirOperation op;
   MlirValue of;
   int64_t axes[HCT_MAX_RANK];
   size_t count;
-  if (!match_op(m, value, "hct_graph.map2", "sub", &op) || !match_mean(m, hct_op_operand(op, 1), &of, axes, &count)) return false;
-  *out_x = hct_op_operand(op, 0);
-  return match_same(of, *out_x) && count == n->axis_count && !memcmp(axes, n->axes, count * sizeof *axes);
+  if (!match_op(m, value, "hct_graph.map2", "sub", &op)) return false;
+  for (size_t k = 0; k < (squared ? 2 : 1); k++) {
+    *out_x = hct_op_operand(op, k);
+    if (match_mean(m, hct_op_operand(op, 1 - k), &of, axes, &count) && match_same(of, *out_x) && count == n->axis_count && !memcmp(axes, n->axes, count * sizeof *axes)) return true;
+  }
+  return false;
 }
 
 static void norm_make(MlirContext context, const char *name, const normalised *n, MlirValue x, MlirValue gain, MlirValue bias, composite *out) {
@@ -125,7 +128,7 @@ static bool match_folded(match *m, MlirOperation sum, normalised *n, MlirValue *
         bool divides = f >= p.factor_count;
         if (match_deviation(m, divides ? p.denominators[f - p.factor_count] : p.factors[f], divides, n)) found = f;
       }
-      good = good && found < 2 && p.denominator_count == (found >= p.factor_count ? 1 : 0) && is_square(m, n->square, &square) && match_centred(m, square, n, out_x);
+      good = good && found < 2 && p.denominator_count == (found >= p.factor_count ? 1 : 0) && is_square(m, n->square, &square) && match_centred(m, square, n, true, out_x);
       good = good && match_same(*out_x, x) && match_mean(m, mean, &of, axes, &count) && match_same(of, x) && count == n->axis_count && !memcmp(axes, n->axes, count * sizeof *axes);
       hct_shape whole = match_shape(x);
       *out_gain = good && p.factor_count + p.denominator_count == 2 ? p.factors[found == 0 && p.factor_count == 2 ? 1 : 0] : (MlirValue){NULL};
@@ -147,7 +150,7 @@ static bool match_norm(match *m, MlirValue root, bool centred, normalised *n, Ml
   *out_bias = (MlirValue){NULL};
   if (match_core(m, root, n, &from, &squared, out_gain)) {
     if (!centred) return *out_x = from, true;
-    if (match_centred(m, squared, n, out_x) && match_centred(m, from, n, out_x)) return true;
+    if (match_centred(m, squared, n, false, out_x) && match_centred(m, from, n, false, out_x)) return true;
   }
   m->count = before;
   if (!centred || !match_op(m, root, "hct_graph.map2", "add", &sum)) return false;
@@ -155,7 +158,7 @@ static bool match_norm(match *m, MlirValue root, bool centred, normalised *n, Ml
   for (size_t k = 0; k < 2; k++, m->count = inside) {
     MlirValue bias = hct_op_operand(sum, k);
     hct_shape shape = match_shape(root);
-    if (!match_is_given(bias) || !match_core(m, hct_op_operand(sum, 1 - k), n, &from, &squared, out_gain) || !match_centred(m, squared, n, out_x) || !match_centred(m, from, n, out_x)) continue;
+    if (!match_is_given(bias) || !match_core(m, hct_op_operand(sum, 1 - k), n, &from, &squared, out_gain) || !match_centred(m, squared, n, false, out_x) || !match_centred(m, from, n, false, out_x)) continue;
     if (is_affine(bias, &shape, shape.rank - n->axis_count)) return *out_bias = bias, true;
   }
   return match_folded(m, sum, n, out_x, out_gain, out_bias);
