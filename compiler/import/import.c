@@ -291,16 +291,18 @@ static import_function operator_of(const Onnx__NodeProto *node, const char *doma
   return NULL;
 }
 
+bool import_is_operator(const Onnx__NodeProto *node) { return operator_of(node, import_domain_is_onnx(node->domain) ? "" : node->domain) != NULL; }
+
 static hct_status check_supported(importer *im) {
   size_t refused = 0;
   for (size_t n = 0; n < im->graph->n_node; n++) {
     const Onnx__NodeProto *node = im->graph->node[n];
-    if (operator_of(node, import_domain_is_onnx(node->domain) ? "" : node->domain)) continue;
+    if (import_is_operator(node)) continue;
     refused++;
     hct_error(im->pass->diags, HCT_E_ONNX_OP, import_node_loc(im, n), "operator %s%s%s of opset %lld is not supported", node->domain && node->domain[0] ? node->domain : "", node->domain && node->domain[0] ? "." : "",
               node->op_type, (long long)im->sites[n].opset);
     for (size_t a = 0; a < node->n_attribute; a++)
-      if (node->attribute[a]->g) hct_hint(im->pass->diags, "export the model with its loops unrolled: of operators that hold a graph, If on a constant is supported");
+      if (node->attribute[a]->g) hct_hint(im->pass->diags, "of operators that hold a graph, If, Loop, Scan and FlexAttention are supported");
   }
   if (!refused) return HCT_OK;
   hct_note(im->pass->diags, "%zu nodes of %zu are not supported; the others are (hecaton-irdl --docs=onnx lists what is)", refused, im->graph->n_node);
@@ -338,7 +340,6 @@ hct_status import_run(importer *im) {
   if (!function) return import_refuse(im, HCT_E_ONNX_OP, "not supported");
   for (size_t k = 0; k < im->node->n_input; k++)
     if (im->node->input[k][0] && !import_input(im, k)) return import_refuse(im, HCT_E_UNSUPPORTED, "input %zu is '%s', an output that its node is not supported to make", k, im->node->input[k]);
-  if (im->node->n_input && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
   HCT_TRY(import_check_node(im));
   return function(im);
 }

@@ -71,6 +71,7 @@ static hct_status attributes_check(importer *im, const schema *s) {
 hct_status import_check_node(importer *im) {
   const schema *s = schema_of(im->node->op_type, im->opset);
   if (!s && !im->node->n_input) return import_refuse(im, HCT_E_ONNX_INVALID, "it has no inputs");
+  if (!s && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
   if (!s) return HCT_OK;
   HCT_TRY(inputs_check(im, s));
   if (im->node->n_output > s->most_outputs && im->opset <= NEWEST_OPSET) return import_refuse(im, HCT_E_ONNX_INVALID, "%zu outputs; it has at most %zu", im->node->n_output, s->most_outputs);

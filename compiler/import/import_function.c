@@ -5,7 +5,7 @@
 #include "compiler/import/import_internal.h"
 #include "compiler/import/wire.h"
 
-enum { MAX_DEPTH = 64, MAX_NODES = 1 << 17, FUNCTION_DEFAULTS = 11, FUNCTION_OVERLOAD = 13, NODE_OVERLOAD = 8 };
+enum { MAX_DEPTH = 64, FUNCTION_DEFAULTS = 11, FUNCTION_OVERLOAD = 13, NODE_OVERLOAD = 8 };
 
 typedef struct inliner {
   importer *im;
@@ -13,7 +13,6 @@ typedef struct inliner {
   hct_map *taken;     /* names of values */
   struct { Onnx__NodeProto **items; size_t count, capacity; } nodes;
   struct { import_site *items; size_t count, capacity; } sites;
-  size_t expanded; /* nodes and calls */
 } inliner;
 
 typedef struct scope { /* one call */
@@ -134,14 +133,7 @@ static hct_status node_copy(inliner *in, scope *s, const Onnx__NodeProto *node, 
 /* An output that is an input, or another output: no node of the function makes it under this name. */
 static hct_status output_alias(inliner *in, char *from, char *to, import_site site) {
   if (!from[0]) return import_refuse(in->im, HCT_E_ONNX_INVALID, "its output '%s' is an input that is absent", to);
-  Onnx__NodeProto *node = HCT_NEW(in->im->arena, Onnx__NodeProto);
-  onnx__node_proto__init(node);
-  node->op_type = hct_arena_strdup(in->im->arena, "Identity");
-  node->n_input = node->n_output = 1;
-  node->input = HCT_NEW_ARRAY(in->im->arena, char *, 1);
-  node->output = HCT_NEW_ARRAY(in->im->arena, char *, 1);
-  node->input[0] = from, node->output[0] = to;
-  node_keep(in, node, site);
+  node_keep(in, import_node_create(in->im, "Identity", NULL, 1, &from, to), site);
   return HCT_OK;
 }
 
@@ -153,7 +145,7 @@ static hct_status call_expand(inliner *in, Onnx__NodeProto *call, const Onnx__Fu
   hct_arena *arena = in->im->arena;
   if (call->n_input > f->n_input || call->n_output > f->n_output) return import_refuse(in->im, HCT_E_ONNX_INVALID, "%zu inputs and %zu outputs for a function of %zu and %zu", call->n_input, call->n_output, f->n_input, f->n_output);
   if (depth == MAX_DEPTH) return import_refuse(in->im, HCT_E_UNSUPPORTED, "functions that call one another more than %d deep, or themselves", MAX_DEPTH);
-  scope s = {.function = f, .call = call, .names = hct_map_create(arena), .prefix = hct_arena_printf(arena, "%s#%zu", site.name, in->expanded)};
+  scope s = {.function = f, .call = call, .names = hct_map_create(arena), .prefix = hct_arena_printf(arena, "%s#%lld", site.name, (long long)in->im->expanded)};
   struct { char **items; size_t count, capacity; } aliases = {0};
   for (size_t k = 0; k < f->n_input; k++) hct_map_put(s.names, f->input[k], k < call->n_input ? call->input[k] : hct_arena_strdup(arena, ""));
   for (size_t o = 0; o < f->n_output; o++) {
@@ -185,7 +177,7 @@ static hct_status node_expand(inliner *in, Onnx__NodeProto *node, import_site si
   im->loc = import_site_loc(im, &site);
   im->node = node;
   const Onnx__FunctionProto *f = hct_map_get(in->functions, function_key(im->arena, node->domain, node->op_type, overload_of(im->arena, &node->base, NODE_OVERLOAD)));
-  if (depth && ++in->expanded > MAX_NODES) return import_refuse(im, HCT_E_UNSUPPORTED, "functions that make more than %d nodes", MAX_NODES);
+  if (depth) HCT_TRY(import_count_nodes(im, 1, 1));
   if (f) return call_expand(in, node, f, site, depth);
   node_keep(in, node, site);
   return HCT_OK;

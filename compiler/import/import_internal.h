@@ -40,6 +40,8 @@ typedef struct importer {
   const char *path, *reference; /* of the model, as given, and relative to the pass's directory */
   hct_map *values;   /* ONNX name -> import_value * */
   hct_map *externals; /* location -> its file (import_external.c) */
+  hct_map *loops;     /* number of a node that goes on with a Loop -> what it has done (import_loop.c) */
+  int64_t expanded;   /* nodes that functions and loops have come to */
   hct_entry_list arguments; /* attributes of the function's */
   hct_builder builder;
   MlirBlock body;
@@ -77,12 +79,34 @@ bool import_domain_is_onnx(const char *domain);
 /* Makes im->graph, a graph without calls of the model's functions, and im->sites. Refused: calls that nest too deeply or do not fit, functions
  * that are defined twice (import_function.c). */
 hct_status import_inline(importer *im, const Onnx__ModelProto *model);
+enum { IMPORT_MAX_NODES = 1 << 17 };
+/* Counts nodes that functions and loops come to; refused above IMPORT_MAX_NODES of the whole model. */
+hct_status import_count_nodes(importer *im, int64_t times, int64_t nodes);
+bool import_is_operator(const Onnx__NodeProto *node); /* of those that are imported */
 hct_status import_node(importer *im, size_t index);
 void import_node_add(importer *im, Onnx__NodeProto *node); /* to im->graph, as part of the node being imported */
 /* Runs all nodes, in an order in which their inputs are made (import_order.c). `out_order`: without those that others stand for, as an If's branch
  * does for it. Refused: values that no node makes, and cycles. */
 hct_status import_nodes(importer *im, hct_index_list *out_order);
 hct_status import_run(importer *im); /* im->node through its function of onnx_ops.def; refused when there is none */
+
+/* ---- nodes of our own, and graphs inside of operators (import_body.c) ---- */
+/* Named label/op_type; label NULL: without a name. */
+Onnx__NodeProto *import_node_create(importer *im, const char *op_type, const char *label, size_t input_count, char *const *inputs, char *output);
+void import_node_set_int(importer *im, Onnx__NodeProto *node, const char *name, bool list, int64_t value); /* list: of this one */
+char *import_name_known(importer *im, const char *name, host_tensor host); /* makes `name` the name of a known value */
+char *import_name_number(importer *im, const char *scope, hct_dtype dtype, size_t rank, int64_t number); /* of a number; rank 1: in a vector */
+
+typedef struct import_body {
+  const Onnx__GraphProto *graph;
+  const char *attribute, *own, *scope; /* own: name of the operator; scope: of the values */
+  hct_map *constants; /* its initializers -> char *, known values of the model; they are no parameters */
+  int64_t nodes;      /* with those of graphs inside, and one */
+} import_body;
+/* Attribute `attribute` of im->node, a graph of so many inputs and outputs. */
+hct_status import_body_read(importer *im, const char *attribute, size_t inputs, size_t outputs, import_body *out_body);
+/* Adds its nodes, once more. `suffix`: of its names, "[3]". `inputs`: names of values, one an input; out_outputs: likewise. */
+hct_status import_body_add(importer *im, const import_body *body, const char *suffix, char *const *inputs, char **out_outputs);
 
 /* ---- functions of modules ---- */
 MlirOperation import_function_create(MlirContext context, MlirLocation location, MlirBlock *out_body); /* @step(), empty */

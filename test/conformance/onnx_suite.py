@@ -21,7 +21,7 @@ from onnx import numpy_helper
 
 REDUCTIONS = {f"Reduce{kind}" for kind in ("Sum", "Mean", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSum", "LogSumExp")}
 CONSTANTS = {"Reshape": {1}, "Expand": {1}, "Tile": {1}, "Slice": {1, 2, 3, 4}, "Pad": {1, 3}, "Unsqueeze": {1}, "Squeeze": {1}, "Split": {1}, "TopK": {1}, "OneHot": {1},
-             "CumSum": {1}, "Trilu": {1}, "Dropout": {1, 2}, "Range": {0, 1, 2}, "ConstantOfShape": {0}, "Compress": {1}, "CenterCropPad": {1}, "If": {0}, **{op: {1} for op in REDUCTIONS}}
+             "CumSum": {1}, "Trilu": {1}, "Dropout": {1, 2}, "Range": {0, 1, 2}, "ConstantOfShape": {0}, "Compress": {1}, "CenterCropPad": {1}, "If": {0}, "Loop": {0, 1}, **{op: {1} for op in REDUCTIONS}}
 
 
 class Failure(Exception):

@@ -51,7 +51,7 @@ other = branch("else", [helper.make_node("NoSuchOperator", ["x"], ["t"])], "t")
 save("if", [node("If", "yes", then_branch=taken, else_branch=other)], [X], constants={"yes": True, "no": False})
 save("refused_if_run_time", [node("If", "c", then_branch=taken, else_branch=other)], [("c", T.BOOL, [])] + [X], constants={"no": False})
 save("refused_if_bad_branch", [node("If", "no", then_branch=taken, else_branch=other)], [X], constants={"no": False})
-save("refused_loop", [node("Loop", "n", "yes", "x", body=branch("body", [], "x"))], [X], constants={"yes": True, "n": 3})
+save("refused_map", [node("SequenceMap", "x", body=branch("body", [], "x"))], [X])
 
 save("refused_axis", [node("ReduceSum", "x", "k")], [X], constants={"k": [3]})
 save("refused_axes", [node("ReduceMax", "x", "k")], [X, ("k", T.INT64, [1])])
