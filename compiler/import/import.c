@@ -9,6 +9,7 @@
 static const struct { const char *name; int64_t opset; import_function function; const char *domain; } onnx_ops[] = {
 #define HCT_ONNX_OP(name, opset, function) {#name, opset, function, ""},
 #define HCT_ONNX_TRAINING_OP(name, opset, function) {#name, opset, function, "ai.onnx.preview.training"},
+#define HCT_ONNX_PREVIEW_OP(name, opset, function) {#name, opset, function, "ai.onnx.preview"},
 #include "ir/dialect/onnx_ops.def"
 #undef HCT_ONNX_OP
 };

@@ -19,24 +19,32 @@ Onnx__NodeProto *import_node_create(importer *im, const char *op_type, const cha
   return node;
 }
 
-void import_node_set_int(importer *im, Onnx__NodeProto *node, const char *name, bool list, int64_t value) {
+static Onnx__AttributeProto *attribute_add(importer *im, Onnx__NodeProto *node, const char *name, Onnx__AttributeProto__AttributeType type) {
   Onnx__AttributeProto *a = HCT_NEW(im->arena, Onnx__AttributeProto), **all = HCT_NEW_ARRAY(im->arena, Onnx__AttributeProto *, node->n_attribute + 1);
   onnx__attribute_proto__init(a);
   a->name = hct_arena_strdup(im->arena, name);
-  a->type = list ? ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
   a->has_type = true;
-  if (list) {
-    a->n_ints = 1;
-    a->ints = HCT_NEW_ARRAY(im->arena, int64_t, 1);
-    a->ints[0] = value;
-  } else {
-    a->has_i = true;
-    a->i = value;
-  }
+  a->type = type;
   if (node->n_attribute) memcpy(all, node->attribute, node->n_attribute * sizeof *all);
   all[node->n_attribute++] = a;
   node->attribute = all;
+  return a;
 }
+
+void import_node_set_int(importer *im, Onnx__NodeProto *node, const char *name, int64_t value) {
+  Onnx__AttributeProto *a = attribute_add(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+  a->has_i = true;
+  a->i = value;
+}
+
+void import_node_set_ints(importer *im, Onnx__NodeProto *node, const char *name, size_t count, const int64_t *values) {
+  Onnx__AttributeProto *a = attribute_add(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+  a->n_ints = count;
+  a->ints = HCT_NEW_ARRAY(im->arena, int64_t, count + 1);
+  memcpy(a->ints, values, count * sizeof *values);
+}
+
+char *import_name_next(importer *im, const char *scope) { return hct_arena_printf(im->arena, "%s#%zu", scope, im->graph->n_node); }
 
 char *import_name_known(importer *im, const char *name, host_tensor host) {
   import_value *value = HCT_NEW(im->arena, import_value);

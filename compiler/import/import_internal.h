@@ -93,7 +93,9 @@ hct_status import_run(importer *im); /* im->node through its function of onnx_op
 /* ---- nodes of our own, and graphs inside of operators (import_body.c) ---- */
 /* Named label/op_type; label NULL: without a name. */
 Onnx__NodeProto *import_node_create(importer *im, const char *op_type, const char *label, size_t input_count, char *const *inputs, char *output);
-void import_node_set_int(importer *im, Onnx__NodeProto *node, const char *name, bool list, int64_t value); /* list: of this one */
+void import_node_set_int(importer *im, Onnx__NodeProto *node, const char *name, int64_t value);
+void import_node_set_ints(importer *im, Onnx__NodeProto *node, const char *name, size_t count, const int64_t *values);
+char *import_name_next(importer *im, const char *scope); /* another one after each import_node_add */
 char *import_name_known(importer *im, const char *name, host_tensor host); /* makes `name` the name of a known value */
 char *import_name_number(importer *im, const char *scope, hct_dtype dtype, size_t rank, int64_t number); /* of a number; rank 1: in a vector */
 

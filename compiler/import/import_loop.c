@@ -8,30 +8,28 @@
 typedef struct name_list { char **items; size_t count, capacity; } name_list;
 
 /* ---- slices, and what is put together of them ---- */
-static char *value_name(importer *im, const char *scope) { return hct_arena_printf(im->arena, "%s#%zu", scope, im->graph->n_node); }
-
 /* The slice of a value at an index of an axis, which goes. */
 static char *slice_add(importer *im, const char *label, const char *scope, char *from, int64_t axis, int64_t index) {
-  char *inputs[] = {from, import_name_number(im, scope, HCT_I64, 0, index)}, *to = value_name(im, scope);
+  char *inputs[] = {from, import_name_number(im, scope, HCT_I64, 0, index)}, *to = import_name_next(im, scope);
   Onnx__NodeProto *node = import_node_create(im, "Gather", label, 2, inputs, to);
-  import_node_set_int(im, node, "axis", false, axis);
+  import_node_set_int(im, node, "axis", axis);
   import_node_add(im, node);
   return to;
 }
 
 static char *unsqueezed(importer *im, const char *label, const char *scope, char *from, int64_t axis) {
   bool by_input = im->opset >= 13; /* an attribute before */
-  char *inputs[] = {from, by_input ? import_name_number(im, scope, HCT_I64, 1, axis) : NULL}, *to = value_name(im, scope);
+  char *inputs[] = {from, by_input ? import_name_number(im, scope, HCT_I64, 1, axis) : NULL}, *to = import_name_next(im, scope);
   Onnx__NodeProto *node = import_node_create(im, "Unsqueeze", label, by_input ? 2 : 1, inputs, to);
-  if (!by_input) import_node_set_int(im, node, "axes", true, axis);
+  if (!by_input) import_node_set_ints(im, node, "axes", 1, &axis);
   import_node_add(im, node);
   return to;
 }
 
 static char *joined(importer *im, const char *label, const char *scope, size_t count, char *const *parts, int64_t axis, char *to) {
-  if (!to) to = value_name(im, scope);
+  if (!to) to = import_name_next(im, scope);
   Onnx__NodeProto *node = import_node_create(im, "Concat", label, count, parts, to);
-  import_node_set_int(im, node, "axis", false, axis);
+  import_node_set_int(im, node, "axis", axis);
   import_node_add(im, node);
   return to;
 }

@@ -4,60 +4,24 @@ refused.
 
 usage: loops.py BIN_DIRECTORY WORK_DIRECTORY
 """
-import sys
-from pathlib import Path
-
 import numpy as np
-import onnx
+import one_graph
+from one_graph import WORK, array, body, check, compiled, finish, info, refused
 from onnx import TensorProto as T
-from onnx import helper, numpy_helper
+from onnx import helper
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-from checks import check, finish, run  # noqa: E402
-
-BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
-WORK.mkdir(parents=True, exist_ok=True)
 node = helper.make_node
 numbers = np.random.default_rng(3)
 X, S, W = (numbers.standard_normal(shape).astype(np.float32) for shape in ((5, 4, 3), (4, 3), (3, 3)))
-array = lambda name, value: numpy_helper.from_array(np.array(value), name)
+XS = [("x", X), ("s", S)]
 
 
-def info(name, dtype=T.FLOAT, shape=None):
-    return helper.make_tensor_value_info(name, dtype, shape)
+def model(name, nodes, inputs=XS, *outputs, **more):
+    return one_graph.model(name, nodes, inputs, *outputs, **more)
 
 
-def body(inputs, nodes, outputs, initializers=(), name="body"):
-    return helper.make_graph(nodes, name, [info(i) for i in inputs], [o if isinstance(o, onnx.ValueInfoProto) else info(o) for o in outputs], list(initializers))
-
-
-def model(name, nodes, inputs=(("x", X), ("s", S)), outputs=("y", "z"), initializers=(), opset=17):
-    types = {np.dtype(np.float32): T.FLOAT, np.dtype(np.int64): T.INT64, np.dtype(bool): T.BOOL}
-    graph = helper.make_graph(nodes, "g", [info(n, types[np.asarray(v).dtype], np.shape(v)) for n, v in inputs], [info(o) for o in outputs], list(initializers))
-    path = WORK / f"{name}.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), path)
-    return path
-
-
-def computes(name, path, wanted, inputs=(("x", X), ("s", S)), options=(), mesh="1x1"):
-    flags = []
-    for key, value in inputs:
-        np.save(WORK / f"{key}.npy", value)
-        flags += ["--input", f"{key}={WORK / key}.npy"]
-    for key in wanted:
-        flags += ["--output", f"{key}={WORK / key}.out.npy"]
-    done = run(BIN / "hecaton-compile", path, "--mode=infer", f"--mesh={mesh}", *options, "-o", WORK / "m.hct")
-    if not done.returncode:
-        done = run(BIN / "hecaton-sim", WORK / "m.hct", "--mode=functional", *flags)
-    check(name, done.returncode == 0, done.stderr)
-    for key, value in wanted.items() if done.returncode == 0 else ():
-        got = np.load(WORK / f"{key}.out.npy")
-        check(f"{name} on {mesh}, {key}", got.shape == np.shape(value) and np.allclose(got, value, 1e-5, 1e-5), f"{got}\nexpected\n{value}")
-
-
-def refused(name, path, *wanted, options=()):
-    done = run(BIN / "hecaton-compile", path, "--mode=infer", "--mesh=1x1", *options, "-o", WORK / "refused.hct")
-    check(name, done.returncode == 1 and all(w in done.stderr for w in ("error[E", *wanted)), f"exit status {done.returncode}\n{done.stderr}\nexpected {wanted}")
+def computes(name, path, wanted, inputs=XS, **more):
+    one_graph.computes(name, path, wanted, inputs, **more)
 
 
 # ---- Scan ----
@@ -83,7 +47,7 @@ computes("37 iterations", model("long", rnn, [("x", long), ("s", S)], initialize
 computes("no outputs of iterations", model("last", [node("Scan", ["s", "x"], ["y"], body=cell, num_scan_inputs=1)], outputs=["y"], initializers=[array("w", W)]), {"y": recurrent(X)[0]})
 computes("no states", model("stateless", [node("Scan", ["s", "x"], ["", "z"], body=cell, num_scan_inputs=1)], outputs=["z"], initializers=[array("w", W)]), {"z": recurrent(X)[1]})
 
-done = run(BIN / "hecaton-compile", path, "--mode=infer", "--mesh=1x1", "--emit=graph", "-o", "-")
+done = compiled(path, "--mesh=1x1", "--emit=graph", "-o", "-")
 check("names of iterations", "\"node 0 'rnn[3]/sum'\"" in done.stdout and "rnn[5]" not in done.stdout, done.stdout + done.stderr)
 
 # Two inputs along other axes, one of them backward; outputs along other axes, the second of them backward. Initializers of the body.
@@ -114,7 +78,7 @@ for r in rows:
     collected.append(d)
 # The state grows from [4] to [2, 4] in the first iteration.
 computes("within one another", model("within", [node("Scan", ["s", "x"], ["y", "z"], name="out", body=outer, num_scan_inputs=1)], [("x", rows), ("s", start)], initializers=[array("no", False)]), {"y": c, "z": np.stack(collected)}, [("x", rows), ("s", start)])
-done = run(BIN / "hecaton-compile", WORK / "within.onnx", "--mode=infer", "--mesh=1x1", "--emit=graph", "-o", "-")
+done = compiled(WORK / "within.onnx", "--mesh=1x1", "--emit=graph", "-o", "-")
 check("names within one another", "'out[2]/in[1]/Mul'" in done.stdout and "'out[2]/If/Neg'" in done.stdout, done.stdout + done.stderr)
 
 # Opset 8: samples, each of which is scanned for itself; backward.

@@ -5,6 +5,7 @@ import numpy as np
 
 # nodes: (operator, inputs, outputs, attributes); parameters are p0, p1, ..., constants c0, ..., results y0, ...; `_`: an input left out
 Case = namedtuple("Case", "name opset nodes parameters constants function")
+Graph = namedtuple("Graph", "inputs nodes outputs")  # an attribute
 CASES = []
 numbers = np.random.default_rng(5)
 
@@ -79,7 +80,7 @@ one("Split", [f32(3, 6)], lambda a: (a[:, :2], a[:, 2:3], a[:, 3:]), [np.array([
 one("Slice", [f32(5, 6)], lambda a: a[4:0:-2, 1:6:3], [np.array([4, 1]), np.array([0, 6]), np.array([0, 1]), np.array([-2, 3])])
 chain("overlapping slices", [("Slice", "p0 c0 c1", "y0", {}), ("Slice", "p0 c2 c3", "y1", {})], [f32(6, 2)], lambda a: (a[0:4], a[2:6]), [np.array([0]), np.array([4]), np.array([2]), np.array([6])])
 one("Pad", [f32(3, 4)], lambda a: np.pad(a, ((1, 0), (0, 2))), [np.array([1, 0, 0, 2])])
-one("If", [f32(3, 4)], lambda a: -a, [np.array(False)], inputs="c0", then_branch=("Exp", "p0"), else_branch=("Neg", "p0"))
+one("If", [f32(3, 4)], lambda a: -a, [np.array(False)], inputs="c0", then_branch=Graph("", [("Exp", "p0", "a0", {})], "a0"), else_branch=Graph("", [("Neg", "p0", "b0", {})], "b0"))
 
 # ---- reductions, products, rows ----
 one("ReduceSum", [f32(3, 4)], lambda a: a.sum(1, keepdims=True), [np.array([1])])
@@ -225,6 +226,40 @@ one("AveragePool", [f32(2, 2, 7)], lambda x: windows(x, 3, 2).mean(0), kernel_sh
 one("MaxPool", [f32(2, 2, 7)], lambda x: windows(x, 3, 2).max(0), kernel_shape=[3], strides=[2])
 one("GlobalAveragePool", [f32(2, 3, 2, 2)], lambda x: x.mean((2, 3), keepdims=True))
 one("GlobalMaxPool", [f32(2, 3, 2, 2)], lambda x: x.max((2, 3), keepdims=True))
+
+# ---- loops and recurrences ----
+def recurrent(h, x, w, last_first):
+    states, order = [], range(len(x))[::-1] if last_first else range(len(x))
+    for t in order:
+        h = np.tanh(h @ w + x[t])
+        states.append(h * x[t])
+    return h, np.stack(states)
+
+
+CELL = [("MatMul", "h0 p2", "a0", {}), ("Add", "a0 v0", "a1", {}), ("Tanh", "a1", "h1", {}), ("Mul", "h1 v0", "o0", {})]
+one("Scan", [f32(2, 3), f32(4, 2, 3), f32(3, 3)], lambda h, x, w: recurrent(h, x, w, True), inputs="p0 p1", outputs="y0 y1", num_scan_inputs=1, scan_input_directions=[1], body=Graph("h0 v0", CELL, "h1 o0"))
+one("Loop", [f32(2, 3), f32(4, 2, 3), f32(3, 3)], lambda h, x, w: recurrent(h, x, w, False), [np.array(4)], inputs="c0 _ p0", outputs="y0 y1",
+    body=Graph("i0 g0 h0", [("Gather", "p1 i0", "v0", {}), *CELL], "g0 h1 o0"))
+
+
+def linear_attention(q, k, v, past=None, decay=None, beta=None):
+    """Of one sample, two query heads and one head; decay: [tokens, 1 or key]; beta: [tokens, 1]"""
+    state, read = np.zeros((k.shape[2], v.shape[2])) if past is None else past[0, 0], []
+    for t in range(k.shape[1]):
+        state = state * (1 if decay is None else np.exp(decay[0, t])[:, None])
+        state = state + np.outer(k[0, t], v[0, t] if beta is None else beta[0, t] * (v[0, t] - k[0, t] @ state))
+        read.append(np.concatenate([query @ state for query in q[0, t].reshape(2, -1)]) / np.sqrt(k.shape[2]))
+    return np.stack(read)[None], state[None, None]
+
+
+QKV, HEADS = [f32(1, 3, 4), f32(1, 3, 2), f32(1, 3, 3)], {"opset": 27, "outputs": "y0 y1", "q_num_heads": 2, "kv_num_heads": 1}
+one("LinearAttention", QKV, linear_attention, update_rule="linear", **HEADS)
+one("LinearAttention", [*QKV, f32(1, 1, 2, 3), -positive(1, 3, 1)], linear_attention, update_rule="gated", **HEADS)
+one("LinearAttention", [*QKV, f32(1, 1, 2, 3), -positive(1, 3, 2)], linear_attention, update_rule="gated", **HEADS)
+one("LinearAttention", [*QKV, positive(1, 3, 1)], lambda q, k, v, b: linear_attention(q, k, v, beta=b), inputs="p0 p1 p2 _ _ p3", update_rule="delta", **HEADS)
+one("LinearAttention", [*QKV, f32(1, 1, 2, 3), -positive(1, 3, 2), positive(1, 3, 1)], linear_attention, **HEADS)
+one("FlexAttention", [f32(1, 2, 3, 4), f32(1, 1, 5, 4), f32(1, 1, 5, 2), f32(3, 5), f32(5)], lambda q, k, v, a, b: softmax(np.tanh(q @ k.swapaxes(2, 3) / 2) + a) * b @ v, opset=26, inputs="p0 p1 p2", domain="ai.onnx.preview",
+    score_mod=Graph("s0", [("Tanh", "s0", "t0", {}), ("Add", "t0 p3", "t1", {})], "t1"), prob_mod=Graph("s0", [("Mul", "s0 p4", "t0", {})], "t0"))
 
 # Rules of graph operators that no ONNX operator becomes: in the graph of sum(exp(each element of p0, 5 times) * slope), a pattern and what takes its place, and what is then summed.
 PLANTED = [

@@ -19,7 +19,7 @@ BIN, WORK, MESH, SOURCE = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Pat
 sys.path += [str(SOURCE / "test/compiler/import"), str(SOURCE / "test/e2e")]
 import elementwise_gradients  # noqa: E402
 import indexing  # noqa: E402
-from gradient_cases import CASES, ELSEWHERE, NO_GRADIENT, PLANTED  # noqa: E402
+from gradient_cases import CASES, ELSEWHERE, NO_GRADIENT, PLANTED, Graph  # noqa: E402
 
 WORK.mkdir(parents=True, exist_ok=True)
 numbers = np.random.default_rng(11)
@@ -36,13 +36,17 @@ def values(function, parameters):
     return list(y) if isinstance(y, tuple) else [y]
 
 
+def names(n, text):
+    """of values of case n, which are its own"""
+    return ["" if v == "_" else f"{v[0]}{n}.{v[1:]}" for v in text.split()]
+
+
 def node(n, op, inputs, outputs, name="", **attributes):
-    """A node of case n, whose values have names of their own; a branch is (operator, input)."""
-    inside = [[f"{v[0]}{n}.{v[1:]}" for v in values.split()] for values in (inputs, outputs)]
-    for branch in attributes.keys() & {"then_branch", "else_branch"}:
-        result = helper.make_tensor_value_info(f"{branch[0]}{n}.", TensorProto.FLOAT, None)
-        attributes[branch] = helper.make_graph([node(n, *attributes[branch], branch[0])], branch, [], [result])
-    return helper.make_node(op, *inside, name=name, **attributes)
+    for key, value in attributes.items():
+        if isinstance(value, Graph):
+            infos = [[helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in names(n, text)] for text in (value.inputs, value.outputs)]
+            attributes[key] = helper.make_graph([node(n, op, inputs, outputs, **more) for op, inputs, outputs, more in value.nodes], key, *infos)
+    return helper.make_node(op, names(n, inputs), names(n, outputs), name=name, **attributes)
 
 
 TARGET = [*(["--backend=host"] if MESH == "host" else [f"--mesh={MESH}"]), *sys.argv[5:]]
@@ -83,10 +87,10 @@ class Model:
         self.cases = [c for c in CASES if c.opset == opset]
         self.parameters, self.slopes, nodes, given, totals = {}, {}, [], [], []
         for n, case in enumerate(self.cases):
-            names = {f"p{n}.{k}": p for k, p in enumerate(case.parameters)}
-            self.parameters.update(names)
+            own = {f"p{n}.{k}": p for k, p in enumerate(case.parameters)}
+            self.parameters.update(own)
             constants = {f"c{n}.{k}": c for k, c in enumerate(case.constants)}
-            given += [numpy_helper.from_array(np.asarray(a), name) for name, a in {**names, **constants}.items()]
+            given += [numpy_helper.from_array(np.asarray(a), name) for name, a in {**own, **constants}.items()]
             nodes += [node(n, op, inputs, outputs, f"{case.name} {op}", **attributes) for op, inputs, outputs, attributes in case.nodes]
             for k, y in enumerate(values(case.function, [p.astype(np.float64) for p in case.parameters])):
                 self.slopes[n, k] = numbers.standard_normal(np.shape(y)).astype(np.float32)
@@ -97,7 +101,7 @@ class Model:
         nodes += [helper.make_node("Add", [sums[k - 1], totals[k]], [sums[k]]) for k in range(1, len(totals))]
         nodes.append(helper.make_node("Identity", [sums[-1]], ["loss"]))
         graph = helper.make_graph(nodes, "gradients", [], [helper.make_tensor_value_info("loss", TensorProto.FLOAT, [])], given)
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]), self.path)
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.preview", 1)]), self.path)
 
     def check(self):
         run(BIN / "hecaton-compile", self.path, *TRAINING, "-o", WORK / "m.out")
@@ -167,7 +171,7 @@ def uncovered(models, planted):
         kinds = [fn] if fn or op != "hct_graph.reduce" else ["sum", "max", "min"]
         missing += [f"gradients.def: no case meets {op} {kind}" for kind in kinds if not any(m[0] == op and kind in ("", m[1]) for m in met)]
     cases = {op for c in CASES for op, *_ in c.nodes} | {c[0] for c in elementwise_gradients.CASES} | {c[1] for c in indexing.CASES if c[8]}
-    known = set(re.findall(r"^HCT_ONNX_OP\((\w+)", (SOURCE / "ir/dialect/onnx_ops.def").read_text(), re.M))
+    known = set(re.findall(r"^HCT_ONNX_(?:PREVIEW_)?OP\((\w+)", (SOURCE / "ir/dialect/onnx_ops.def").read_text(), re.M))
     missing += [f"onnx_ops.def: {op} has neither a case nor a reason to have no gradient" for op in sorted(known - cases - set(NO_GRADIENT))]
     return missing + [f"{op} is said to have no gradient, and is unknown" for op in sorted(set(NO_GRADIENT) - known)]
 
