@@ -135,11 +135,14 @@ static Onnx__GraphProto *graph_renamed(const renaming *r, const Onnx__GraphProto
 }
 
 /* ---- bodies ---- */
+/* Those of more inputs and outputs than an operator of the graph level has count for several. */
 static int64_t nodes_within(const Onnx__GraphProto *graph) {
-  int64_t count = (int64_t)graph->n_node;
-  for (size_t n = 0; n < graph->n_node; n++)
+  int64_t count = 1 + (int64_t)((graph->n_input + graph->n_output) / HCT_MAX_VARIADIC);
+  for (size_t n = 0; n < graph->n_node; n++) {
+    count += 1 + (int64_t)((graph->node[n]->n_input + graph->node[n]->n_output) / HCT_MAX_VARIADIC);
     for (size_t a = 0; a < graph->node[n]->n_attribute; a++)
       if (graph->node[n]->attribute[a]->g) count += nodes_within(graph->node[n]->attribute[a]->g);
+  }
   return count;
 }
 
@@ -149,7 +152,7 @@ hct_status import_body_read(importer *im, const char *attribute, size_t inputs, 
   if (!im->graph) return import_refuse(im, HCT_E_UNSUPPORTED, "a graph inside an operator at this level; the importer replaces it by its nodes");
   if (!a || !a->g) return import_refuse(im, HCT_E_ONNX_INVALID, "its %s is missing", attribute);
   if (a->g->n_input != inputs || a->g->n_output != outputs) return import_refuse(im, HCT_E_ONNX_INVALID, "its %s has %zu inputs and %zu outputs; it needs %zu and %zu", attribute, a->g->n_input, a->g->n_output, inputs, outputs);
-  import_body body = {.graph = a->g, .attribute = attribute, .own = node->name && node->name[0] ? node->name : node->op_type, .constants = hct_map_create(im->arena), .nodes = nodes_within(a->g) + 1};
+  import_body body = {.graph = a->g, .attribute = attribute, .own = node->name && node->name[0] ? node->name : node->op_type, .constants = hct_map_create(im->arena), .nodes = nodes_within(a->g)};
   body.scope = hct_arena_printf(im->arena, "%s.%zu.%s", body.own, im->node_index, attribute);
   for (size_t i = 0; i < body.graph->n_initializer; i++) {
     host_tensor host;

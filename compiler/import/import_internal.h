@@ -103,7 +103,7 @@ typedef struct import_body {
   const Onnx__GraphProto *graph;
   const char *attribute, *own, *scope; /* own: name of the operator; scope: of the values */
   hct_map *constants; /* its initializers -> char *, known values of the model; they are no parameters */
-  int64_t nodes;      /* with those of graphs inside, and one */
+  int64_t nodes;      /* that count for each time that it is added */
 } import_body;
 /* Attribute `attribute` of im->node, a graph of so many inputs and outputs. */
 hct_status import_body_read(importer *im, const char *attribute, size_t inputs, size_t outputs, import_body *out_body);

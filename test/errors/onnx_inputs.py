@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 node, failures = helper.make_node, 0
+slow = 10 if os.environ.get("HECATON_SANITIZED") else 1
 
 
 def model(name, nodes, inputs, outputs, initializers=(), opset=17, change=None):
@@ -206,6 +207,61 @@ for _ in range(30000):
 refused("deep", ["nested"], WORK / "deep.onnx")
 
 
+# ---- loops ----
+def loop_body(nodes, inputs=("i", "go", "h"), outputs=("go", "r"), initializers=()):
+    info = lambda v: helper.make_tensor_value_info(v, F, None)
+    return helper.make_graph(nodes, "body", [info(i) for i in inputs], [info(o) for o in outputs], list(initializers))
+
+
+def loop(body, trips="", name="loop", outputs=("y",), carried=("x",)):
+    return node("Loop", [trips, "", *carried], outputs, name=name, body=body)
+
+
+def bounded(name, wanted, path):
+    """refused within seconds"""
+    global failures
+    start = time.monotonic()
+    refused(name, wanted, path)
+    seconds = time.monotonic() - start
+    if seconds > 30 * slow:
+        failures += 1
+        print(f"FAIL {name}: {seconds:.1f} s")
+
+
+y_any, count = ("y", F, None), lambda n: [numpy_helper.from_array(np.array(n), "n")]
+negate = [node("Neg", ["h"], ["r"], name="negate")]
+limit = "functions and loops that make more than 131072 nodes"
+bounded("2^62 iterations", ["node 0 'loop'", limit], model("iterations", [loop(loop_body(negate), "n")], [x2], [y_any], count(1 << 62)))
+bounded("iterations without end", ["node 0 'loop'", limit], model("endless", [loop(loop_body(negate))], [x2], [y_any]))
+bounded("iterations of nothing", ["node 0 'loop'", limit], model("idle", [loop(loop_body([], outputs=("go", "h")))], [x2], [y_any]))
+scan = lambda body: [node("Scan", ["s", "x"], ["y"], name="scan", body=body, num_scan_inputs=1)]
+added = loop_body([node("Add", ["h", "v"], ["r"])], ("h", "v"), ("r",))
+bounded("a Scan of 2^40", ["input 'x'", f"dimension 0 is {1 << 40}"], model("scan", scan(added), [("x", F, [1 << 40, 2]), ("s", F, [2])], [y_any]))
+bounded("a Scan of 2^31", ["node 0 'scan'", limit, "note: here 2147483647 iterations of "], model("scan", scan(added), [("x", F, [(1 << 31) - 1, 2]), ("s", F, [2])], [y_any]))
+bounded("many carried values", ["node 0 'loop'", limit], model("carried", [loop(loop_body([], ["i", "go", *(f"h{k}" for k in range(20000))], ["go", *(f"h{k}" for k in range(20000))]), outputs=[f"y{k}" for k in range(20000)], carried=["x"] * 20000)], [x2], [("y0", F, None)]))
+inside = negate
+for level in range(20):
+    inside = [loop(loop_body(inside), "n", f"level{level}", ["r"], ["h"])]
+bounded("loops in loops", ["level19[0]/level18[0]", limit], model("loops", [loop(loop_body(inside), "n", "top")], [x2], [y_any], count(1000)))
+deep = b""  # GraphProto.node, NodeProto.attribute, AttributeProto.g of a Scan, and again
+for _ in range(1000):
+    deep = field(1, field(4, b"Scan") + field(5, field(1, b"body") + field(6, deep)))
+(WORK / "deep_scan.onnx").write_bytes(field(7, deep))
+refused("bodies 1,000 deep", ["nested"], WORK / "deep_scan.onnx")
+doubled = [node("ConstantOfShape", ["t"], ["c"]), loop(loop_body([node("Concat", ["h", "h"], ["r"], name="double", axis=0)]), "n", outputs=["w"], carried=["c"]), *add]
+bounded("doubling in a loop", ["double"], model("doubled", doubled, [x2], [y_any], [*count(60), numpy_helper.from_array(np.array([1 << 20]), "t")]))
+large = numpy_helper.from_array(np.zeros(4 << 20, np.float32), "z")
+kept = loop_body([loop(loop_body([node("Add", ["h", "z"], ["r"])], initializers=[large]), "n", "inner", ["r"], ["h"])])
+bounded("an initializer for each iteration", ["inner"], model("initializers", [loop(kept, "n")], [("x", F, [1])], [y_any], count(1000)))
+refused("a body that reads its loop", ["node 0 'loop[0]/Add'", "depends on itself"], model("reads_loop", [loop(loop_body([node("Add", ["h", "y"], ["r"])]), "n")], [x2], [y_any], count(3)))
+refused("a body that reads its Scan", ["depends on itself", "cycle"], model("reads_scan", scan(loop_body([node("Add", ["h", "y"], ["r"])], ("h", "v"), ("r",))), [("x", F, [3, 2]), ("s", F, [2])], [y_any]))
+refused("a body that reads what it makes", ["node 0 'loop[0]/sum'", "depends on itself"], model("reads_itself", [loop(loop_body([node("Add", ["h", "r"], ["r"], name="sum")]), "n")], [x2], [y_any], count(3)))
+refused("a body that reads nothing", ["node 0 'loop[0]/Add'", "'nowhere' is made by no node"], model("reads_nothing", [loop(loop_body([node("Add", ["h", "nowhere"], ["r"])]), "n")], [x2], [y_any], count(3)))
+refused("a body that makes nothing", ["node 0 'loop'", "'r'"], model("makes_nothing", [loop(loop_body([]), "n")], [x2], [y_any], count(3)))
+refused("a Loop of nothing", ["node 0 'loop'", "its body is missing"], model("no_body", [node("Loop", ["n", "", "x"], ["y"], name="loop")], [x2], [y_any], count(3)))
+refused("no inputs of a Scan", ["node 0 'scan'"], model("no_scan", [node("Scan", ["", ""], ["y"], name="scan", body=added, num_scan_inputs=1)], [x2], [y_any]))
+
+
 def chain(count, order):
     nodes = [node("Neg" if i % 2 else "Relu", [f"v{i}"], [f"v{i + 1}"]) for i in range(count)]
     order(nodes)
@@ -231,7 +287,6 @@ if index is None or index.tolist() != [1, 0]:
     failures += 1
     print(f"FAIL attributes without a type: got {index}")
 
-slow = 10 if os.environ.get("HECATON_SANITIZED") else 1
 taken("3000 nodes", chain(3000, lambda nodes: None), "--emit=onnx", within_s=2 * slow)
 taken("100000 nodes in any order", chain(100000, random.Random(1).shuffle), "--emit=onnx", within_s=30 * slow)
 refused("a long cycle", ["cycle"], model("long_cycle", [node("Neg", [f"v{i}"], [f"v{(i + 1) % 20000}"]) for i in range(20000)], [x2], [("v0", F, [2])]))
