@@ -147,12 +147,11 @@ static int64_t nodes_within(const Onnx__GraphProto *graph) {
 }
 
 hct_status import_body_read(importer *im, const char *attribute, size_t inputs, size_t outputs, import_body *out_body) {
-  const Onnx__NodeProto *node = im->node;
   const Onnx__AttributeProto *a = import_attribute(im, attribute);
   if (!im->graph) return import_refuse(im, HCT_E_UNSUPPORTED, "a graph inside an operator at this level; the importer replaces it by its nodes");
   if (!a || !a->g) return import_refuse(im, HCT_E_ONNX_INVALID, "its %s is missing", attribute);
   if (a->g->n_input != inputs || a->g->n_output != outputs) return import_refuse(im, HCT_E_ONNX_INVALID, "its %s has %zu inputs and %zu outputs; it needs %zu and %zu", attribute, a->g->n_input, a->g->n_output, inputs, outputs);
-  import_body body = {.graph = a->g, .attribute = attribute, .own = node->name && node->name[0] ? node->name : node->op_type, .constants = hct_map_create(im->arena), .nodes = nodes_within(a->g)};
+  import_body body = {.graph = a->g, .attribute = attribute, .own = im->sites[im->node_index].name, .constants = hct_map_create(im->arena), .nodes = nodes_within(a->g)};
   body.scope = hct_arena_printf(im->arena, "%s.%zu.%s", body.own, im->node_index, attribute);
   for (size_t i = 0; i < body.graph->n_initializer; i++) {
     host_tensor host;

@@ -57,7 +57,7 @@ static hct_status flex_read(importer *im, flex *f) {
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "K and V do not fit Q: %lld query heads of %lld, %lld key heads of %lld", (long long)f->q.dims[1], (long long)f->q.dims[3], (long long)f->k.dims[1], (long long)f->k.dims[3]);
   if (!hct_dtype_from_onnx((int32_t)import_int(im, "softmax_precision", 1), &precision) || !hct_dtype_is_float(precision)) return import_refuse(im, HCT_E_UNSUPPORTED, "softmax_precision %lld; it is computed in f32", (long long)import_int(im, "softmax_precision", 1));
   if (!node->n_output || !node->output[0][0]) return import_refuse(im, HCT_E_ONNX_INVALID, "it has no output");
-  f->own = node->name && node->name[0] ? node->name : node->op_type;
+  f->own = im->sites[im->node_index].name;
   f->scope = hct_arena_printf(im->arena, "%s.%zu", f->own, im->node_index);
   return HCT_OK;
 }

@@ -13,6 +13,7 @@ typedef struct inliner {
   hct_map *taken;     /* names of values */
   struct { Onnx__NodeProto **items; size_t count, capacity; } nodes;
   struct { import_site *items; size_t count, capacity; } sites;
+  bool inside; /* of a graph that an operator holds: its nodes have the operator's site */
 } inliner;
 
 typedef struct scope { /* one call */
@@ -91,6 +92,7 @@ static void names_take(inliner *in, const Onnx__GraphProto *graph) {
 
 /* ---- calls ---- */
 static void node_keep(inliner *in, Onnx__NodeProto *node, import_site site) {
+  if (in->inside) node->name = hct_arena_strdup(in->im->arena, site.name);
   HCT_PUSH(in->im->arena, &in->nodes, node);
   HCT_PUSH(in->im->arena, &in->sites, site);
 }
@@ -111,7 +113,13 @@ static hct_status attribute_resolve(inliner *in, const scope *s, Onnx__Attribute
   return HCT_OK;
 }
 
-static hct_status node_copy(inliner *in, scope *s, const Onnx__NodeProto *node, Onnx__NodeProto **out_node) {
+static const char *site_name(const Onnx__NodeProto *node) { return node->name && node->name[0] ? node->name : text_of(node->op_type); }
+
+static hct_status node_expand(inliner *in, Onnx__NodeProto *node, import_site site, int depth);
+static hct_status graph_copy(inliner *in, scope *s, const Onnx__GraphProto *graph, import_site site, int depth, Onnx__GraphProto **out_graph);
+
+/* `s` NULL: of the model, whose names stay as they are. */
+static hct_status node_copy(inliner *in, scope *s, const Onnx__NodeProto *node, import_site site, int depth, Onnx__NodeProto **out_node) {
   hct_arena *arena = in->im->arena;
   Onnx__NodeProto *copy = HCT_NEW(arena, Onnx__NodeProto);
   *copy = *node;
@@ -119,14 +127,60 @@ static hct_status node_copy(inliner *in, scope *s, const Onnx__NodeProto *node, 
   copy->output = HCT_NEW_ARRAY(arena, char *, node->n_output + 1);
   copy->attribute = HCT_NEW_ARRAY(arena, Onnx__AttributeProto *, node->n_attribute + 1);
   copy->n_attribute = 0;
-  for (size_t k = 0; k < node->n_input; k++) copy->input[k] = name_in(in, s, node->input[k]);
-  for (size_t k = 0; k < node->n_output; k++) copy->output[k] = name_in(in, s, node->output[k]);
+  for (size_t k = 0; k < node->n_input; k++) copy->input[k] = s ? name_in(in, s, node->input[k]) : node->input[k];
+  for (size_t k = 0; k < node->n_output; k++) copy->output[k] = s ? name_in(in, s, node->output[k]) : node->output[k];
   for (size_t i = 0; i < node->n_attribute; i++) {
-    Onnx__AttributeProto *a;
-    HCT_TRY(attribute_resolve(in, s, node->attribute[i], &a));
-    if (a) copy->attribute[copy->n_attribute++] = a;
+    Onnx__AttributeProto *a = node->attribute[i];
+    if (s) HCT_TRY(attribute_resolve(in, s, node->attribute[i], &a));
+    if (!a) continue;
+    copy->attribute[copy->n_attribute++] = a;
+    if (!a->g || a->g != node->attribute[i]->g) continue; /* a graph that the call gives is of the call's scope */
+    Onnx__AttributeProto *held = copy->attribute[copy->n_attribute - 1] = HCT_NEW(arena, Onnx__AttributeProto);
+    *held = *a;
+    HCT_TRY(graph_copy(in, s, a->g, site, depth, &held->g));
   }
   *out_node = copy;
+  return HCT_OK;
+}
+
+static char *name_copy(inliner *in, scope *s, char *name) { return s && name ? name_in(in, s, name) : name; }
+
+static Onnx__ValueInfoProto **infos_copy(inliner *in, scope *s, size_t count, Onnx__ValueInfoProto *const *from) {
+  Onnx__ValueInfoProto **infos = HCT_NEW_ARRAY(in->im->arena, Onnx__ValueInfoProto *, count + 1);
+  for (size_t i = 0; i < count; i++) {
+    infos[i] = HCT_NEW(in->im->arena, Onnx__ValueInfoProto);
+    *infos[i] = *from[i];
+    infos[i]->name = name_copy(in, s, from[i]->name);
+  }
+  return infos;
+}
+
+/* A graph that an operator holds, calls within replaced, too. */
+static hct_status graph_copy(inliner *in, scope *s, const Onnx__GraphProto *graph, import_site site, int depth, Onnx__GraphProto **out_graph) {
+  hct_arena *arena = in->im->arena;
+  inliner inner = *in;
+  memset(&inner.nodes, 0, sizeof inner.nodes);
+  memset(&inner.sites, 0, sizeof inner.sites);
+  inner.inside = true;
+  Onnx__GraphProto *copy = *out_graph = HCT_NEW(arena, Onnx__GraphProto);
+  *copy = *graph;
+  copy->input = infos_copy(in, s, graph->n_input, graph->input);
+  copy->output = infos_copy(in, s, graph->n_output, graph->output);
+  copy->initializer = HCT_NEW_ARRAY(arena, Onnx__TensorProto *, graph->n_initializer + 1);
+  for (size_t i = 0; i < graph->n_initializer; i++) {
+    copy->initializer[i] = HCT_NEW(arena, Onnx__TensorProto);
+    *copy->initializer[i] = *graph->initializer[i];
+    copy->initializer[i]->name = name_copy(in, s, graph->initializer[i]->name);
+  }
+  for (size_t n = 0; n < graph->n_node; n++) {
+    Onnx__NodeProto *node;
+    HCT_TRY(node_copy(&inner, s, graph->node[n], site, depth, &node));
+    import_site own = site;
+    own.name = site_name(node);
+    HCT_TRY(node_expand(&inner, node, own, depth));
+  }
+  copy->node = inner.nodes.items;
+  copy->n_node = inner.nodes.count;
   return HCT_OK;
 }
 
@@ -136,10 +190,6 @@ static hct_status output_alias(inliner *in, char *from, char *to, import_site si
   node_keep(in, import_node_create(in->im, "Identity", NULL, 1, &from, to), site);
   return HCT_OK;
 }
-
-static const char *site_name(const Onnx__NodeProto *node) { return node->name && node->name[0] ? node->name : text_of(node->op_type); }
-
-static hct_status node_expand(inliner *in, Onnx__NodeProto *node, import_site site, int depth);
 
 static hct_status call_expand(inliner *in, Onnx__NodeProto *call, const Onnx__FunctionProto *f, import_site site, int depth) {
   hct_arena *arena = in->im->arena;
@@ -160,9 +210,10 @@ static hct_status call_expand(inliner *in, Onnx__NodeProto *call, const Onnx__Fu
   import_site inner = site;
   for (size_t i = 0; i < f->n_opset_import; i++)
     if (import_domain_is_onnx(f->opset_import[i]->domain)) inner.opset = f->opset_import[i]->version;
+  if (in->inside && inner.opset != site.opset) return import_refuse(in->im, HCT_E_UNSUPPORTED, "a function of opset %lld inside of a graph of opset %lld that an operator holds; they must be one", (long long)inner.opset, (long long)site.opset);
   for (size_t n = 0; n < f->n_node; n++) {
     Onnx__NodeProto *copy;
-    HCT_TRY(node_copy(in, &s, f->node[n], &copy));
+    HCT_TRY(node_copy(in, &s, f->node[n], inner, depth + 1, &copy));
     inner.name = hct_arena_printf(arena, "%s/%s", site.name, site_name(copy));
     HCT_TRY(node_expand(in, copy, inner, depth + 1));
   }
@@ -200,7 +251,9 @@ hct_status import_inline(importer *im, const Onnx__ModelProto *model) {
   if (model->n_functions) names_take(&in, model->graph);
   for (size_t n = 0; n < model->graph->n_node; n++) {
     Onnx__NodeProto *node = model->graph->node[n];
-    HCT_TRY(node_expand(&in, node, (import_site){.index = n, .name = site_name(node), .opset = im->model_opset}, 0));
+    import_site site = {.index = n, .name = site_name(node), .opset = im->model_opset};
+    if (model->n_functions) HCT_TRY(node_copy(&in, NULL, node, site, 0, &node));
+    HCT_TRY(node_expand(&in, node, site, 0));
   }
   im->node = NULL;
   im->graph = HCT_NEW(im->arena, Onnx__GraphProto);

@@ -60,6 +60,18 @@ model("dropout", [node("Dropout", ["x", "r"], ["d", "mask"]), node("Neg", ["d"],
 model("if", [node("If", ["c"], ["y"], then_branch=helper.make_graph([node("Neg", ["x"], ["a"])], "t", [], [helper.make_tensor_value_info("a", T.FLOAT, None)]),
                   else_branch=helper.make_graph([node("Add", ["x", "k"], ["a"])], "e", [], [helper.make_tensor_value_info("a", T.FLOAT, None)], [reals("k", 4)]))], [x], [y],
       [numpy_helper.from_array(np.array(True), "c")])
+def body(nodes, inputs, outputs, initializers=()):
+    return helper.make_graph(nodes, "b", [helper.make_tensor_value_info(i, T.FLOAT, None) for i in inputs], [helper.make_tensor_value_info(o, T.FLOAT, None) for o in outputs], list(initializers))
+
+
+model("loop", [node("Loop", ["n", "c", "x"], ["y", "z"], body=body([node("Add", ["h", "k"], ["a"]), node("Less", ["i", "m"], ["more"])], ["i", "go", "h"], ["more", "a", "h"], [reals("k", 4)]))], [x], [y, ("z", T.FLOAT, None)],
+      [numpy_helper.from_array(np.array(3), "n"), numpy_helper.from_array(np.array(2), "m"), numpy_helper.from_array(np.array(True), "c")])
+model("scan", [node("Scan", ["s", "x"], ["h", "y"], num_scan_inputs=1, scan_input_axes=[1], scan_input_directions=[1], scan_output_axes=[-1], scan_output_directions=[1], body=body([node("Mul", ["g", "v"], ["a"])], ["g", "v"], ["a", "v"]))],
+      [x, ("s", T.FLOAT, [2, 4])], [("h", T.FLOAT, None), y])
+model("samples", [node("Scan", ["", "s", "x"], ["h", "y"], num_scan_inputs=1, directions=[1], body=body([node("Mul", ["g", "v"], ["a"])], ["g", "v"], ["a", "v"]))], [x, ("s", T.FLOAT, [2, 4])], [("h", T.FLOAT, None), y], opset=8)
+model("linear_attention", [node("LinearAttention", ["x", "x", "x", "", "d", "b"], ["y"], q_num_heads=2, kv_num_heads=2)], [x, ("d", T.FLOAT, [2, 3, 2]), ("b", T.FLOAT, [2, 3, 1])], [y], opset=27)
+scale = body([node("Mul", ["s", "k"], ["t"])], ["s"], ["t"], [reals("k", 1)])
+model("flex_attention", [node("FlexAttention", ["q", "k", "k"], ["y"], domain="ai.onnx.preview", scale=0.5, score_mod=scale, prob_mod=scale)], [("q", T.FLOAT, [1, 4, 2, 4]), ("k", T.FLOAT, [1, 2, 3, 4])], [y], opset=26)
 inner = helper.make_function("own", "Twice", ["a"], ["b"], [node("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)])
 model("function", [node("Twice", ["x"], ["h"], domain="own"), node("Twice", ["h"], ["y"], domain="own")], [x], [y], functions=[inner])
 typed = [helper.make_tensor(f"w{n}", t, [2], [1, 2]) for n, t in enumerate((T.FLOAT, T.DOUBLE, T.FLOAT16, T.BFLOAT16, T.INT8, T.UINT8, T.INT16, T.UINT16, T.INT32, T.INT64, T.UINT32, T.UINT64, T.BOOL))]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, FunctionProto, TensorProto, helper
+from onnx import AttributeProto, FunctionProto, TensorProto, helper, numpy_helper
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
@@ -120,6 +120,40 @@ parts = function("Parts", ["a", "b"], ["n", "a", "n2"], [node("Neg", ["a"], ["n"
 clip = function("Clip", ["a", "b"], ["y"], [node("Identity", ["a"], ["y"])], domain="")
 nodes = [call("Parts", ["x"], ["", "same", "m"]), node("Mul", ["same", "m"], ["y"])]
 computes("absent_input", model("absent_input", nodes, ["y"], [parts, clip]), -X * X)
+
+# Graphs that operators of functions hold: their names are the function's, an attribute of theirs is the call's; calls within graphs of the model, and within
+# those of functions; a graph that is an attribute of the call, whose names are the call's.
+def held(inputs, nodes, outputs):
+    info = lambda n: helper.make_tensor_value_info(n, TensorProto.FLOAT, None)
+    return helper.make_graph(nodes, "held", [info(i) for i in inputs], [info(o) for o in outputs])
+
+
+step = [node("MatMul", ["h", "w"], ["m"]), reference(call("Scaled", ["m"], ["a"]), "by", "by", FLOAT), node("Add", ["a", "v"], ["h2"])]
+scans = function("Scans", ["x", "w", "s"], ["y"], [node("Scan", ["s", "x"], ["e", "y"], body=held(["h", "v"], [*step, node("Tanh", ["h2"], ["o"])], ["h2", "o"]), num_scan_inputs=1)], ["by"])
+eye = node("Constant", [], ["h"], value=numpy_helper.from_array(np.roll(np.eye(4, dtype=np.float32), 1, 1)))
+zero = node("Constant", [], ["w"], value=numpy_helper.from_array(np.ones((3, 4), np.float32)))
+h, states = np.ones((3, 4), np.float32), []
+for v in X:
+    h = 0.5 * np.roll(h, 1, 1) + v
+    states.append(np.tanh(h))
+for mesh in ("1x1", "2x2"):
+    computes("scan", model("scan", [eye, zero, call("Scans", ["x", "h", "w"], ["y"], by=0.5, name="top")], ["y"], [scans, scaled]), np.stack(states), mesh)
+names = subprocess.run([BIN / "hecaton-compile", WORK / "scan.onnx", "--mode=infer", "--emit=graph", "-o", "-"], capture_output=True, text=True).stdout
+if "node 2 'top/Scan[1]/Scaled/Mul'" not in names:
+    fail("names in graphs of functions", names)
+loop = node("Loop", ["n", "", "x"], ["y"], body=held(["i", "go", "h"], [call("Scaled", ["h"], ["y"], by=2.0), node("Neg", ["y"], ["h2"])], ["go", "h2"]))
+computes("call in a loop", model("call_in_loop", [node("Constant", [], ["n"], value_int=3), loop], ["y"], [scaled]), -8 * X)
+chosen = function("Chosen", ["x", "c"], ["y"], [reference(node("If", ["c"], ["y"]), "then_branch", "what", AttributeProto.GRAPH)], ["what"])
+chosen = FunctionProto.FromString(chosen)
+chosen.node[0].attribute.append(helper.make_attribute("else_branch", held([], [node("Exp", ["x"], ["t"])], ["t"])))
+for yes, wanted in ((1, -2 * X), (0, np.exp(2 * X))):
+    given = [node("Constant", [], ["n"], value_int=yes), node("Cast", ["n"], ["c"], to=TensorProto.BOOL), node("Add", ["x", "x"], ["t"]), call("Chosen", ["t", "c"], ["y"], what=held([], [node("Neg", ["t"], ["o"])], ["o"]))]
+    computes("a graph that is given", model("given_graph", given, ["y"], [chosen.SerializeToString()]), wanted)
+old = function("Old", ["a"], ["y"], [node("Neg", ["a"], ["y"])], version=11)
+inner = node("Loop", ["n", "", "x"], ["y"], body=held(["i", "go", "h"], [call("Old", ["h"], ["h2"])], ["go", "h2"]))
+refused("opset_inside", model("opset_inside", [node("Constant", [], ["n"], value_int=3), inner], ["y"], [old]), "a function of opset 11 inside of a graph of opset 17")
+endless = function("E", ["a"], ["y"], [node("Loop", ["n", "", "a"], ["y"], body=held(["i", "go", "h"], [call("E", ["h"], ["h2"])], ["go", "h2"]))])
+refused("itself_in_a_loop", model("itself_in_a_loop", [call("E", ["x"], ["y"])], ["y"], [endless]), "64 deep, or themselves")
 
 # What cannot be replaced.
 missing = function("Parts", ["a", "b"], ["n", "b"], [node("Neg", ["a"], ["n"])])
