@@ -81,6 +81,22 @@ static int64_t sliced_dim(const hct_tape_entry *entry) {
   return dim;
 }
 
+/* Along `dim`; of any number of parts, that are overwritten. */
+static MlirValue concat(hct_tape *tape, size_t count, MlirValue *parts, int64_t dim) {
+  hct_named axis = {"axis", hct_attr_i64(tape->builder.context, dim)};
+  while (count > 1) {
+    size_t made = 0;
+    for (size_t at = 0; at < count; at += HCT_MAX_VARIADIC) {
+      size_t joined = count - at < HCT_MAX_VARIADIC ? count - at : HCT_MAX_VARIADIC;
+      hct_shape shape = hct_tape_shape(parts[at]);
+      for (size_t k = 1; k < joined; k++) shape.dims[dim] += hct_tape_shape(parts[at + k]).dims[dim];
+      parts[made++] = joined == 1 ? parts[at] : hct_tape_emit(tape, "hct_graph.concat", joined, parts + at, &shape, 1, &axis);
+    }
+    count = made;
+  }
+  return parts[0];
+}
+
 /* Gradients of slices that tile the value along one dim, in any order (the q, k, v of one fused linear layer, the halves of a
  * rotary embedding), are one concatenation; slices of the same range are added first. Null when they do not tile. */
 static MlirValue concat_slices(hct_tape *tape, const hct_tape_entry *entry) {
@@ -107,8 +123,7 @@ static MlirValue concat_slices(hct_tape *tape, const hct_tape_entry *entry) {
     for (size_t p = 0; p < parts.count && !found; p++) found = s->starts[dim] == start, start += hct_tape_shape(parts.items[p]).dims[dim];
     if (!found) return none;
   }
-  hct_named attribute = {"axis", hct_attr_i64(tape->builder.context, dim)};
-  return hct_tape_emit(tape, "hct_graph.concat", parts.count, parts.items, &entry->shape, 1, &attribute);
+  return concat(tape, parts.count, parts.items, dim);
 }
 
 /* Summand k and those after it of its fusion group, none of them slices, added where they are made: a weight that two groups read has one sum in each, which

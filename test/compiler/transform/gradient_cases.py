@@ -237,7 +237,7 @@ def recurrent(h, x, w, last_first):
 
 
 CELL = [("MatMul", "h0 p2", "a0", {}), ("Add", "a0 v0", "a1", {}), ("Tanh", "a1", "h1", {}), ("Mul", "h1 v0", "o0", {})]
-one("Scan", [f32(2, 3), f32(4, 2, 3), f32(3, 3)], lambda h, x, w: recurrent(h, x, w, True), inputs="p0 p1", outputs="y0 y1", num_scan_inputs=1, scan_input_directions=[1], body=Graph("h0 v0", CELL, "h1 o0"))
+one("Scan", [f32(1, 2), f32(18, 1, 2), f32(2, 2)], lambda h, x, w: recurrent(h, x, w, True), inputs="p0 p1", outputs="y0 y1", num_scan_inputs=1, scan_input_directions=[1], body=Graph("h0 v0", CELL, "h1 o0"))
 one("Loop", [f32(2, 3), f32(4, 2, 3), f32(3, 3)], lambda h, x, w: recurrent(h, x, w, False), [np.array(4)], inputs="c0 _ p0", outputs="y0 y1",
     body=Graph("i0 g0 h0", [("Gather", "p1 i0", "v0", {}), *CELL], "g0 h1 o0"))
 
@@ -257,6 +257,7 @@ one("LinearAttention", QKV, linear_attention, update_rule="linear", **HEADS)
 one("LinearAttention", [*QKV, f32(1, 1, 2, 3), -positive(1, 3, 1)], linear_attention, update_rule="gated", **HEADS)
 one("LinearAttention", [*QKV, f32(1, 1, 2, 3), -positive(1, 3, 2)], linear_attention, update_rule="gated", **HEADS)
 one("LinearAttention", [*QKV, positive(1, 3, 1)], lambda q, k, v, b: linear_attention(q, k, v, beta=b), inputs="p0 p1 p2 _ _ p3", update_rule="delta", **HEADS)
+one("LinearAttention", [f32(1, 6, 2), f32(1, 6, 1), f32(1, 6, 2), f32(1, 1, 1, 2), -positive(1, 6, 1), positive(1, 6, 1)], linear_attention, **HEADS)
 one("LinearAttention", [*QKV, f32(1, 1, 2, 3), -positive(1, 3, 2), positive(1, 3, 1)], linear_attention, **HEADS)
 one("FlexAttention", [f32(1, 2, 3, 4), f32(1, 1, 5, 4), f32(1, 1, 5, 2), f32(3, 5), f32(5)], lambda q, k, v, a, b: softmax(np.tanh(q @ k.swapaxes(2, 3) / 2) + a) * b @ v, opset=26, inputs="p0 p1 p2", domain="ai.onnx.preview",
     score_mod=Graph("s0", [("Tanh", "s0", "t0", {}), ("Add", "t0 p3", "t1", {})], "t1"), prob_mod=Graph("s0", [("Mul", "s0 p4", "t0", {})], "t0"))
