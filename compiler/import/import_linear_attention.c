@@ -1,14 +1,14 @@
 /* LinearAttention: a recurrence over tokens of a state [key, value] a head, in chunks of tokens. With g the logarithm of the decay and G its sum
  * from the chunk's first token on, queries of a chunk see the state before it and the chunk's earlier tokens,
  *   o_t = exp(G_t) q_t S + sum_{s <= t} (q_t . exp(G_t - G_s) k_s) u_s,   S' = exp(G_last) S + sum_s exp(G_last - G_s) k_s u_s,
- * where u is v, or with the delta rule beta_t (v_t - exp(G_t) k_t S - sum_{s < t} (k_t . exp(G_t - G_s) k_s) u_s). Exponents are not above 0 where
+ * where u is v, or with the delta rule beta_t (v_t - exp(G_t) k_t S - sum_{s < t} (k_t . exp(G_t - G_s) k_s) u_s), which is solved block by block. Exponents are not above 0 where
  * decays are not above 1 (arXiv 2312.06635, 2406.06484). */
 #include <math.h>
 #include <string.h>
 
 #include "compiler/import/import_internal.h"
 
-enum { CHUNK = 64, CHUNK_BY_KEY = 16, CHUNK_DELTA = 1, NODES_A_CHUNK = 40 };
+enum { CHUNK = 64, CHUNK_BY_KEY = 16, CHUNK_DELTA = 16, BLOCK = 4, NODES_A_CHUNK = 80 };
 
 typedef struct recurrence {
   int64_t batch, heads, group, tokens, key, value; /* group: query heads of a head */
@@ -89,41 +89,61 @@ typedef struct chunk {
   int64_t count;
   MlirValue q, k, u;
   MlirValue sums, decay; /* G and exp(G), like g; null: there is no decay */
+  MlirValue between;     /* exp(G_t - G_s) where s <= t, else 0: [batch, heads, count, count, key or 1]; null: also for one token */
 } chunk;
 
-/* [count, count], one where the column is not after the row. */
-static host_tensor triangle(importer *im, hct_dtype dtype, int64_t count) {
+/* [count, count], one where the column is at least `before` before the row. */
+static MlirValue triangle(importer *im, hct_dtype dtype, int64_t count, int64_t before) {
   int64_t dims[] = {count, count};
   host_tensor t = host_create(im->arena, dtype, 2, dims);
-  for (int64_t n = 0; n < count * count; n++) host_set(&t, n, n % count <= n / count);
-  return t;
+  for (int64_t n = 0; n < count * count; n++) host_set(&t, n, n % count + before <= n / count);
+  return build_known(im, t);
 }
 
-/* exp(G_t - G_s) where s <= t, else 0: [batch, heads, count, count, key or 1]. */
 static MlirValue decays_between(importer *im, const recurrence *r, const chunk *c) {
   hct_shape g = shape_of(c->sums);
   int64_t rows[] = {r->batch, r->heads, c->count, 1, g.dims[3]}, columns[] = {r->batch, r->heads, 1, c->count, g.dims[3]}, seen[] = {c->count, c->count, 1};
   MlirValue apart = build_map2(im, "sub", build_reshape(im, c->sums, 5, rows), build_reshape(im, c->sums, 5, columns));
-  MlirValue mask = build_reshape(im, build_known(im, triangle(im, HCT_BOOL, c->count)), 3, seen);
+  MlirValue mask = build_reshape(im, triangle(im, HCT_BOOL, c->count, 0), 3, seen);
   return build_map1(im, "exp", build_select(im, mask, apart, build_scalar(im, HCT_F32, -INFINITY)), HCT_F32);
 }
 
-/* (q_t . exp(G_t - G_s) k_s), 0 where s > t: [batch, heads, group, count, count]. */
-static MlirValue products_within(importer *im, const recurrence *r, const chunk *c) {
-  if (c->count == 1) return build_contract(im, "bhgtk", "bhsk", "bhgts", c->q, c->k);
-  if (!r->gated) return build_map2(im, "mul", build_contract(im, "bhgtk", "bhsk", "bhgts", c->q, c->k), build_known(im, triangle(im, HCT_F32, c->count)));
-  MlirValue decays = decays_between(im, r, c);
+/* (q_t . exp(G_t - G_s) k_s), 0 where s > t: [batch, heads, group, count, count], of q [batch, heads, group, count, key]. */
+static MlirValue products_within(importer *im, const recurrence *r, const chunk *c, MlirValue q) {
+  bool by_key = !mlirValueIsNull(c->between) && shape_of(c->between).dims[4] != 1;
   int64_t square[] = {r->batch, r->heads, 1, c->count, c->count}, keys[] = {r->batch, r->heads, 1, c->count, r->key};
-  if (shape_of(decays).dims[4] == 1) return build_map2(im, "mul", build_contract(im, "bhgtk", "bhsk", "bhgts", c->q, c->k), build_reshape(im, decays, 5, square));
-  return build_contract(im, "bhgtk", "bhtsk", "bhgts", c->q, build_map2(im, "mul", decays, build_reshape(im, c->k, 5, keys)));
+  if (by_key) return build_contract(im, "bhgtk", "bhtsk", "bhgts", q, build_map2(im, "mul", c->between, build_reshape(im, c->k, 5, keys)));
+  MlirValue products = build_contract(im, "bhgtk", "bhsk", "bhgts", q, c->k);
+  if (c->count == 1) return products;
+  return build_map2(im, "mul", products, r->gated ? build_reshape(im, c->between, 5, square) : triangle(im, HCT_F32, c->count, 0));
 }
 
-/* With the delta rule, of one token. */
+/* The u of (I + A) u = r for A [batch, heads, n, n] that is 0 but below its diagonal, r [batch, heads, n, value]. Of a block, A^4 is 0, and so
+ * u = (I + A^2)(I - A) r, whose terms stay small; larger blocks would lose digits to the powers of A. */
+static MlirValue solve(importer *im, MlirValue a, MlirValue r) {
+  int64_t n = shape_of(r).dims[2];
+  if (n == 1) return r;
+  if (n <= BLOCK) {
+    MlirValue u = build_map2(im, "sub", r, build_contract(im, "bhts", "bhsv", "bhtv", a, r));
+    return n == 2 ? u : build_map2(im, "add", u, build_contract(im, "bhts", "bhsv", "bhtv", build_contract(im, "bhts", "bhsr", "bhtr", a, a), u));
+  }
+  int64_t half = (n / 2 + BLOCK - 1) / BLOCK * BLOCK;
+  MlirValue upper = build_part(im, a, 2, 0, 1, half), lower = build_part(im, a, 2, half, 1, n - half);
+  MlirValue first = solve(im, build_part(im, upper, 3, 0, 1, half), build_part(im, r, 2, 0, 1, half));
+  MlirValue seen = build_contract(im, "bhts", "bhsv", "bhtv", build_part(im, lower, 3, 0, 1, half), first);
+  MlirValue parts[] = {first, solve(im, build_part(im, lower, 3, half, 1, n - half), build_map2(im, "sub", build_part(im, r, 2, half, 1, n - half), seen))};
+  return build_concat(im, 2, 2, parts);
+}
+
 static MlirValue updates(importer *im, const recurrence *r, const chunk *c, MlirValue v, MlirValue beta) {
   if (!r->delta) return v;
   MlirValue keys = r->gated ? build_map2(im, "mul", c->k, c->decay) : c->k;
   if (!mlirValueIsNull(r->state)) v = build_map2(im, "sub", v, build_contract(im, "bhsk", "bhkv", "bhsv", keys, r->state));
-  return build_map2(im, "mul", beta, v);
+  v = build_map2(im, "mul", beta, v);
+  if (c->count == 1) return v;
+  int64_t own[] = {r->batch, r->heads, 1, c->count, r->key}, square[] = {r->batch, r->heads, c->count, c->count};
+  MlirValue among = build_reshape(im, products_within(im, r, c, build_reshape(im, c->k, 5, own)), 4, square);
+  return solve(im, build_map2(im, "mul", beta, build_map2(im, "mul", among, triangle(im, HCT_F32, c->count, 1))), v);
 }
 
 static void state_update(importer *im, recurrence *r, const chunk *c) {
@@ -144,13 +164,14 @@ static MlirValue chunk_build(importer *im, recurrence *r, int64_t first, int64_t
   MlirValue q = c.q;
   if (r->gated) {
     c.sums = build_part(im, r->g, 2, first, 1, count);
-    if (count > 1) c.sums = build_contract(im, "ts", "bhsk", "bhtk", build_known(im, triangle(im, HCT_F32, count)), c.sums);
+    if (count > 1) c.sums = build_contract(im, "ts", "bhsk", "bhtk", triangle(im, HCT_F32, count, 0), c.sums);
     c.decay = build_map1(im, "exp", c.sums, HCT_F32);
+    if (count > 1) c.between = decays_between(im, r, &c);
     int64_t dims[] = {r->batch, r->heads, 1, count, shape_of(c.decay).dims[3]};
     q = build_map2(im, "mul", q, build_reshape(im, c.decay, 5, dims));
   }
   c.u = updates(im, r, &c, build_part(im, r->v, 2, first, 1, count), r->delta ? build_part(im, r->beta, 2, first, 1, count) : (MlirValue){0});
-  MlirValue read = build_contract(im, "bhgts", "bhsv", "bhgtv", products_within(im, r, &c), c.u);
+  MlirValue read = build_contract(im, "bhgts", "bhsv", "bhgtv", products_within(im, r, &c, c.q), c.u);
   if (!mlirValueIsNull(r->state)) read = build_map2(im, "add", read, build_contract(im, "bhgtk", "bhkv", "bhgtv", q, r->state));
   state_update(im, r, &c);
   return read;

@@ -37,12 +37,16 @@ def recurrence(q, k, v, past=None, decay=None, beta=None, heads=1, scale=0.0):
     return read.reshape(batch, tokens, -1), state
 
 
-def linear(rule, batch, tokens, query_heads, heads, key, value, past=False, decays=0, betas=0, mesh="1x1", **more):
-    """decays: numbers a head; betas: heads"""
+def linear(rule, batch, tokens, query_heads, heads, key, value, past=False, decays=0, betas=0, mesh="1x1", same=None, **more):
+    """decays: numbers a head; betas: heads; same: beta of all tokens, whose keys are one"""
     q, k, v = normal(batch, tokens, query_heads, key), normal(batch, tokens, heads, key), normal(batch, tokens, heads, value)
+    if same:
+        k[:] = k[:, :1]
     k /= np.linalg.norm(k, axis=3, keepdims=True)
     given = {"past": normal(batch, heads, key, value) if past else None, "decay": -numbers.exponential(0.3, (batch, tokens, heads, decays)).astype(np.float32) if decays else None,
              "beta": numbers.random((batch, tokens, betas)).astype(np.float32) if betas else None}
+    if same:
+        given["beta"][:] = same
     read, state = recurrence(q, k, v, heads=heads, **given, **more)
     flat = lambda a: a.reshape(batch, tokens, -1)
     inputs = [("q", flat(q)), ("k", flat(k)), ("v", flat(v))] + [(n, a if n == "past" else flat(a)) for n, a in given.items() if a is not None]
@@ -56,14 +60,17 @@ linear("linear", 2, 150, 4, 2, 8, 6)
 linear("linear", 2, 70, 2, 2, 8, 6, past=True, scale=0.3)
 linear("gated", 2, 131, 4, 2, 8, 6, decays=1)
 linear("gated", 2, 70, 2, 2, 8, 6, past=True, decays=8)
-linear("delta", 2, 21, 4, 2, 8, 6, betas=2)
+linear("delta", 2, 39, 4, 2, 8, 6, betas=2)
 linear("delta", 2, 21, 2, 2, 8, 6, past=True, betas=1)
 linear("gated_delta", 2, 21, 4, 2, 8, 6, decays=1, betas=2)
 linear("gated_delta", 2, 21, 3, 1, 8, 6, past=True, decays=8, betas=1)
+linear("gated_delta", 2, 39, 2, 1, 8, 6, decays=1, betas=1)
 linear("gated_delta", 2, 1, 4, 2, 8, 6, past=True, decays=8, betas=2)
+for beta in (1, 2):  # each token replaces what the one before wrote, or its opposite: what solves that by powers of large matrices has no digits left
+    linear("delta", 2, 32, 1, 1, 8, 6, betas=1, same=beta)
 for mesh in ("2x2", "2x3"):
     linear("gated", 4, 70, 4, 2, 8, 6, decays=1, mesh=mesh)
-    linear("gated_delta", 4, 13, 4, 2, 8, 6, decays=8, betas=2, mesh=mesh)
+    linear("gated_delta", 4, 21, 4, 2, 8, 6, decays=8, betas=2, mesh=mesh)
 
 Q, K, V, G, B = normal(2, 5, 8), normal(2, 5, 8), normal(2, 5, 8), -normal(2, 5, 2) ** 2, normal(2, 5, 2) ** 2
 FEEDS = [("q", Q), ("k", K), ("v", V), ("g", G), ("b", B)]
@@ -85,7 +92,7 @@ refused_linear("past", "q,k,v,p", "past_state is not [2, 2, 4, 4]", feeds=[*FEED
 refused_linear("decays", "q,k,v,,g", "decay of 3 numbers a head; 1 and 4 are supported", feeds=[*FEEDS[:3], ("g", normal(2, 5, 6))], update_rule="gated")
 refused_linear("betas", "q,k,v,,,b", "beta of 2 numbers a head; it is one", feeds=[*FEEDS[:3], ("b", normal(2, 5, 4))], update_rule="delta")
 refused_linear("more inputs", "q,k,v,,g,b,b", "7 inputs; six are supported")
-refused_linear("nodes", "q,k,v,,,b", "more than 131072 nodes", feeds=[(n, np.broadcast_to(np.float32(0), (1, 4000, 2))) for n in "qkvb"], update_rule="delta")
+refused_linear("nodes", "q,k,v,,,b", "more than 131072 nodes", feeds=[(n, np.broadcast_to(np.float32(0), (1, 30000, 2))) for n in "qkvb"], update_rule="delta")
 
 
 # ---- FlexAttention ----
