@@ -146,6 +146,16 @@ static int64_t nodes_within(const Onnx__GraphProto *graph) {
   return count;
 }
 
+/* Where weights are trained, those of a body are not: it is said once of each. */
+static void remark_constant(importer *im, const import_body *body, const char *name, const host_tensor *host) {
+  bool trains = strcmp(hct_pass_option(im->pass, "mode", "train"), "infer") != 0;
+  if (!trains || !host_is_float(host) || hct_shape_elements(&host->shape) < 2) return;
+  if (!im->untrained) im->untrained = hct_map_create(im->arena);
+  if (hct_map_has(im->untrained, name)) return;
+  hct_map_put(im->untrained, name, im);
+  hct_remark(im->pass->diags, im->loc, "initializer '%s' of its %s is a constant and not trained; one of the model's graph would be", name, body->attribute);
+}
+
 hct_status import_body_read(importer *im, const char *attribute, size_t inputs, size_t outputs, import_body *out_body) {
   const Onnx__AttributeProto *a = import_attribute(im, attribute);
   if (!im->graph) return import_refuse(im, HCT_E_UNSUPPORTED, "a graph inside an operator at this level; the importer replaces it by its nodes");
@@ -158,6 +168,7 @@ hct_status import_body_read(importer *im, const char *attribute, size_t inputs, 
     const char *name = body.graph->initializer[i]->name;
     if (!name || !name[0]) return import_refuse(im, HCT_E_ONNX_INVALID, "an initializer of its %s has no name", attribute);
     HCT_TRY(host_from_proto(im, body.graph->initializer[i], &host));
+    remark_constant(im, &body, name, &host);
     hct_map_put(body.constants, name, import_name_known(im, hct_arena_printf(im->arena, "%s/%s", body.scope, name), host));
   }
   *out_body = body;

@@ -41,6 +41,7 @@ typedef struct importer {
   hct_map *values;   /* ONNX name -> import_value * */
   hct_map *externals; /* location -> its file (import_external.c) */
   hct_map *loops;     /* number of a node that goes on with a Loop -> what it has done (import_loop.c) */
+  hct_map *untrained; /* names of initializers of which that was said (import_body.c) */
   int64_t expanded;   /* nodes that functions and loops have come to */
   hct_entry_list arguments; /* attributes of the function's */
   hct_builder builder;

@@ -6,7 +6,7 @@ usage: loops.py BIN_DIRECTORY WORK_DIRECTORY
 """
 import numpy as np
 import one_graph
-from one_graph import WORK, array, body, check, compiled, finish, info, refused
+from one_graph import WORK, array, body, check, compiled, continues, finish, info, refused, run, BIN
 from onnx import TensorProto as T
 from onnx import helper
 
@@ -103,6 +103,16 @@ refused("axes", model("axes", scan(["s", "x"], scan_output_axes=[0, 1]), initial
 refused("direction", model("direction", scan(["s", "x"], scan_input_directions=[2]), initializers=weights), "scan_input_directions has a direction 2")
 refused("shapes", model("shapes", scan(["s", "x"]), initializers=[array("w", W[:2])]), "node 0 'scan[0]/MatMul'")
 refused("operator", model("operator", scan(["s", "x"], body=body(["h", "v"], [node("StringNormalizer", ["h"], ["a"])], ["a", "v"]))), "node 0 'scan'", "operator StringNormalizer in its body is not supported")
+
+# Weights of a body are not trained, which is said once; a level of the compiler that a Scan cannot be at refuses it.
+trained = [*scan(["s", "x"], body=body(["h", "v"], [node("MatMul", ["h", "u"], ["a"]), node("Add", ["a", "v"], ["b"]), node("MatMul", ["b", "w"], ["c"])], ["c", "a"], [array("u", W)])), node("ReduceSum", ["y"], ["loss"], keepdims=0)]
+done = run(BIN / "hecaton-compile", model("trained", trained, outputs=["loss"], initializers=weights), "--mesh=1x1", "-o", WORK / "trained.hct")
+check("weights of a body", done.returncode == 0 and done.stderr.count("node 0 'scan': remark: initializer 'u' of its body is a constant and not trained") == 1, done.stderr)
+text = continues("a dump", path := model("dump", rnn, initializers=weights))
+for op in ("scan", "loop", "flex_attention"):
+    (WORK / "inside.mlir").write_text(text.replace('"onnx.mat_mul"', f'"onnx.{op}"'))
+    done = run(BIN / "hecaton-opt", WORK / "inside.mlir", "--emit=image", "-o", WORK / "inside.hct")
+    check(f"{op} in a dump", done.returncode == 1 and "error[E" in done.stderr, f"exit status {done.returncode}\n{done.stderr}")
 
 # ---- Loop ----
 # Iterations that are counted: the number of the iteration, a carried value, an output of each iteration.

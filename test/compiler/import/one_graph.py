@@ -59,3 +59,13 @@ def computes(name, path, wanted, inputs, options=(), mesh="1x1", tolerance=1e-5)
 def refused(name, path, *wanted):
     done = compiled(path, "--mesh=1x1", "-o", WORK / "refused.hct")
     check(name, done.returncode == 1 and all(w in done.stderr for w in ("error[E", *wanted)), f"exit status {done.returncode}\n{done.stderr}\nexpected {wanted}")
+
+
+def continues(name, path):
+    """A dump of the onnx level gives the image that the model gives."""
+    for command in ([BIN / "hecaton-compile", path, "--mode=infer", "--mesh=1x1", "-o", WORK / "a.hct"], [BIN / "hecaton-compile", path, "--mode=infer", "--mesh=1x1", "--emit=onnx", "-o", WORK / "a.mlir"],
+                    [BIN / "hecaton-opt", WORK / "a.mlir", "--emit=image", "-o", WORK / "b.hct"]):
+        done = run(*command)
+        check(name, done.returncode == 0, done.stderr)
+    check(name, (WORK / "a.hct").read_bytes() == (WORK / "b.hct").read_bytes(), "a dump of the onnx level gives another image")
+    return (WORK / "a.mlir").read_text()

@@ -5,7 +5,7 @@ graphs; what does not fit is refused.
 usage: recurrent_attention.py BIN_DIRECTORY WORK_DIRECTORY
 """
 import numpy as np
-from one_graph import array, body, check, compiled, computes, finish, model, refused
+from one_graph import WORK, array, body, check, compiled, computes, continues, finish, model, refused
 from onnx import helper
 
 node = helper.make_node
@@ -114,6 +114,7 @@ def flex(name, score=None, prob=None, scale=None, heads=4, key_heads=2, mesh="1x
     return path
 
 
+continues("a dump of LinearAttention", WORK / "linear.onnx")
 flex("heads that are shared")
 flex("as many heads", key_heads=4, scale=0.5, softmax_precision=1)
 cap = body(["s"], [node("Div", ["s", "c"], ["t"]), node("Tanh", ["t"], ["h"], name="cap"), node("Mul", ["h", "c"], ["s2"])], ["s2"], [array("c", np.float32(2))])
