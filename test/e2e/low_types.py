@@ -80,6 +80,8 @@ def every_code():
             y, z = results(model, {"x": pb("x", tensor("x", number, codes, raw))}, ["y", "z"])
             equal(f"codes of {name}", y, low.decode(number, codes))
             equal(f"codes of {name}, moved", z, low.decode(number, codes).T)
+        y, = results(model, {"x": npy("x", low.decode(number, codes))}, ["y"])
+        equal(f"codes of {name}, given as .npy", y, low.decode(number, codes))
 
 
 def hard_numbers(f):
