@@ -57,7 +57,7 @@ static bool is_quantized(hct_dtype dtype) { return import_element(dtype) || dtyp
 
 static hct_status check_scale(importer *im, const import_value *scale, const import_value *zero, hct_dtype quantized) {
   int64_t precision = import_int(im, "precision", 0);
-  if (!scale || !hct_dtype_is_float(scale->shape.dtype) || scale->element) return import_refuse(im, HCT_E_ONNX_TYPE, "a scale of %s; floats are supported", scale ? hct_dtype_name(import_declared(scale).dtype) : "no tensor");
+  if (!scale || !hct_dtype_is_float(scale->shape.dtype) || (scale->element && scale->element != HCT_F8E8M0)) return import_refuse(im, HCT_E_ONNX_TYPE, "a scale of %s; floats are supported", scale ? hct_dtype_name(import_declared(scale).dtype) : "no tensor");
   if (precision && precision != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) return import_refuse(im, HCT_E_UNSUPPORTED, "precision %lld; it is computed in f32", (long long)precision);
   if (!zero) return HCT_OK;
   if (import_declared(zero).dtype != quantized) return import_refuse(im, HCT_E_ONNX_TYPE, "a zero point of %s; what is quantized is of %s", hct_dtype_name(import_declared(zero).dtype), hct_dtype_name(quantized));
@@ -98,6 +98,7 @@ hct_status import_dequantize(importer *im) {
   hct_dtype dtype = import_declared(x).dtype, result = HCT_F32;
   int64_t to = import_int(im, "output_dtype", 0);
   if (to && (!hct_dtype_from_onnx((int32_t)to, &result) || !hct_dtype_is_float(result) || import_element(result))) return import_refuse(im, HCT_E_ONNX_TYPE, "output_dtype %lld; f16, bf16 and f32 are supported", (long long)to);
+  if (!to && scale && scale->element) return import_refuse(im, HCT_E_ONNX_TYPE, "a result of the scale's type, %s; output_dtype must say another", hct_dtype_name(scale->element));
   if (!is_quantized(dtype) && dtype != HCT_I32) return import_refuse(im, HCT_E_ONNX_TYPE, "an input of %s; integers of 2 to 16 bits, i32, float8 and float4 are supported", hct_dtype_name(dtype));
   HCT_TRY(check_scale(im, scale, zero, dtype));
   HCT_TRY(spread(im, &x->shape, scale, &scale));

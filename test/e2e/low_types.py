@@ -3,6 +3,8 @@
 
 usage: low_types.py BIN_DIRECTORY WORK_DIRECTORY MESH|host SOURCE_DIRECTORY
 """
+import re
+import struct
 import sys
 from pathlib import Path
 
@@ -87,11 +89,10 @@ def every_code():
 def hard_numbers(f):
     """what is on, between and next to the format's values, and outside of them"""
     values = np.sort(np.abs(f.values[np.isfinite(f.values)]))
-    values = values[values >= np.finfo(np.float32).tiny]
     between = (values[:-1] + values[1:]) / 2
     last = np.append(values[-1], values[-1] + (values[-1] - values[-2]) * np.array([0.25, 0.5, 0.75, 1, 2, 8])) if f.number != 24 else values[-1:] * np.array([1, 1.25, 1.5, 1.75])
     points = np.concatenate([values, between, last, values[:1] * np.array([0.5, 0.25, 0.75, 0.1])]).astype(np.float32)
-    points = points[points >= np.finfo(np.float32).tiny]
+    points = points[points > 0]
     points = np.concatenate([points, np.nextafter(points, np.float32(0)), np.nextafter(points, np.float32(np.inf)), np.random.default_rng(3).standard_normal(64).astype(np.float32)])
     return np.concatenate([points, -points, np.array([0, -0.0, np.inf, -np.inf, np.nan, 3e38, -3e38], np.float32)])
 
@@ -169,6 +170,36 @@ def levels():
     equal("INT4 as FLOAT8E4M3FN", y, low.decode(22, np.arange(12, dtype=np.uint8)).astype(np.float32).reshape(3, 4))
 
 
+def training():
+    """weights and activations that pass through float8 each step: the loss and gradients are those of the rounded numbers, straight through"""
+    numbers = np.random.default_rng(4)
+    x, w = numbers.standard_normal((16, 8)).astype(np.float32), numbers.standard_normal((8, 6)).astype(np.float32)
+    nodes = [helper.make_node("Cast", ["w"], ["wq"], to=17), helper.make_node("Cast", ["x"], ["xq"], to=19), helper.make_node("Cast", ["wq"], ["wf"], to=FLOAT), helper.make_node("Cast", ["xq"], ["xf"], to=FLOAT)]
+    nodes += [helper.make_node("MatMul", ["xf", "wf"], ["y"]), helper.make_node("Mul", ["y", "y"], ["z"]), helper.make_node("ReduceMean", ["z"], ["loss"], keepdims=0)]
+    model = save("training", nodes, [("x", FLOAT, x.shape)], [("loss", FLOAT, [])], [helper.make_tensor("w", FLOAT, w.shape, w.ravel())])
+    done("hecaton-compile", model, "--optimizer=none", *TARGET, "-o", WORK / "m.out")
+    done("hecaton-sim", WORK / "m.out", "--mode=functional", "--input", f"x={npy('x', x)}", "--output", f"loss={WORK / 'loss.npy'}", "--output", f"grad:w={WORK / 'grad.npy'}")
+    xf, wf = low.narrow(x, "FLOAT8E5M2").astype(np.float64), low.narrow(w, "FLOAT8E4M3FN").astype(np.float64)
+    loss, gradient = ((xf @ wf) ** 2).mean(), xf.T @ (2 * xf @ wf / (16 * 6))
+    got, grad = np.load(WORK / "loss.npy"), np.load(WORK / "grad.npy")
+    check(f"{MESH} loss through float8", abs(got - loss) <= 1e-5 * loss, f"{got}, expected {loss}")
+    check(f"{MESH} gradient through float8", np.abs(grad - gradient).max() <= 2e-5 * np.abs(gradient).max(), f"{grad}, expected {gradient}")
+
+
+def faults():
+    """a program whose `narrow` says no element type is at fault, and no bug"""
+    if MESH == "host":
+        return
+    model = save("fault", [helper.make_node("Cast", ["x"], ["y"], to=17)], [("x", FLOAT, [12, 4])], [("y", 17, [12, 4])])
+    done("hecaton-compile", model, "--mode=infer", *TARGET, "-o", WORK / "m.out")
+    text = done("hecaton-objdump", "--text", WORK / "m.out").stdout
+    for scalar, said in ((0, "0"), (20, "20"), (1e300, "inf"), (float("nan"), "nan")):
+        (WORK / "fault.hctasm").write_text(re.sub(r"(map1 fn=narrow .* v0=)\d+", rf"\g<1>{struct.unpack('<q', struct.pack('<d', scalar))[0]}", text))
+        done("hecaton-as", WORK / "fault.hctasm", "-o", WORK / "fault.hct")
+        result = run("hecaton-sim", WORK / "fault.hct", "--mode=functional", "--input", f"x={npy('x', np.ones((12, 4), np.float32))}")
+        check(f"{MESH} narrow with scalar {scalar}", result.returncode == 1 and f"'narrow' with scalar {said}, which says no narrowing of its operand" in result.stderr, result.stderr)
+
+
 def refused(name, model, said, *options):
     result = run("hecaton-compile", model, "--mode=infer", *TARGET, *options, "-o", WORK / "m.out")
     check(f"{MESH} {name} is refused", result.returncode == 1 and all(s in result.stderr for s in said), f"exit status {result.returncode}\n{result.stderr}")
@@ -196,7 +227,7 @@ def refusals():
     refused("external INT4 of a byte an element", model, ["has 5 bytes; its shape needs 3"])
 
 
-for part in (every_code, every_rounding, every_wrap, every_place, levels, refusals):
+for part in (every_code, every_rounding, every_wrap, every_place, levels, training, faults, refusals):
     part()
 print(f"{checks.failures} failures on {MESH}")
 sys.exit(checks.failures > 0)

@@ -100,6 +100,16 @@ def floats():
             check(f"{MESH} {name} back, saturate={saturate}", np.array_equal(d, want * scale, equal_nan=True))
 
 
+def microscaling():
+    """float4 in blocks of 2 whose scales are powers of two (OCP's MX formats)"""
+    scale, number = 2.0 ** numbers.integers(-3, 4, (6, 7, 3)).astype(np.float32), low.FLOATS["FLOAT4E2M1"].number
+    attributes = {"axis": 2, "block_size": 2}
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s"], ["q"], output_dtype=number, **attributes), helper.make_node("DequantizeLinear", ["q", "s"], ["d"], output_dtype=1, **attributes)]
+    q, d = computed(nodes, {"x": X}, [("q", number, X.shape), ("d", 1, X.shape)], [named(held(scale, 24), "s")])
+    want = low.narrow(X / np.repeat(scale, 2, 2), "FLOAT4E2M1")
+    check(f"{MESH} blocks of float4", np.array_equal(q, want) and np.array_equal(d, want * np.repeat(scale, 2, 2)))
+
+
 def dynamic():
     for x in (X[:5], np.abs(X[:5]) + 3, -np.abs(X[:5]) - 3):
         q, s, z = computed([helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"])], {"x": x}, [("q", 2, x.shape), ("s", 1, ()), ("z", 2, ())], [])
@@ -142,7 +152,7 @@ def refusals():
     refused("an axis that is not there", "axis 2 of a value of rank 2", scale=np.ones(6, np.float32), axis=2)
 
 
-for part in (whole, floats, dynamic, linear_layer, refusals):
+for part in (whole, floats, microscaling, dynamic, linear_layer, refusals):
     part()
 print(f"{checks.failures} failures on {MESH}")
 sys.exit(checks.failures > 0)
