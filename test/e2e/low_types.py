@@ -145,6 +145,10 @@ def every_place():
         model = save("places", nodes, [("f", FLOAT, codes.shape), ("k", number, codes.shape)], [(f"{v}y", FLOAT, codes.shape) for v in "iecl"], [tensor("i", number, codes), outside, axes])
         f = np.linspace(-1.9, 7.3, 15, dtype=np.float32).reshape(5, 3)
         got = results(model, {"f": npy("f", f)}, [f"{v}y" for v in "iecl"], f"--constant=k={pb('k', tensor('k', number, codes))}")
+        done("hecaton-compile", model, "--mode=infer", "--mesh=2x2", f"--constant=k={WORK / 'k.pb'}", "-o", WORK / "straight.hct")
+        done("hecaton-compile", model, "--mode=infer", "--mesh=2x2", f"--constant=k={WORK / 'k.pb'}", "--emit=onnx", "-o", WORK / "onnx.mlir")
+        done("hecaton-opt", WORK / "onnx.mlir", "--emit=image", "-o", WORK / "again.hct")
+        check(f"{MESH} a dump with constants of {name}", (WORK / "again.hct").read_bytes() == (WORK / "straight.hct").read_bytes())
         for which, y in zip(["initializer", "external data", "constant"], got):
             equal(f"{which} of {name}", y, values * f)
         like = low.narrow(f, name) if name in low.FLOATS else low.wrap(np.trunc(f), *low.INTEGERS[name][1:]).astype(np.float32)
