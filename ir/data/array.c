@@ -55,7 +55,7 @@ static hct_status read_npy(hct_diags *diags, hct_arena *arena, const char *path,
 void hct_array_unpack(hct_dtype dtype, const uint8_t *packed, size_t count, uint8_t *out_data) {
   size_t bits = hct_dtype_bits(dtype), each = 8 / bits;
   for (size_t n = 0; n < count; n++) {
-    uint8_t code = (uint8_t)(packed[n / each] >> (n % each * bits) & ((1u << bits) - 1));
+    uint8_t code = (uint8_t)((unsigned)packed[n / each] >> (n % each * bits) & ((1u << bits) - 1));
     if (hct_dtype_is_float(dtype)) out_data[n] = code;
     else hct_element_set_int(dtype, &out_data[n], code);
   }
