@@ -69,6 +69,12 @@ host_value host_unary(host_kernel *k, const char *instruction, host_value a);
 host_value host_convert(host_kernel *k, host_value a, hct_dtype type);
 /* Elementwise functions; id -1 when the host has none for this type. */
 host_value host_map1(host_kernel *k, const char *fn, host_value a, double scalar, hct_dtype result);
+/* Numbers of float8, float4 and integers of 4 and 2 bits (kernel_narrow.c). */
+host_value host_narrow(host_kernel *k, host_value a, hct_narrowing narrowing); /* to values of the type: of f32, or of i8 and ui8 */
+host_value host_decode(host_kernel *k, host_value code, hct_dtype dtype); /* a code, an i8, to f32 */
+host_value host_encode(host_kernel *k, host_value a, hct_dtype dtype); /* an f32 to the code, an i8, of the value of the type next to it */
+host_value host_compare(host_kernel *k, const char *predicate, host_value a, host_value b); /* "cmpf olt": i1 */
+host_value host_cast(host_kernel *k, const char *instruction, host_value a, hct_dtype type); /* arith's, without "arith." */
 host_value host_map2(host_kernel *k, const char *fn, host_value a, host_value b);
 
 /* The body for `op`; operands are %a0.., results %o0.., scratch %s, faults %f with the operation's number %id. False: the host

@@ -6,9 +6,12 @@
 
 void host_indent(host_kernel *k) { hct_text_printf(&k->text, "%*s", 2 + 2 * k->depth, ""); }
 
-hct_dtype host_compute_type(hct_dtype dtype) { return hct_dtype_is_float(dtype) && dtype != HCT_F64 ? HCT_F32 : dtype; }
+hct_dtype host_compute_type(hct_dtype dtype) { return hct_dtype_is_float(dtype) && dtype != HCT_F64 ? HCT_F32 : hct_dtype_computed(dtype); }
 
-const char *host_type_name(hct_dtype dtype) { return hct_dtype_name(dtype) + (hct_dtype_is_unsigned(dtype) ? strlen("u") : 0); }
+const char *host_type_name(hct_dtype dtype) {
+  if (hct_dtype_format(dtype) || hct_dtype_bits(dtype) < 8) return "i8"; /* in memory */
+  return hct_dtype_name(dtype) + (hct_dtype_is_unsigned(dtype) ? strlen("u") : 0);
+}
 
 const char *host_memref(host_kernel *k, const hct_shape *shape) {
   hct_text text = {0};
@@ -63,13 +66,13 @@ host_value host_binary(host_kernel *k, const char *instruction, host_value a, ho
   return v;
 }
 
-static host_value compare(host_kernel *k, const char *predicate, host_value a, host_value b) {
+host_value host_compare(host_kernel *k, const char *predicate, host_value a, host_value b) {
   host_value v = host_value_new(k, HCT_BOOL);
   HOST_LINE(k, "%%v%d = arith.%s, %%v%d, %%v%d : %s", v.id, predicate, a.id, b.id, host_type_name(a.type));
   return v;
 }
 
-static host_value cast(host_kernel *k, const char *instruction, host_value a, hct_dtype type) {
+host_value host_cast(host_kernel *k, const char *instruction, host_value a, hct_dtype type) {
   host_value v = host_value_new(k, type);
   HOST_LINE(k, "%%v%d = arith.%s %%v%d : %s to %s", v.id, instruction, a.id, host_type_name(a.type), host_type_name(type));
   return v;
@@ -77,14 +80,16 @@ static host_value cast(host_kernel *k, const char *instruction, host_value a, hc
 
 host_value host_convert(host_kernel *k, host_value a, hct_dtype type) {
   if (a.type == type) return a;
-  if (type == HCT_BOOL) return compare(k, hct_dtype_is_float(a.type) ? "cmpf une" : "cmpi ne", a, host_float(k, a.type, 0));
+  if (hct_dtype_format(a.type)) return host_convert(k, host_decode(k, (host_value){a.id, HCT_I8}, a.type), type);
+  if (hct_dtype_format(type)) return (host_value){host_encode(k, host_convert(k, a, HCT_F32), type).id, type};
+  if (type == HCT_BOOL) return host_compare(k, hct_dtype_is_float(a.type) ? "cmpf une" : "cmpi ne", a, host_float(k, a.type, 0));
   bool wider = hct_dtype_bytes(type) > hct_dtype_bytes(a.type);
-  if (hct_dtype_is_float(a.type) && hct_dtype_is_float(type)) return cast(k, wider ? "extf" : "truncf", a, type);
-  if (hct_dtype_is_float(a.type)) return cast(k, type == HCT_U64 ? "fptoui" : "fptosi", a, type);
+  if (hct_dtype_is_float(a.type) && hct_dtype_is_float(type)) return host_cast(k, wider ? "extf" : "truncf", a, type);
+  if (hct_dtype_is_float(a.type)) return host_cast(k, type == HCT_U64 ? "fptoui" : "fptosi", a, type);
   bool natural = a.type == HCT_BOOL || hct_dtype_is_unsigned(a.type);
-  if (hct_dtype_is_float(type)) return cast(k, natural ? "uitofp" : "sitofp", a, type);
+  if (hct_dtype_is_float(type)) return host_cast(k, natural ? "uitofp" : "sitofp", a, type);
   if (hct_dtype_bytes(type) == hct_dtype_bytes(a.type) && a.type != HCT_BOOL) return (host_value){a.id, type}; /* the same bits */
-  return cast(k, !wider && a.type != HCT_BOOL ? "trunci" : natural ? "extui" : "extsi", a, type);
+  return host_cast(k, !wider && a.type != HCT_BOOL ? "trunci" : natural ? "extui" : "extsi", a, type);
 }
 
 host_value host_load(host_kernel *k, const char *name, const hct_shape *shape, const char *index) {
@@ -133,8 +138,8 @@ const char *host_index_broadcast(host_kernel *k, const char *prefix, size_t rank
 static host_value sign(host_kernel *k, host_value a) {
   bool floats = hct_dtype_is_float(a.type);
   host_value zero = host_float(k, a.type, 0), one = host_float(k, a.type, 1), minus = host_float(k, a.type, -1);
-  host_value below = host_select(k, compare(k, floats ? "cmpf olt" : "cmpi slt", a, zero), minus, a);
-  return host_select(k, compare(k, floats ? "cmpf ogt" : "cmpi sgt", a, zero), one, below);
+  host_value below = host_select(k, host_compare(k, floats ? "cmpf olt" : "cmpi slt", a, zero), minus, a);
+  return host_select(k, host_compare(k, floats ? "cmpf ogt" : "cmpi sgt", a, zero), one, below);
 }
 
 static host_value float_map1(host_kernel *k, const char *fn, host_value a, double scalar) {
@@ -154,6 +159,8 @@ static host_value float_map1(host_kernel *k, const char *fn, host_value a, doubl
   }
   if (!strcmp(fn, "sign")) return sign(k, a);
   if (!strcmp(fn, "relu")) return host_binary(k, "arith.maximumf", a, host_float(k, a.type, 0));
+  hct_narrowing narrowing;
+  if (!strcmp(fn, "narrow") && hct_narrowing_parse(scalar, &narrowing)) return host_narrow(k, a, narrowing);
   host_value s = host_float(k, a.type, scalar);
   if (!strcmp(fn, "adds")) return host_binary(k, "arith.addf", a, s);
   if (!strcmp(fn, "muls")) return host_binary(k, "arith.mulf", a, s);
@@ -169,6 +176,8 @@ static host_value integer_map1(host_kernel *k, const char *fn, host_value a, dou
   if (!strcmp(fn, "sign")) return sign(k, a);
   if (!strcmp(fn, "relu")) return host_binary(k, "arith.maxsi", a, host_float(k, a.type, 0));
   if (!strcmp(fn, "floor") || !strcmp(fn, "round")) return a;
+  hct_narrowing narrowing;
+  if (!strcmp(fn, "narrow") && hct_narrowing_parse(scalar, &narrowing)) return host_narrow(k, a, narrowing);
   if (!strcmp(fn, "adds")) return host_binary(k, "arith.addi", a, host_float(k, a.type, scalar));
   if (!strcmp(fn, "muls")) return host_binary(k, "arith.muli", a, host_float(k, a.type, scalar));
   return (host_value){-1, a.type};
@@ -181,9 +190,9 @@ host_value host_map1(host_kernel *k, const char *fn, host_value a, double scalar
 
 /* Quotient or remainder, without the operands on which a processor traps: by 0 both are 0, and by -1 the quotient is -a modulo 2^bits. */
 static host_value integer_division(host_kernel *k, const char *instruction, bool quotient, host_value a, host_value b) {
-  host_value zero = host_float(k, a.type, 0), one = host_float(k, a.type, 1), by_zero = compare(k, "cmpi eq", b, zero), divisor = host_select(k, by_zero, one, b);
+  host_value zero = host_float(k, a.type, 0), one = host_float(k, a.type, 1), by_zero = host_compare(k, "cmpi eq", b, zero), divisor = host_select(k, by_zero, one, b);
   if (hct_dtype_is_unsigned(a.type)) return host_select(k, by_zero, zero, host_binary(k, instruction, a, divisor));
-  host_value by_minus_one = compare(k, "cmpi eq", b, host_float(k, a.type, -1));
+  host_value by_minus_one = host_compare(k, "cmpi eq", b, host_float(k, a.type, -1));
   host_value result = host_binary(k, instruction, a, host_select(k, by_minus_one, one, divisor));
   if (quotient) result = host_select(k, by_minus_one, host_binary(k, "arith.subi", zero, a), result);
   return host_select(k, by_zero, zero, result);
@@ -203,7 +212,7 @@ host_value host_map2(host_kernel *k, const char *fn, host_value a, host_value b)
     if (strcmp(direct[i].fn, fn) || !instruction) continue;
     bool quotient = !strcmp(fn, "div");
     if (!hct_dtype_is_float(a.type) && (quotient || !strcmp(fn, "fmod"))) return integer_division(k, instruction, quotient, a, b);
-    return strncmp(instruction, "cmp", 3) ? host_binary(k, instruction, a, b) : compare(k, instruction, a, b);
+    return strncmp(instruction, "cmp", 3) ? host_binary(k, instruction, a, b) : host_compare(k, instruction, a, b);
   }
   return (host_value){-1, a.type};
 }

@@ -41,6 +41,7 @@ hct_status import_output(importer *im, size_t index, import_value value) {
   if (hct_map_has(im->values, name)) return import_refuse(im, HCT_E_ONNX_INVALID, "the value '%s' is made twice", name);
   import_value *kept = HCT_NEW(im->arena, import_value);
   *kept = value;
+  if (!kept->element && import_moves_elements(im)) kept->element = import_input(im, 0)->element;
   hct_map_put(im->values, name, kept);
   return HCT_OK;
 }
@@ -56,7 +57,7 @@ hct_status import_output_value(importer *im, size_t index, MlirValue value) {
   return import_output(im, index, (import_value){.value = value, .shape = shape});
 }
 
-hct_status import_output_host(importer *im, size_t index, host_tensor host) { return import_output(im, index, (import_value){.known = true, .host = host, .shape = host.shape}); }
+hct_status import_output_host(importer *im, size_t index, host_tensor host) { return import_output(im, index, (import_value){.known = true, .host = host, .shape = host.shape, .element = host.element}); }
 
 const Onnx__AttributeProto *import_attribute(const importer *im, const char *name) {
   for (size_t i = 0; i < im->node->n_attribute; i++)
@@ -155,7 +156,7 @@ static hct_status input_shape(importer *im, const Onnx__ValueInfoProto *info, hc
   im->loc = (hct_loc){im->file, hct_arena_printf(im->arena, "input '%s'", info->name)};
   const Onnx__TypeProto__Tensor *type = info->type ? info->type->tensor_type : NULL;
   hct_shape shape = {0};
-  if (!type || !hct_dtype_from_onnx(type->elem_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "it is no tensor of integers of 8 to 64 bits, f16, bf16, f32, f64 or bool");
+  if (!type || !hct_dtype_from_onnx(type->elem_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "it is no tensor of integers, floats or bools");
   const char *given = option_entry(im, "shape", info->name);
   if (given) {
     HCT_TRY(dims_from_option(im, info->name, given, &shape));
@@ -199,7 +200,7 @@ static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, 
   } else {
     host_tensor host;
     HCT_TRY(host_from_proto(im, tensor, &host));
-    *out_data = host_attribute(im, &host);
+    *out_data = host_attribute(im, &host, host.shape.dtype);
     return HCT_OK;
   }
   *out_data = hct_attr_str(im->context, hct_data_reference_print(im->arena, &reference));
@@ -208,7 +209,7 @@ static hct_status parameter_data(importer *im, const Onnx__TensorProto *tensor, 
 
 static void known_keep(importer *im, const char *name, host_tensor host) {
   import_value *kept = HCT_NEW(im->arena, import_value);
-  *kept = (import_value){.known = true, .host = host, .shape = host.shape};
+  *kept = (import_value){.known = true, .host = host, .shape = host.shape, .element = host.element};
   hct_map_put(im->values, name, kept);
 }
 
@@ -236,6 +237,7 @@ static hct_status import_initializer(importer *im, const Onnx__TensorProto *tens
   bool infers = !strcmp(hct_pass_option(im->pass, "mode", "train"), "infer");
   bool one = hct_shape_elements(&shape) == 1;
   bool constant = !bytes || (one && (infers || is_ratio(im, tensor->name))); /* nothing trains single numbers there: exponents, epsilons */
+  constant |= import_element(shape.dtype) != 0; /* nor what is for interchange: quantized weights */
   if (hct_dtype_is_float(shape.dtype) && !constant) {
     MlirAttribute data;
     HCT_TRY(parameter_data(im, tensor, where, bytes, &data));
@@ -248,11 +250,15 @@ static hct_status import_initializer(importer *im, const Onnx__TensorProto *tens
   return HCT_OK;
 }
 
-static hct_status input_constant(importer *im, const char *name, const char *path) {
+static hct_status input_constant(importer *im, const char *name, const Onnx__ValueInfoProto *info, const char *path) {
   hct_array array;
+  hct_dtype declared;
   HCT_TRY(hct_array_read(im->pass->diags, im->arena, path, &array));
   if (array.rank > HCT_MAX_RANK) return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "--constant=%s: an array of rank %zu; at most %d is supported", name, array.rank, HCT_MAX_RANK);
+  bool typed = info->type && info->type->tensor_type && hct_dtype_from_onnx(info->type->tensor_type->elem_type, &declared) && import_element(declared);
+  if (typed && hct_dtype_is_float(declared) == hct_dtype_is_float(array.dtype)) hct_array_convert(im->arena, &array, declared); /* of which NumPy has none */
   host_tensor host = host_create(im->arena, import_dtype(array.dtype), array.rank, array.dims);
+  host.element = import_element(array.dtype);
   host_from_bytes(&host, array.dtype, array.data);
   known_keep(im, name, host);
   return HCT_OK;
@@ -269,7 +275,7 @@ static hct_status import_arguments(importer *im, MlirOperation function, const h
     if (hct_map_has(im->values, info->name)) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "two inputs are named '%s'", info->name);
     const char *constant = option_entry(im, "constant", info->name);
     if (constant) {
-      HCT_TRY(input_constant(im, info->name, constant));
+      HCT_TRY(input_constant(im, info->name, info, constant));
       continue;
     }
     HCT_TRY(input_shape(im, info, &shape));
@@ -342,6 +348,7 @@ hct_status import_run(importer *im) {
   for (size_t k = 0; k < im->node->n_input; k++)
     if (im->node->input[k][0] && !import_input(im, k)) return import_refuse(im, HCT_E_UNSUPPORTED, "input %zu is '%s', an output that its node is not supported to make", k, im->node->input[k]);
   HCT_TRY(import_check_node(im));
+  HCT_TRY(import_check_elements(im));
   return function(im);
 }
 

@@ -153,7 +153,7 @@ hct_status import_attention(importer *im) {
   int64_t mode = import_int(im, "qk_matmul_output_mode", 0), precision = import_int(im, "softmax_precision", 1);
   hct_dtype asked;
   if (mode < 0 || mode > 3) return import_refuse(im, HCT_E_ONNX_INVALID, "qk_matmul_output_mode %lld; 0 to 3 are there", (long long)mode);
-  if (!hct_dtype_from_onnx((int32_t)precision, &asked) || !hct_dtype_is_float(asked)) return import_refuse(im, HCT_E_UNSUPPORTED, "softmax_precision %lld; it is computed in f32", (long long)precision);
+  if (!hct_dtype_from_onnx((int32_t)precision, &asked) || !hct_dtype_is_float(asked) || import_element(asked)) return import_refuse(im, HCT_E_UNSUPPORTED, "softmax_precision %lld; it is computed in f32", (long long)precision);
   HCT_TRY(operands_read(im, &a));
   HCT_TRY(bias_read(im, &a));
   HCT_TRY(scores_build(im, &a, scores));

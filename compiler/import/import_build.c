@@ -16,13 +16,13 @@ MlirValue build_op(importer *im, const char *name, size_t operand_count, const M
 import_value import_argument(importer *im, MlirValue argument) {
   hct_shape shape = shape_of(argument);
   MlirValue value = import_dtype(shape.dtype) == shape.dtype ? argument : build_map1(im, "mov", argument, import_dtype(shape.dtype));
-  return (import_value){.value = value, .shape = shape_of(value)};
+  return (import_value){.value = value, .shape = shape_of(value), .element = import_element(shape.dtype)};
 }
 
 MlirValue build_value(importer *im, import_value *value) {
   if (!value->known) return value->value;
   if (!mlirValueIsNull(value->value)) return value->value;
-  hct_named attributes[] = {{"value", host_attribute(im, &value->host)}};
+  hct_named attributes[] = {{"value", host_attribute(im, &value->host, value->host.shape.dtype)}};
   hct_shape shape = value->host.shape;
   return value->value = build_op(im, "hct_graph.constant", 0, NULL, &shape, 1, attributes);
 }

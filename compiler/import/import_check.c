@@ -78,6 +78,31 @@ hct_status import_check_node(importer *im) {
   return attributes_check(im, s);
 }
 
+/* What ONNX gives to elements of float8 and of fewer than 8 bits; `moves`: as they are. */
+static const struct { const char *name; bool moves; } takers[] = {
+    {"Cast", 0},    {"CastLike", 0}, {"DequantizeLinear", 0}, {"Flatten", 1}, {"Identity", 1},  {"Pad", 1},       {"QuantizeLinear", 0},
+    {"Reshape", 1}, {"Shape", 0},    {"Size", 0},             {"Squeeze", 1}, {"Transpose", 1}, {"Unsqueeze", 1},
+};
+
+bool import_moves_elements(const importer *im) {
+  for (size_t i = 0; i < HCT_COUNT(takers); i++)
+    if (!strcmp(takers[i].name, im->node->op_type)) return takers[i].moves;
+  return false;
+}
+
+hct_status import_check_elements(importer *im) {
+  bool takes = false;
+  for (size_t i = 0; i < HCT_COUNT(takers); i++) takes |= !strcmp(takers[i].name, im->node->op_type);
+  for (size_t k = 0; k < im->node->n_input && !takes; k++) {
+    const import_value *value = import_input(im, k);
+    if (!value || !value->element) continue;
+    import_refuse(im, HCT_E_ONNX_TYPE, "input %zu is of %s, which is for interchange alone", k, hct_dtype_name(value->element));
+    hct_hint(im->pass->diags, "a Cast to FLOAT, or to INT8 or UINT8, before it");
+    return HCT_REFUSED;
+  }
+  return HCT_OK;
+}
+
 bool import_domain_is_onnx(const char *domain) { return !domain || !domain[0] || !strcmp(domain, "ai.onnx"); }
 
 /* Letters, digits and underscores: attributes of operators of the onnx level are named so. */

@@ -13,6 +13,7 @@ static hct_status from_sparse(importer *im, const Onnx__SparseTensorProto *spars
   for (size_t d = 0; d < sparse->n_dims; d++)
     if (sparse->dims[d] < 0 || !hct_mul_i64(elements, sparse->dims[d], &elements) || elements > INT32_MAX) return import_refuse(im, HCT_E_ONNX_SHAPE, "dimension %zu of its sparse_value is %lld", d, (long long)sparse->dims[d]);
   host_tensor t = host_create(im->arena, values.shape.dtype, sparse->n_dims, sparse->dims);
+  t.element = values.element;
   host_strides(&t.shape, strides);
   int64_t count = hct_shape_elements(&values.shape), each = places.shape.rank == 2 ? places.shape.dims[1] : 1;
   if (!places.i || hct_shape_elements(&places.shape) != count * each || (places.shape.rank == 2 && each != (int64_t)sparse->n_dims)) return import_refuse(im, HCT_E_ONNX_DATA, "its sparse_value has %lld values, and indices that do not fit", (long long)count);
@@ -59,7 +60,7 @@ hct_status import_eye_like(importer *im) {
   import_value *a = import_input(im, 0);
   hct_dtype dtype = a->shape.dtype;
   int64_t to = import_int(im, "dtype", 0), k = import_int(im, "k", 0);
-  if (import_attribute(im, "dtype") && !hct_dtype_from_onnx((int32_t)to, &dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "element type %lld", (long long)to);
+  if (import_attribute(im, "dtype") && (!hct_dtype_from_onnx((int32_t)to, &dtype) || import_element(dtype))) return import_refuse(im, HCT_E_ONNX_TYPE, "element type %lld", (long long)to);
   if (a->shape.rank != 2) return import_refuse(im, HCT_E_ONNX_SHAPE, "an input of rank %zu; it must be a matrix", a->shape.rank);
   host_tensor t = host_create(im->arena, import_dtype(dtype), 2, a->shape.dims);
   for (int64_t row = 0; row < a->shape.dims[0]; row++)

@@ -171,20 +171,29 @@ hct_status import_is_inf(importer *im) {
 
 /* ---- conversions and choices ---- */
 static hct_status cast(importer *im, import_value *a, hct_dtype dtype) {
-  return import_output(im, 0, *value_map1(im, "mov", a, import_dtype(dtype)));
+  static const struct { const char *name; hct_rounding rounding; } modes[] = {{"up", HCT_ROUND_UP}, {"down", HCT_ROUND_DOWN}, {"nearest", HCT_ROUND_NEAREST}};
+  const char *mode = import_string(im, "round_mode", "up");
+  size_t row = 0;
+  while (row < HCT_COUNT(modes) && strcmp(modes[row].name, mode)) row++;
+  if (row == HCT_COUNT(modes)) return import_refuse(im, HCT_E_ONNX_INVALID, "round_mode '%s'; up, down and nearest are possible", mode);
+  hct_narrowing narrowing = {.dtype = dtype, .saturate = import_int(im, "saturate", 1) != 0, .rounding = modes[row].rounding};
+  if (import_element(dtype)) return import_output(im, 0, *value_narrow(im, narrowing, a));
+  import_value plain = *value_map1(im, "mov", a, import_dtype(dtype));
+  plain.element = plain.host.element = 0;
+  return import_output(im, 0, plain);
 }
 
 hct_status import_cast(importer *im) {
   hct_dtype dtype;
   int64_t to = import_int(im, "to", 0);
-  if (!hct_dtype_from_onnx((int32_t)to, &dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "cast to element type %lld; integers of 8 to 64 bits, f16, bf16, f32, f64 and bool are supported", (long long)to);
+  if (!hct_dtype_from_onnx((int32_t)to, &dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "cast to element type %lld; integers, floats and bool are supported", (long long)to);
   return cast(im, import_input(im, 0), dtype);
 }
 
 hct_status import_cast_like(importer *im) {
   import_value *like = import_input(im, 1);
   if (!like) return import_refuse(im, HCT_E_ONNX_INVALID, "an input is missing");
-  return cast(im, import_input(im, 0), like->shape.dtype);
+  return cast(im, import_input(im, 0), import_declared(like).dtype);
 }
 
 hct_status import_where(importer *im) {

@@ -8,7 +8,7 @@
 
 static import_value *known(importer *im, host_tensor host) {
   import_value *v = HCT_NEW(im->arena, import_value);
-  *v = (import_value){.known = true, .host = host, .shape = host.shape};
+  *v = (import_value){.known = true, .host = host, .shape = host.shape, .element = host.element};
   return v;
 }
 
@@ -78,6 +78,23 @@ import_value *value_map1(importer *im, const char *fn, import_value *a, hct_dtyp
   for (int64_t n = 0, count = hct_shape_elements(&a->shape), whole; n < count; n++) {
     if (a->host.i && !u64 && fold_int1(code, a->host.i[n], &whole)) set_int(&t, n, whole);
     else host_set(&t, n, unary[code](u64 ? (double)(uint64_t)a->host.i[n] : host_get(&a->host, n)));
+  }
+  return known(im, t);
+}
+
+import_value *value_narrow(importer *im, hct_narrowing narrowing, import_value *a) {
+  if (a->element == narrowing.dtype) return a;
+  a = value_map1(im, "mov", a, hct_dtype_computed(narrowing.dtype));
+  if (!a->known) {
+    import_value *v = built(im, build_scaled(im, "narrow", a->value, hct_narrowing_code(narrowing)));
+    v->element = narrowing.dtype;
+    return v;
+  }
+  host_tensor t = host_create(im->arena, a->shape.dtype, a->shape.rank, a->shape.dims);
+  t.element = narrowing.dtype;
+  for (int64_t n = 0; n < hct_shape_elements(&a->shape); n++) {
+    if (t.f) t.f[n] = hct_narrow(narrowing, a->host.f[n]);
+    else t.i[n] = hct_narrow_int(narrowing, a->host.i[n]);
   }
   return known(im, t);
 }

@@ -33,6 +33,7 @@ void host_strides(const hct_shape *shape, int64_t *out_strides) {
 
 host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides) {
   host_tensor t = host_create(arena, from->shape.dtype, rank, dims);
+  t.element = from->element;
   int64_t count = hct_shape_elements(&t.shape), inner = rank ? dims[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
   for (int64_t n = 0; n < count; n += inner) { /* row by row: these may be long */
     int64_t at = offset, rest = rank ? n / inner : 0;
@@ -46,7 +47,14 @@ host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, co
   return t;
 }
 
-hct_dtype import_dtype(hct_dtype declared) { return hct_dtype_is_float(declared) ? HCT_F32 : declared; }
+hct_dtype import_dtype(hct_dtype declared) { return hct_dtype_is_float(declared) ? HCT_F32 : hct_dtype_computed(declared); }
+hct_dtype import_element(hct_dtype declared) { return hct_dtype_computed(declared) == declared ? 0 : declared; }
+
+hct_shape import_declared(const import_value *value) {
+  hct_shape shape = value->shape;
+  if (value->element) shape.dtype = value->element;
+  return shape;
+}
 
 void host_from_bytes(host_tensor *t, hct_dtype dtype, const uint8_t *data) {
   size_t size = hct_dtype_bytes(dtype);
@@ -64,13 +72,14 @@ static hct_status import_refuse_data(importer *im, const char *name, int64_t cou
 hct_status host_shape_from_proto(importer *im, const Onnx__TensorProto *p, hct_shape *out_shape, int64_t *out_bytes) {
   hct_shape shape = {.rank = p->n_dims};
   const char *name = p->name ? p->name : "(unnamed)";
-  if (!hct_dtype_from_onnx(p->data_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "tensor '%s' has element type %d; integers of 8 to 64 bits, f16, bf16, f32, f64 and bool are supported", name, p->data_type);
+  if (!hct_dtype_from_onnx(p->data_type, &shape.dtype)) return import_refuse(im, HCT_E_ONNX_TYPE, "tensor '%s' has element type %d; integers, floats and bools are supported", name, p->data_type);
   if (p->n_dims > HCT_MAX_RANK) return import_refuse(im, HCT_E_ONNX_SHAPE, "tensor '%s' has rank %zu; at most %d is supported", name, p->n_dims, HCT_MAX_RANK);
-  int64_t bytes = (int64_t)hct_dtype_bytes(shape.dtype);
+  int64_t elements = 1, bytes;
+  hct_dtype_file_bytes(shape.dtype, elements, &bytes);
   for (size_t d = 0; d < p->n_dims; d++) {
     shape.dims[d] = p->dims[d];
     if (p->dims[d] < 0 || p->dims[d] > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s': dimension %zu is %lld", name, d, (long long)p->dims[d]);
-    if (!hct_mul_i64(bytes, p->dims[d], &bytes) || bytes > HCT_MAX_TENSOR_BYTES) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has more than %lld bytes", name, (long long)HCT_MAX_TENSOR_BYTES);
+    if (!hct_mul_i64(elements, p->dims[d], &elements) || !hct_dtype_file_bytes(shape.dtype, elements, &bytes) || bytes > HCT_MAX_TENSOR_BYTES) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has more than %lld bytes", name, (long long)HCT_MAX_TENSOR_BYTES);
   }
   *out_shape = shape;
   *out_bytes = bytes;
@@ -90,22 +99,26 @@ hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor
     hct_note(im->pass->diags, "they would be at byte %lld of %s", (long long)raw.offset, raw.file);
     return HCT_REFUSED;
   }
-  int64_t count = bytes / (int64_t)hct_dtype_bytes(shape.dtype);
+  int64_t count = hct_shape_elements(&shape);
   if (count > INT32_MAX) return import_refuse(im, HCT_E_ONNX_DATA, "tensor '%s' has %lld elements; at most %d can be known at compile time", name, (long long)count, INT32_MAX);
   if (!external) {
     hct_array array;
     if (!hct_array_from_proto(im->arena, p, &array)) return import_refuse_data(im, name, count);
     raw.data = array.data;
+  } else if (hct_dtype_bits(shape.dtype) < 8) {
+    uint8_t *data = hct_arena_alloc(im->arena, (size_t)count + 1);
+    hct_array_unpack(shape.dtype, raw.data, (size_t)count, data);
+    raw.data = data;
   }
   host_tensor t = host_create(im->arena, import_dtype(shape.dtype), shape.rank, shape.dims);
+  t.element = import_element(shape.dtype);
   host_from_bytes(&t, shape.dtype, raw.data);
   *out_tensor = t;
   return HCT_OK;
 }
 
-MlirAttribute host_attribute(importer *im, const host_tensor *t) {
+MlirAttribute host_attribute(importer *im, const host_tensor *t, hct_dtype dtype) {
   size_t count = (size_t)hct_shape_elements(&t->shape);
-  hct_dtype dtype = t->shape.dtype;
   size_t size = hct_dtype_bytes(dtype);
   MlirType type = hct_type_tensor(im->context, dtype, t->shape.rank, t->shape.dims);
   hct_arena *scratch = hct_arena_create();
@@ -120,6 +133,7 @@ MlirAttribute host_attribute(importer *im, const host_tensor *t) {
     for (size_t n = 0; n < count; n++) {
       if (t->f) hct_element_set(dtype, data + n * size, t->f[n]);
       else hct_element_set_int(dtype, data + n * size, t->i[n]);
+      if (hct_dtype_bits(dtype) < 8) data[n] &= (uint8_t)((1u << hct_dtype_bits(dtype)) - 1); /* no bits but the element's */
       splat = splat && !memcmp(data + n * size, data, size);
     }
     attribute = mlirDenseElementsAttrRawBufferGet(type, splat ? size : count * size, data);
@@ -131,7 +145,8 @@ MlirAttribute host_attribute(importer *im, const host_tensor *t) {
 bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor) {
   hct_shape shape;
   if (!mlirAttributeIsADenseElements(attribute) || !hct_type_shape(mlirAttributeGetType(attribute), &shape)) return false;
-  host_tensor t = host_create(im->arena, shape.dtype, shape.rank, shape.dims);
+  host_tensor t = host_create(im->arena, hct_dtype_computed(shape.dtype), shape.rank, shape.dims);
+  t.element = import_element(shape.dtype);
   int64_t count = hct_shape_elements(&shape);
   size_t size = hct_dtype_bytes(shape.dtype);
   bool splat = mlirDenseElementsAttrIsSplat(attribute);
@@ -140,7 +155,7 @@ bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out
     const uint8_t *at = raw + (splat ? 0 : (size_t)n * size);
     if (shape.dtype == HCT_BOOL) t.i[n] = splat ? mlirDenseElementsAttrGetBoolSplatValue(attribute) : mlirDenseElementsAttrGetBoolValue(attribute, (intptr_t)n);
     else if (t.f) t.f[n] = hct_element_get(shape.dtype, at);
-    else t.i[n] = hct_element_get_int(shape.dtype, at);
+    else t.i[n] = hct_dtype_bits(shape.dtype) < 8 ? hct_narrow_int((hct_narrowing){.dtype = shape.dtype}, *at) : hct_element_get_int(shape.dtype, at);
   }
   *out_tensor = t;
   return true;

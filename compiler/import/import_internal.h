@@ -12,6 +12,7 @@ typedef struct host_tensor { /* a value known at compile time */
   hct_shape shape;
   int64_t *i; /* integers and bools */
   double *f;  /* floats */
+  hct_dtype element; /* where it is for interchange alone (hct_dtype_computed): that; else 0 */
 } host_tensor;
 
 typedef struct import_value {
@@ -19,6 +20,7 @@ typedef struct import_value {
   host_tensor host;
   MlirValue value; /* null until built, when known */
   hct_shape shape;
+  hct_dtype element; /* as host_tensor's */
 } import_value;
 
 typedef struct import_site { /* of a node: where the model has it, or the call of a function that it is of */
@@ -67,6 +69,9 @@ const Onnx__AttributeProto *import_attribute(const importer *im, const char *nam
 bool import_ints(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count);
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
 hct_status import_floats(importer *im, size_t count); /* refused: one of the first `count` inputs is there and has no float type */
+/* Refused: an operand of an element type for interchange alone, of an operator that ONNX does not give it to (import_check.c). */
+hct_status import_check_elements(importer *im);
+bool import_moves_elements(const importer *im); /* the result's elements are those of its first input */
 hct_status import_refuse_size(importer *im, size_t bytes); /* known values take more than that: what hct_arena_limit is for */
 hct_status import_axis(importer *im, int64_t axis, size_t rank, size_t *out_axis);
 
@@ -128,11 +133,13 @@ hct_status host_shape_from_proto(importer *im, const Onnx__TensorProto *proto, h
 hct_status host_from_proto(importer *im, const Onnx__TensorProto *proto, host_tensor *out_tensor);
 /* What a value of a declared type is computed with: floats of every width in f32; --dtype says what is stored. Arguments and results keep theirs. */
 hct_dtype import_dtype(hct_dtype declared);
+hct_dtype import_element(hct_dtype declared); /* where it is for interchange alone: that; else 0 */
+hct_shape import_declared(const import_value *value); /* its shape, of its element type */
 void host_from_bytes(host_tensor *t, hct_dtype dtype, const uint8_t *data); /* elements of `dtype`, row-major */
 /* Element (i0, i1, ...) of the result is that of `from` at offset + sum i_d * strides[d]. */
 host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides);
 void host_strides(const hct_shape *shape, int64_t *out_strides);
-MlirAttribute host_attribute(importer *im, const host_tensor *t);
+MlirAttribute host_attribute(importer *im, const host_tensor *t, hct_dtype dtype); /* dense, of elements of `dtype` */
 bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor); /* false: not dense, or of another type */
 
 /* ---- external data (import_external.c) ---- */
@@ -181,6 +188,8 @@ import_value *value_map1(importer *im, const char *fn, import_value *a, hct_dtyp
 import_value *value_scaled(importer *im, const char *fn, import_value *a, double scalar); /* adds, muls, pows, of floats */
 import_value *value_map2(importer *im, const char *fn, import_value *a, import_value *b); /* of one type, of shapes that broadcast */
 import_value *value_select(importer *im, import_value *c, import_value *a, import_value *b);
+/* Converted to what the element type is computed with as, each element a value of that type. */
+import_value *value_narrow(importer *im, hct_narrowing narrowing, import_value *a);
 import_value *value_wide(importer *im, import_value *a); /* f16 and bf16 as f32, for what is composed of several functions */
 
 #define HCT_ONNX_OP(name, opset, function) hct_status function(importer *im);

@@ -22,8 +22,8 @@ static MlirValue value_of(level_writer *w, const char *name) {
   if (made) return made->value;
   import_value *known = hct_map_get(w->im->values, name);
   HCT_BUG_ON(!known || !known->known, "the value '%s' was made by no node", name);
-  hct_named attributes[] = {{"value", host_attribute(w->im, &known->host)}};
-  hct_shape shape = known->host.shape;
+  hct_named attributes[] = {{"value", host_attribute(w->im, &known->host, import_declared(known).dtype)}};
+  hct_shape shape = import_declared(known);
   MlirType type = hct_type_tensor(w->im->context, shape.dtype, shape.rank, shape.dims);
   MlirValue value = hct_build_value(&w->builder, "onnx.constant", 0, NULL, type, 1, attributes);
   value_keep(w, name, value);
@@ -78,7 +78,7 @@ static hct_status node_write(level_writer *w, size_t index) {
     if (node->input[k][0]) operands[operand_count++] = value_of(w, node->input[k]), there[k] = 1;
   for (size_t o = 0; o < node->n_output; o++) {
     const import_value *value = node->output[o][0] ? hct_map_get(im->values, node->output[o]) : NULL;
-    if (value) results[result_count++] = hct_type_tensor(im->context, value->shape.dtype, value->shape.rank, value->shape.dims), made[o] = 1;
+    if (value) results[result_count++] = hct_type_tensor(im->context, import_declared(value).dtype, value->shape.rank, value->shape.dims), made[o] = 1;
   }
   hct_named *attributes = HCT_NEW_ARRAY(im->arena, hct_named, node->n_attribute + 3);
   attributes[attribute_count++] = (hct_named){"operandSegmentSizes", mlirDenseI32ArrayGet(im->context, HCT_MAX_VARIADIC, there)};

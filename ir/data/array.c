@@ -52,12 +52,44 @@ static hct_status read_npy(hct_diags *diags, hct_arena *arena, const char *path,
   return HCT_OK;
 }
 
+void hct_array_unpack(hct_dtype dtype, const uint8_t *packed, size_t count, uint8_t *out_data) {
+  size_t bits = hct_dtype_bits(dtype), each = 8 / bits;
+  for (size_t n = 0; n < count; n++) {
+    uint8_t code = (uint8_t)((unsigned)packed[n / each] >> (n % each * bits) & ((1u << bits) - 1));
+    if (hct_dtype_is_float(dtype)) out_data[n] = code;
+    else hct_element_set_int(dtype, &out_data[n], code);
+  }
+}
+
+/* Codes, packed or a byte each: of raw data, or of numbers that hold a byte each. */
+static bool codes_from_proto(hct_arena *arena, const Onnx__TensorProto *proto, hct_array *array) {
+  int64_t bytes;
+  if (!hct_dtype_file_bytes(array->dtype, (int64_t)array->bytes, &bytes) || (proto->has_raw_data ? proto->raw_data.len : proto->n_int32_data) != (size_t)bytes) return false;
+  const uint8_t *codes = proto->raw_data.data;
+  if (!proto->has_raw_data) {
+    uint8_t *copy = hct_arena_alloc(arena, (size_t)bytes + 1);
+    for (size_t n = 0; n < (size_t)bytes; n++) copy[n] = (uint8_t)proto->int32_data[n];
+    codes = copy;
+  }
+  array->data = codes;
+  if (hct_dtype_bits(array->dtype) == 8) return true;
+  uint8_t *data = hct_arena_alloc(arena, array->bytes + 1);
+  hct_array_unpack(array->dtype, codes, array->bytes, data);
+  array->data = data;
+  return true;
+}
+
 bool hct_array_from_proto(hct_arena *arena, const Onnx__TensorProto *proto, hct_array *out_array) {
   hct_array array = {.rank = proto->n_dims};
   if (!hct_dtype_from_onnx(proto->data_type, &array.dtype) || array.rank > HCT_MAX_RANK + 1) return false;
   for (size_t d = 0; d < array.rank; d++) array.dims[d] = proto->dims[d];
   if (!array_size(&array, &array.bytes)) return false;
   size_t size = hct_dtype_bytes(array.dtype), count = array.bytes / size;
+  if (hct_dtype_computed(array.dtype) != array.dtype) {
+    if (!codes_from_proto(arena, proto, &array)) return false;
+    *out_array = array;
+    return true;
+  }
   if (proto->has_raw_data) {
     array.data = proto->raw_data.data;
     *out_array = array;

@@ -30,6 +30,8 @@ hct_status hct_array_read(hct_diags *diags, hct_arena *arena, const char *path, 
 /* Shape and data, which stays the message's or goes to the arena. External data is none of it. False: an element type that we do not have, more
  * dimensions than an array's, or data that does not fit. */
 bool hct_array_from_proto(hct_arena *arena, const Onnx__TensorProto *proto, hct_array *out_array);
+/* Elements of fewer than 8 bits as files have them, to a byte each. */
+void hct_array_unpack(hct_dtype dtype, const uint8_t *packed, size_t count, uint8_t *out_data);
 void hct_array_convert(hct_arena *arena, hct_array *array, hct_dtype dtype); /* as hct_element_set does */
 hct_status hct_array_write_npy(hct_diags *diags, const hct_array *array, const char *path);
 

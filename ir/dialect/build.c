@@ -50,6 +50,9 @@ MlirAttribute hct_attr_strs(MlirContext context, size_t count, const char *const
 
 MlirType hct_type_scalar(MlirContext context, hct_dtype dtype) {
   switch (dtype) {
+#define HCT_FLOAT_FORMAT(name, type, exponent, mantissa, bias, specials) case HCT_##name: return mlir##type##TypeGet(context);
+#include "ir/support/dtypes.def"
+#undef HCT_FLOAT_FORMAT
     case HCT_F32: return mlirF32TypeGet(context);
     case HCT_BF16: return mlirBF16TypeGet(context);
     case HCT_F16: return mlirF16TypeGet(context);
@@ -57,7 +60,7 @@ MlirType hct_type_scalar(MlirContext context, hct_dtype dtype) {
     case HCT_BOOL: return mlirIntegerTypeGet(context, 1);
     default: break;
   }
-  unsigned bits = 8 * (unsigned)hct_dtype_bytes(dtype);
+  unsigned bits = (unsigned)hct_dtype_bits(dtype);
   HCT_BUG_ON(!bits, "element type %d", (int)dtype);
   return hct_dtype_is_unsigned(dtype) ? mlirIntegerTypeUnsignedGet(context, bits) : mlirIntegerTypeGet(context, bits);
 }

@@ -76,6 +76,9 @@ static bool dtype_of(MlirType type, hct_dtype *out_dtype) {
   else if (mlirTypeIsABF16(type)) *out_dtype = HCT_BF16;
   else if (mlirTypeIsAF16(type)) *out_dtype = HCT_F16;
   else if (mlirTypeIsAF64(type)) *out_dtype = HCT_F64;
+#define HCT_FLOAT_FORMAT(name, mlir_type, exponent, mantissa, bias, specials) else if (mlirTypeIsA##mlir_type(type)) *out_dtype = HCT_##name;
+#include "ir/support/dtypes.def"
+#undef HCT_FLOAT_FORMAT
   else if (!mlirTypeIsAInteger(type)) return false;
   else {
     char name[16];

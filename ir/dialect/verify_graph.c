@@ -109,6 +109,14 @@ static void check_function(hct_verifier *v, MlirOperation op, const char *table)
   if (!hct_verify_is_function(table, hct_op_str(op, "fn"))) hct_verify_refuse(v, op, "fn '%s' is no function of %s (isa_functions.def)", hct_op_str(op, "fn"), table);
 }
 
+/* The scalar of `narrow` says how elements of `shape` come to be of a type for interchange. */
+static void check_narrowing(hct_verifier *v, MlirOperation op, const hct_shape *shape) {
+  double scalar = hct_op_f64_or(op, "scalar", 0);
+  hct_narrowing narrowing;
+  if (!hct_narrowing_parse(scalar, &narrowing)) hct_verify_refuse(v, op, "scalar %g says no element type for interchange (hct_narrowing)", scalar);
+  else if (hct_dtype_is_float(narrowing.dtype) != hct_dtype_is_float(shape->dtype)) hct_verify_refuse(v, op, "%s cannot narrow to %s", shape_text(v, shape), hct_dtype_name(narrowing.dtype));
+}
+
 static bool dims_equal(const int64_t *a, const int64_t *b, size_t count) { return !count || !memcmp(a, b, count * sizeof *a); }
 static bool shape_dims_equal(const hct_shape *a, const hct_shape *b) { return a->rank == b->rank && dims_equal(a->dims, b->dims, a->rank); }
 
@@ -344,6 +352,7 @@ void hct_verify_graph_op(hct_verifier *v, MlirOperation op) {
   const hct_shape *a = &operands[0], *b = &operands[1];
   bool map1 = !strcmp(name, "map1"), map2 = !strcmp(name, "map2");
   if (map1 || map2) check_function(v, op, map1 ? "MAP1" : "MAP2");
+  if (map1 && !strcmp(hct_op_str(op, "fn"), "narrow")) check_narrowing(v, op, &operands[0]);
   if (map1 || map2 || !strcmp(name, "select") || !strcmp(name, "broadcast")) check_elementwise(v, op, operands, count, &to);
   else if (!strcmp(name, "reshape")) check_reshape(v, op, a, &to);
   else if (!strcmp(name, "transpose")) check_transpose(v, op, a, &to);

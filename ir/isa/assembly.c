@@ -148,7 +148,7 @@ static bool syncs_read(const char **at, hct_sync *syncs, uint8_t *count) {
 }
 
 static bool view_read(hct_arena *arena, const char **at, const hct_opcode_info *info, hct_view *view) {
-  char name[8] = {0};
+  char name[16] = {0};
   size_t length = strcspn(*at, ":");
   if (length >= sizeof name) return false;
   memcpy(name, *at, length);

@@ -10,7 +10,7 @@ double hct_element_get(hct_dtype dtype, const uint8_t *at) {
     case HCT_F16: { uint16_t v; memcpy(&v, at, sizeof v); return (double)hct_f32_of_f16(v); }
     case HCT_F64: { double v; memcpy(&v, at, sizeof v); return v; }
     case HCT_U64: { uint64_t v; memcpy(&v, at, sizeof v); return (double)v; }
-    default: return (double)hct_element_get_int(dtype, at);
+    default: return hct_dtype_format(dtype) ? hct_format_decode(dtype, *at) : (double)hct_element_get_int(dtype, at);
   }
 }
 
@@ -25,7 +25,9 @@ void hct_element_set(hct_dtype dtype, uint8_t *at, double value) {
     case HCT_BOOL: *at = value != 0; break;
     case HCT_I32: { int64_t v = whole(value); hct_element_set_int(dtype, at, v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v); break; }
     case HCT_U64: { uint64_t v = value >= 0x1p63 && value < 0x1p64 ? (uint64_t)value : (uint64_t)whole(value); memcpy(at, &v, sizeof v); break; }
-    default: hct_element_set_int(dtype, at, whole(value));
+    default:
+      if (hct_dtype_format(dtype)) *at = hct_format_encode((hct_narrowing){.dtype = dtype}, value);
+      else hct_element_set_int(dtype, at, whole(value));
   }
 }
 
@@ -36,8 +38,8 @@ int64_t hct_element_get_int(hct_dtype dtype, const uint8_t *at) {
     case HCT_U32: { uint32_t v; memcpy(&v, at, sizeof v); return v; }
     case HCT_I16: { int16_t v; memcpy(&v, at, sizeof v); return v; }
     case HCT_U16: { uint16_t v; memcpy(&v, at, sizeof v); return v; }
-    case HCT_I8: return (int8_t)*at;
-    case HCT_U8: return *at;
+    case HCT_I8: case HCT_I4: case HCT_I2: return (int8_t)*at;
+    case HCT_U8: case HCT_U4: case HCT_U2: return *at;
     case HCT_BOOL: return *at != 0;
     default: return whole(hct_element_get(dtype, at));
   }
@@ -49,6 +51,7 @@ void hct_element_set_int(hct_dtype dtype, uint8_t *at, int64_t value) {
     case HCT_I32: case HCT_U32: { uint32_t v = (uint32_t)(uint64_t)value; memcpy(at, &v, sizeof v); break; }
     case HCT_I16: case HCT_U16: { uint16_t v = (uint16_t)(uint64_t)value; memcpy(at, &v, sizeof v); break; }
     case HCT_I8: case HCT_U8: *at = (uint8_t)(uint64_t)value; break;
+    case HCT_I4: case HCT_U4: case HCT_I2: case HCT_U2: *at = (uint8_t)(uint64_t)hct_narrow_int((hct_narrowing){.dtype = dtype}, value); break;
     case HCT_BOOL: *at = value != 0; break;
     default: hct_element_set(dtype, at, (double)value);
   }

@@ -34,7 +34,7 @@ uint64_t hct_checksum(const void *data, size_t bytes) { return XXH3_64bits(data,
 typedef enum dtype_kind { FLOAT, SIGNED, UNSIGNED, LOGICAL } dtype_kind;
 typedef struct dtype_row {
   hct_dtype dtype;
-  size_t bytes;
+  size_t bytes, bits;
   const char *name;
   dtype_kind kind;
   const char *npy;
@@ -42,7 +42,7 @@ typedef struct dtype_row {
 } dtype_row;
 
 static const dtype_row dtypes[] = { /* by code */
-#define HCT_DTYPE(name, code, bytes, mlir, kind, npy, onnx) [code] = {HCT_##name, bytes, mlir, kind, npy, onnx},
+#define HCT_DTYPE(name, code, bytes, bits, mlir, kind, npy, onnx) [code] = {HCT_##name, bytes, bits, mlir, kind, npy, onnx},
 #include "ir/support/dtypes.def"
 #undef HCT_DTYPE
 };
@@ -50,11 +50,25 @@ static const dtype_row dtypes[] = { /* by code */
 static const dtype_row *row_of(hct_dtype dtype) { return (size_t)dtype < HCT_COUNT(dtypes) && dtypes[dtype].bytes ? &dtypes[dtype] : NULL; }
 
 size_t hct_dtype_bytes(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->bytes : 0; }
+size_t hct_dtype_bits(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->bits : 0; }
 const char *hct_dtype_name(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->name : "?"; }
 const char *hct_dtype_npy(hct_dtype dtype) { return row_of(dtype) ? row_of(dtype)->npy : ""; }
 bool hct_dtype_is_half(hct_dtype dtype) { return dtype == HCT_BF16 || dtype == HCT_F16; }
 bool hct_dtype_is_float(hct_dtype dtype) { return row_of(dtype) && row_of(dtype)->kind == FLOAT; }
 bool hct_dtype_is_unsigned(hct_dtype dtype) { return row_of(dtype) && row_of(dtype)->kind == UNSIGNED; }
+
+hct_dtype hct_dtype_computed(hct_dtype dtype) {
+  if (!row_of(dtype) || row_of(dtype)->bytes > 1 || (row_of(dtype)->bits == 8 && row_of(dtype)->kind != FLOAT)) return dtype;
+  return row_of(dtype)->kind == FLOAT ? HCT_F32 : row_of(dtype)->kind == SIGNED ? HCT_I8 : HCT_U8;
+}
+
+bool hct_dtype_file_bytes(hct_dtype dtype, int64_t elements, int64_t *out_bytes) {
+  int64_t bits;
+  if (hct_dtype_bits(dtype) >= 8) return hct_mul_i64(elements, (int64_t)hct_dtype_bits(dtype) / 8, out_bytes);
+  if (!hct_mul_i64(elements, (int64_t)hct_dtype_bits(dtype), &bits) || !hct_add_i64(bits, 7, &bits)) return false;
+  *out_bytes = bits / 8;
+  return true;
+}
 
 bool hct_dtype_parse(const char *name, hct_dtype *out_dtype) {
   for (size_t i = 0; i < HCT_COUNT(dtypes); i++) {

@@ -145,11 +145,13 @@ bool hct_parse_f64(const char *text, double *out_value);  /* whole string, finit
 
 /* ---- element types, shared by all levels ---- */
 typedef enum hct_dtype {
-#define HCT_DTYPE(name, code, bytes, mlir, kind, npy, onnx) HCT_##name = code,
+#define HCT_DTYPE(name, code, bytes, bits, mlir, kind, npy, onnx) HCT_##name = code,
 #include "ir/support/dtypes.def"
 #undef HCT_DTYPE
 } hct_dtype;
 size_t hct_dtype_bytes(hct_dtype dtype);     /* 0 for an unknown code */
+size_t hct_dtype_bits(hct_dtype dtype);      /* in files, where elements of fewer than 8 bits are packed; 0 for an unknown code */
+bool hct_dtype_file_bytes(hct_dtype dtype, int64_t elements, int64_t *out_bytes); /* of an array in a file; false on overflow */
 const char *hct_dtype_name(hct_dtype dtype); /* "f32" */
 bool hct_dtype_parse(const char *name, hct_dtype *out_dtype);
 const char *hct_dtype_npy(hct_dtype dtype);  /* NumPy's descr, "<f4"; empty where NumPy has no such type */
@@ -158,6 +160,8 @@ bool hct_dtype_from_onnx(int32_t data_type, hct_dtype *out_dtype); /* TensorProt
 bool hct_dtype_is_float(hct_dtype dtype);
 bool hct_dtype_is_unsigned(hct_dtype dtype); /* i1 is not */
 bool hct_dtype_is_half(hct_dtype dtype); /* bf16 or f16: two bytes, computed with in f32 */
+/* For interchange alone (dtypes.def): what it is computed with as, i8, ui8 or f32; any other type is its own. */
+hct_dtype hct_dtype_computed(hct_dtype dtype);
 /* IEEE 754: to nearest, ties to even; too large is infinite; NaN stays NaN. */
 uint16_t hct_bf16_of_f32(float value);
 uint16_t hct_f16_of_f32(float value);
@@ -169,6 +173,23 @@ double hct_element_get(hct_dtype dtype, const uint8_t *at);
 void hct_element_set(hct_dtype dtype, uint8_t *at, double value);
 int64_t hct_element_get_int(hct_dtype dtype, const uint8_t *at);
 void hct_element_set_int(hct_dtype dtype, uint8_t *at, int64_t value);
+
+/* ---- floats of 8 bits and less (element_format.c) ---- */
+typedef enum hct_rounding { HCT_ROUND_UP, HCT_ROUND_DOWN, HCT_ROUND_NEAREST } hct_rounding; /* of magnitudes, ties up */
+/* How a value comes to be of an element type for interchange. Floats: to nearest, ties to even, exponents alone as `rounding` says; what is too large
+ * `saturates`, or is infinite, or NaN where the format has no infinity. Integers: modulo 2^bits, of either sign as the type is. */
+typedef struct hct_narrowing { hct_dtype dtype; bool saturate; hct_rounding rounding; } hct_narrowing;
+/* As a whole number, the scalar of the function `narrow`. False: it says none. */
+double hct_narrowing_code(hct_narrowing narrowing);
+bool hct_narrowing_parse(double code, hct_narrowing *out_narrowing);
+double hct_narrow(hct_narrowing narrowing, double value); /* of floats */
+int64_t hct_narrow_int(hct_narrowing narrowing, int64_t value); /* of integers */
+/* The parameters of dtypes.def. */
+typedef enum hct_special_values { HCT_SPECIAL_NO_FORMAT, HCT_SPECIAL_IEEE, HCT_SPECIAL_LAST, HCT_SPECIAL_MINUS, HCT_SPECIAL_NONE } hct_special_values;
+typedef struct hct_float_format { int exponent_bits, mantissa_bits, bias; hct_special_values specials; } hct_float_format;
+const hct_float_format *hct_dtype_format(hct_dtype dtype); /* NULL: it has none */
+uint8_t hct_format_encode(hct_narrowing narrowing, double value);
+double hct_format_decode(hct_dtype dtype, uint8_t code);
 
 /* ---- files ---- */
 typedef struct hct_file { /* a file mapped read-only */

@@ -33,7 +33,7 @@ static hct_status input_bind(sim_job *job, binding *b) {
   HCT_TRY(hct_array_open(job->diags, job->arena, b->file, &b->array));
   hct_array wanted = hct_tensor_shape(b->tensor), *given = &b->array.shape;
   b->stepped = given->rank == wanted.rank + 1;
-  bool converted = (given->dtype == HCT_F64 || given->dtype == HCT_F32) && hct_dtype_is_float(wanted.dtype);
+  bool converted = ((given->dtype == HCT_F64 || given->dtype == HCT_F32) && hct_dtype_is_float(wanted.dtype)) || given->dtype == hct_dtype_computed(wanted.dtype);
   bool fits = (given->dtype == wanted.dtype || converted) && (b->stepped || given->rank == wanted.rank);
   for (size_t d = 0; fits && d < wanted.rank; d++) fits = given->dims[d + b->stepped] == wanted.dims[d];
   if (!fits) return hct_error(job->diags, HCT_E_INPUT, (hct_loc){.file = b->file}, "input '%s' is %s; the program wants %s", b->name, shape_text(job, given), shape_text(job, &wanted));

@@ -25,6 +25,12 @@ static float scalar_of(const exec_frame *frame) {
   return (float)scalar;
 }
 
+static hct_narrowing narrowing_of(double scalar) {
+  hct_narrowing narrowing;
+  HCT_BUG_ON(!hct_narrowing_parse(scalar, &narrowing), "narrow with scalar %g", scalar);
+  return narrowing;
+}
+
 static float max_nan(float a, float b) { return isnan(a) || isnan(b) ? NAN : a > b ? a : b; }
 static float min_nan(float a, float b) { return isnan(a) || isnan(b) ? NAN : a < b ? a : b; }
 
@@ -62,6 +68,7 @@ static float map1_f32(uint8_t fn, float a, float scalar) {
     case HCT_FN_MAP1_ATANH: return atanhf(a);
     case HCT_FN_MAP1_EXPM1: return expm1f(a);
     case HCT_FN_MAP1_LOG1P: return log1pf(a);
+    case HCT_FN_MAP1_NARROW: return (float)hct_narrow(narrowing_of((double)scalar), (double)a);
     default: hct_bug(__FILE__, __LINE__, "map1 function %d", fn);
   }
 }
@@ -104,6 +111,7 @@ static int64_t map1_int(uint8_t fn, int64_t a, double scalar) {
     case HCT_FN_MAP1_MULS: return (int64_t)((uint64_t)a * (uint64_t)(int64_t)scalar);
     case HCT_FN_MAP1_FLOOR: case HCT_FN_MAP1_ROUND: return a;
     case HCT_FN_MAP1_SIGN: return (a > 0) - (a < 0);
+    case HCT_FN_MAP1_NARROW: return hct_narrow_int(narrowing_of(scalar), a);
     default: return (int64_t)map1_f32(fn, (float)a, (float)scalar);
   }
 }
@@ -207,7 +215,15 @@ static void row_select(exec_frame *frame, uint8_t *const at[], int64_t count) {
   }
 }
 
+/* A narrowing to floats is of floats, one to integers of integers. */
+static bool narrows(const exec_frame *frame) {
+  hct_narrowing narrowing;
+  return hct_narrowing_parse((double)scalar_of(frame), &narrowing) && hct_dtype_is_float(narrowing.dtype) != no_floats(frame, 0, 2);
+}
+
 bool exec_map(exec_frame *frame) {
+  if (frame->instr->opcode == HCT_OP_MAP1 && frame->instr->fn == HCT_FN_MAP1_NARROW && !narrows(frame))
+    return snprintf(frame->fault, 256, "'narrow' with scalar %g, which says no narrowing of its operand", (double)scalar_of(frame)), false;
   if (frame->instr->opcode == HCT_OP_MAP1) for_rows(frame, 2, row_map1);
   else if (frame->instr->opcode == HCT_OP_MAP2) for_rows(frame, 3, row_map2);
   else for_rows(frame, 4, row_select);

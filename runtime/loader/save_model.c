@@ -103,9 +103,10 @@ static hct_status visit_inline(hct_saved_model *m, Onnx__TensorProto *tensor) { 
 /* A file that is not there is found when it is read. */
 static hct_status visit_size(hct_saved_model *m, Onnx__TensorProto *tensor) {
   hct_dtype dtype;
-  int64_t bytes = hct_dtype_from_onnx(tensor->data_type, &dtype) ? (int64_t)hct_dtype_bytes(dtype) : 1;
+  int64_t bytes = 1;
   for (size_t d = 0; is_external(tensor) && d < tensor->n_dims; d++)
-    if (tensor->dims[d] < 0 || !hct_mul_i64(bytes, tensor->dims[d], &bytes)) return hct_error(m->diags, HCT_E_MODEL, initializer_loc(m, tensor), "its dimensions are no sizes");
+    if (tensor->dims[d] < 0 || !hct_mul_i64(bytes, tensor->dims[d], &bytes)) bytes = -1;
+  if (bytes < 0 || (hct_dtype_from_onnx(tensor->data_type, &dtype) && !hct_dtype_file_bytes(dtype, bytes, &bytes))) return hct_error(m->diags, HCT_E_MODEL, initializer_loc(m, tensor), "its dimensions are no sizes");
   if (is_external(tensor) && !hct_add_i64(m->external_bytes, bytes, &m->external_bytes)) m->external_bytes = INT64_MAX;
   return HCT_OK;
 }

@@ -19,6 +19,10 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+sys.dont_write_bytecode = True
+sys.path.append(str(Path(__file__).parents[1]))
+import element_formats  # noqa: E402
+
 REDUCTIONS = {f"Reduce{kind}" for kind in ("Sum", "Mean", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSum", "LogSumExp")}
 CONSTANTS = {"Reshape": {1}, "Expand": {1}, "Tile": {1}, "Slice": {1, 2, 3, 4}, "Pad": {1, 3}, "Unsqueeze": {1}, "Squeeze": {1}, "Split": {1}, "TopK": {1}, "OneHot": {1},
              "CumSum": {1}, "Trilu": {1}, "Dropout": {1, 2}, "Range": {0, 1, 2}, "ConstantOfShape": {0}, "Compress": {1}, "CenterCropPad": {1}, "If": {0}, "Loop": {0, 1}, **{op: {1} for op in REDUCTIONS}}
@@ -45,6 +49,9 @@ def read_tensor(path):
     tensor = onnx.TensorProto()
     try:
         tensor.ParseFromString(path.read_bytes())
+        if tensor.data_type in element_formats.BITS:
+            bits, count = element_formats.BITS[tensor.data_type], int(np.prod(tensor.dims))
+            return element_formats.decode(tensor.data_type, element_formats.unpack(tensor.raw_data, bits, count)).reshape(tensor.dims)
         if not tensor.data_type or tensor.data_type > onnx.TensorProto.BFLOAT16:
             raise ValueError(f"element type {tensor.data_type}")
         return numpy_helper.to_array(tensor)

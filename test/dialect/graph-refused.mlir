@@ -6,6 +6,10 @@ module {
     %0 = "hct_graph.softmax"(%x) {axis = 2 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.map1: fn '' is no function of MAP1}}
     %1 = "hct_graph.map1"(%x) {fn = ""} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.map1: scalar 1 says no element type for interchange (hct_narrowing)}}
+    %n0 = "hct_graph.map1"(%x) {fn = "narrow", scalar = 1.0} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.map1: 4x8xf32 cannot narrow to i4}}
+    %n1 = "hct_graph.map1"(%x) {fn = "narrow", scalar = 20.0} : (tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.map2: operand 1 (4xi64) does not broadcast to the result (4x8xf32)}}
     %2 = "hct_graph.map2"(%x, %ids) {fn = "add"} : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.pad: 4x8xf32 at these offsets is not inside 4x8xf32}}

@@ -44,7 +44,6 @@ write("known", [constant("a", value_floats=[-1.5, 0.5, 2.5, 7.0]), constant("s",
 write("dropout", [constant("ratio", value_float=0.0), constant("training", value=helper.make_tensor("t", BOOL, [], [True])), helper.make_node("Dropout", ["x", "ratio", "training"], ["d", "mask"]),
                   helper.make_node("Where", ["mask", "d", "x"], ["y"])], X, F32)
 
-one("cast_float8", "Cast", X, TensorProto.FLOAT, to=17)
 one("cast_string", "Cast", X, TensorProto.FLOAT, to=8)
 one("types", "Add", {**X, "b": (I32, [4])})
 one("shapes", "Max", {**X, "b": (F32, [3])})

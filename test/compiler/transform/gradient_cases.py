@@ -51,6 +51,11 @@ for op, function in {"Log": np.log, "Sqrt": np.sqrt, "Reciprocal": np.reciprocal
     one(op, [positive(3, 4)], function)
 one("Cast", [f32(3, 4)], lambda a: a, to=1)
 one("CastLike", [f32(3, 4)], lambda a: a, [f32(1)])
+for to in (17, 20, 23):  # straight through, what saturates too
+    chain(f"Cast to type {to}", [("Cast", "p0", "t0", {"to": to}), ("Cast", "t0", "y0", {"to": 1})], [1e3 * f32(3, 4)], lambda a: a, opset=25)
+one("DequantizeLinear", [f32(4)], lambda s: np.array([[1, -2, 3, 4], [5, 6, 7, -8]]) * s, [np.array([[1, -2, 3, 4], [5, 6, 7, -8]], np.int8)], inputs="c0 p0")
+one("DynamicQuantizeLinear", [f32(3, 4)], lambda x: (max(x.max(), 0) - min(x.min(), 0)) / 255, outputs="t0 y0 t1")
+chain("QuantizeLinear to float8", [("QuantizeLinear", "p0 c0", "t0", {"output_dtype": 17}), ("DequantizeLinear", "t0 c0", "y0", {})], [f32(3, 4)], lambda a: a, [np.float32(0.25)], opset=25)
 one("Dropout", [f32(3, 4)], lambda a: a)
 one("Where", [f32(3, 4), f32(4)], lambda a, b: np.where([[True], [False], [True]], a, b), [np.array([[True], [False], [True]])], inputs="c0 p0 p1")
 through([("Less", "p0 c0", "t0", {}), ("Not", "t0", "t", {})], lambda x: x >= 0.1, constants=[np.float32(0.1)])
