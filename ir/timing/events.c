@@ -113,6 +113,15 @@ bool event_pop(event_queue *q, event *out_event) {
   return due_pop(q, out_event);
 }
 
+size_t event_die_ahead(const event_queue *q) {
+  for (size_t any = 0; any < q->due_any_words; any++) {
+    if (!q->due_any[any]) continue;
+    size_t word = any * WORD + (size_t)__builtin_ctzll(q->due_any[any]);
+    return (word * WORD + (size_t)__builtin_ctzll(q->due[word])) >> EVENT_ENGINE_BITS;
+  }
+  return q->heap_count ? q->nodes[q->moments[q->heap[0].moment].first].place >> EVENT_ENGINE_BITS : 0;
+}
+
 void event_queue_shift(event_queue *q, int64_t by_ps) {
   q->now_ps += by_ps;
   for (size_t i = 0; i < q->heap_count; i++) q->moments[q->heap[i].moment].time_ps = q->heap[i].time_ps += by_ps;

@@ -38,6 +38,8 @@ void event_queue_init(event_queue *queue, hct_arena *arena, size_t dies);
 /* Not before now. Events of the same time and place are one once it is their time. */
 void event_push(event_queue *queue, event e);
 bool event_pop(event_queue *queue, event *out_event); /* false: there is none */
+/* The die of the next event as far as can be told at once, for its memory to be fetched meanwhile; of no event, die 0. */
+size_t event_die_ahead(const event_queue *queue);
 void event_queue_shift(event_queue *queue, int64_t by_ps); /* all times, that of now too */
 void event_queue_clear(event_queue *queue, int64_t now_ps);
 size_t event_queue_list(const event_queue *queue, event *out_events); /* all, in no order; NULL: at most how many */

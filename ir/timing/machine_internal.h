@@ -6,42 +6,49 @@
 #include "ir/timing/machine.h"
 #include "ir/timing/noc.h"
 
-typedef struct engine {
-  const hct_instr **queue; /* ring of package->queue_depth */
-  hct_issued *issued;      /* the same with addresses, where there are effects; else NULL */
-  uint32_t head, count;
-} engine;
-
-/* What is the same each time that an instruction runs. */
-typedef struct instr_cost {
-  int64_t ps; /* on the MXU or VPU */
+/* An instruction as far as times and counts go, the same each time that it runs: one line of the cache. */
+typedef struct timed_instr {
+  int64_t ps; /* on the MXU or VPU; of a SEND, that it holds a link */
   hct_instr_counts counts;
-} instr_cost;
+  uint32_t source;
+  uint8_t opcode, engine, wait_count, signal_count;
+  hct_sync waits[HCT_MAX_SYNCS], signals[HCT_MAX_SYNCS];
+} timed_instr;
 
 enum { AT_LANDMARK = 1 << HCT_MAX_LOOPS }; /* with a mask of loops: the instruction is a landmark (memo.c) */
 enum { LEAST_BODY = 16 }; /* shorter loops (ring steps, nests of one operation) are simulated faster than looked at */
 enum { NOT_BLOCKED = 255 };
 enum { AHEAD = 8 }; /* instructions that a die's sequencer has handed out but not issued; a power of two */
 
-typedef struct die { /* what every event looks at comes first: it is one line of the cache */
+enum { NO_INSTR = UINT32_MAX };
+enum { CACHE_LINE = 64, HOT_LINES = 5 }; /* of a die: before its semaphores */
+
+typedef struct tally { uint32_t instr, times; } tally; /* times 0: none */
+
+typedef struct die { /* what every event looks at comes first. Instructions are numbers into `code` */
   uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
-  bool halted;
-  uint8_t ahead_head, ahead_count;
   uint16_t again;           /* of the first die: the loops of which the last of `ahead` begins another iteration, and AT_LANDMARK, until it is looked at */
-  uint32_t source;          /* of the instruction started last */
-  uint8_t blocked[HCT_ENGINE_COUNT]; /* by engine: a semaphore that its head waits for, and will until it is signalled; or NOT_BLOCKED, when that is not known */
+  bool halted;
+  uint8_t doing;            /* since accounted_ps, under booked_source: hct_die_activity */
+  uint32_t source, booked_source; /* of the instruction started last */
   int64_t accounted_ps;
   int64_t issue_ps;         /* when the first of `ahead` is issued; if that is past, it waits for a place in its queue, or a fence for all of them */
   int64_t wake_ps;          /* of the event that issues it, or INT64_MAX */
-  const hct_instr *ahead[AHEAD]; /* NULL: the end */
-  const hct_instr *first;   /* of its stream, whose instructions have `costs` */
-  const instr_cost *costs;
-  const hct_instr *started; /* last; `source` is its; NULL: none yet */
+  const timed_instr *code;  /* of its stream */
+  uint8_t ahead_head, ahead_count;
+  uint8_t ahead_engines[AHEAD]; /* of `ahead`; a FENCE's is HCT_ENGINE_SEQ */
+  uint32_t started;         /* last; `source` is its; NO_INSTR: none yet */
+  uint32_t heads[HCT_ENGINE_COUNT]; /* of queues that are not empty */
+  uint8_t blocked[HCT_ENGINE_COUNT]; /* by engine: a semaphore that its head waits for, and will until it is signalled; or NOT_BLOCKED, when that is not known */
+  uint16_t first[HCT_ENGINE_COUNT], count[HCT_ENGINE_COUNT]; /* of queues: where the head is, and how many there are */
+  uint32_t ahead[AHEAD];    /* NO_INSTR: the end */
+  uint32_t *queues;         /* by engine, rings of package->queue_depth each */
+  tally retired[HCT_ENGINE_COUNT]; /* last, and how often in a row: not counted yet */
   uint32_t next[HCT_RING_COUNT], previous[HCT_RING_COUNT]; /* on rings: dies, or classes of them */
-  engine engines[HCT_ENGINE_COUNT];
   int32_t semaphores[HCT_SEMAPHORES];
   hct_sequencer sequencer;
-  hct_issued *ahead_issued; /* [AHEAD], where there are effects; else NULL */
+  hct_issued *issued;       /* of `queues`, with addresses, and */
+  hct_issued *ahead_issued; /* [AHEAD] of `ahead`, where there are effects; else NULL */
 } die;
 
 typedef struct recurrence recurrence; /* recurrence.c */
@@ -63,8 +70,10 @@ typedef struct machine {
   hct_noc noc;
   die *dies;
   size_t die_count, link_count;
+  hct_path *paths;      /* [die * HCT_RING_COUNT + ring]: to the next */
   int64_t ring_links[HCT_RING_COUNT]; /* with classes: from all dies to the next */
   int64_t now_ps, cycle_ps;
+  uint32_t queue_depth;
   uint32_t place;       /* of the event at now_ps that is being simulated */
   event_queue events;
   uint64_t random;
@@ -77,8 +86,9 @@ typedef struct machine {
   memo *memo;             /* NULL: nothing is replayed */
 } machine;
 
-/* Books the time since the last change under what the die was doing; called before each change. */
+/* Counts what the die has done until now. */
 void machine_account(machine *m, size_t die);
+hct_die_activity die_activity(const die *d);
 /* Issues what the die's sequencer has issued before the event that is being simulated, none of which is the first of its queue: that has an event of its own. */
 void machine_catch_up(machine *m, size_t die);
 /* Asks for the die's next issue event, if it needs one before anything retires. */
@@ -86,6 +96,11 @@ void machine_plan(machine *m, size_t die);
 static inline bool issue_comes(const machine *m, size_t index) {
   event now = {m->now_ps, m->place}, issue = event_at(m->dies[index].issue_ps, index, HCT_ENGINE_COUNT);
   return event_before(&now, &issue);
+}
+/* Where the queue of an engine has its `k`-th instruction. */
+static inline size_t queue_at(const machine *m, const die *d, int engine, uint32_t k) {
+  uint32_t at = d->first[engine] + k;
+  return (size_t)engine * m->queue_depth + (at < m->queue_depth ? at : at - m->queue_depth);
 }
 /* What times from now on depend on (state.c), while the first die is about to begin another iteration: all but loops, as offsets from now and from `state_base`, the first
  * die's position; the same words, code (up to what times depend on) and loops, the same future. */
@@ -98,7 +113,7 @@ recurrence *recurrence_create(machine *m);
 /* The first die has begun another iteration of the loops `again`: whole periods of the outermost that has recurred are skipped. */
 void recurrence_look(machine *m, unsigned again);
 memo *memo_create(machine *m);
-bool memo_landmark(const machine *m, const hct_instr *instr); /* of the first die: a place in the code where a look is taken too */
+bool memo_landmark(const machine *m, uint32_t instr); /* of the first die: a place in the code where a look is taken too */
 /* The first die has begun another iteration of the loops `again` or come to a landmark: what has happened since memo_replay is remembered. False: there is nothing to replay here. */
 bool memo_arrive(machine *m, unsigned again);
 /* After memo_arrive: goes on to the next such point if it is known what happens until then, and says what it is (see `again` of a die). */

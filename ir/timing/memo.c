@@ -64,7 +64,7 @@ typedef struct likeness {
   struct { uint64_t kind, level, ring, sign, offset, size, stride; } terms[HCT_MAX_TERMS]; /* of a loop's trip count */
 } likeness;
 
-static likeness likeness_of(const hct_instr *instr, const instr_cost *cost) {
+static likeness likeness_of(const hct_instr *instr, const timed_instr *timed) {
   likeness a;
   memset(&a, 0, sizeof a);
   a.opcode = instr->opcode, a.engine = instr->engine, a.ring = instr->ring;
@@ -72,7 +72,7 @@ static likeness likeness_of(const hct_instr *instr, const instr_cost *cost) {
   a.wait_count = instr->wait_count, a.signal_count = instr->signal_count;
   memcpy(&a.waits, instr->waits, instr->wait_count * sizeof *instr->waits);
   memcpy(&a.signals, instr->signals, instr->signal_count * sizeof *instr->signals);
-  a.ps = (uint64_t)cost->ps, a.elements = cost->counts.elements, a.sram_bytes = cost->counts.sram_bytes, a.moved_bytes = cost->counts.moved_bytes;
+  a.ps = (uint64_t)timed->ps, a.elements = timed->counts.elements, a.sram_bytes = timed->counts.sram_bytes, a.moved_bytes = timed->counts.moved_bytes;
   if (instr->opcode != HCT_OP_LOOP) return a;
   a.base = (uint64_t)instr->values[0].base, a.term_count = instr->values[0].term_count;
   for (int t = 0; t < instr->values[0].term_count; t++) {
@@ -105,7 +105,7 @@ static void alike_find(machine *m, memo *known) {
     if (*alike) continue;
     *alike = HCT_NEW_ARRAY(m->arena, uint32_t, stream->count + 1);
     for (size_t i = 0; i < stream->count; i++) {
-      likeness a = likeness_of(&stream->items[i], &m->dies[d].costs[i]);
+      likeness a = likeness_of(&stream->items[i], &m->dies[d].code[i]);
       (*alike)[i] = likeness_number(&table, &a);
     }
   }
@@ -134,7 +134,7 @@ static void landmarks_find(machine *m, memo *known) {
   }
 }
 
-bool memo_landmark(const machine *m, const hct_instr *instr) { return m->memo && instr && m->memo->landmarks[instr - m->dies[0].first]; }
+bool memo_landmark(const machine *m, uint32_t instr) { return m->memo && instr != NO_INSTR && m->memo->landmarks[instr]; }
 
 memo *memo_create(machine *m) {
   memo *created = HCT_NEW(m->arena, memo);
@@ -169,16 +169,16 @@ static void range_add(range *r, size_t from, size_t to) {
   if (to > r->to) r->to = to;
 }
 
-static void range_add_instr(range *r, const die *d, const hct_instr *instr) {
-  if (instr) range_add(r, (size_t)(instr - d->first), (size_t)(instr - d->first) + 1);
+static void range_add_instr(range *r, uint32_t instr) {
+  if (instr != NO_INSTR) range_add(r, instr, (size_t)instr + 1);
 }
 
 static void range_add_held(const machine *m, range *r, const die *d) {
   range_add(r, d->sequencer.position, d->sequencer.position);
-  range_add_instr(r, d, d->started);
-  for (uint32_t i = 0; i < d->ahead_count; i++) range_add_instr(r, d, d->ahead[(d->ahead_head + i) % AHEAD]);
+  range_add_instr(r, d->started);
+  for (uint32_t i = 0; i < d->ahead_count; i++) range_add_instr(r, d->ahead[(d->ahead_head + i) % AHEAD]);
   for (int e = 0; e < HCT_ENGINE_COUNT; e++)
-    for (uint32_t i = 0; i < d->engines[e].count; i++) range_add_instr(r, d, d->engines[e].queue[(d->engines[e].head + i) % (uint32_t)m->package->queue_depth]);
+    for (uint32_t i = 0; i < d->count[e]; i++) range_add_instr(r, d->queues[queue_at(m, d, e, i)]);
 }
 
 static void record_begin(machine *m, memo *known) {

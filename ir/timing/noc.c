@@ -4,7 +4,7 @@
 
 #include "ir/timing/rules.h"
 
-enum { NORTH, EAST, SOUTH, WEST, MAX_PATH = 4096 };
+enum { NORTH, EAST, SOUTH, WEST };
 
 int64_t hct_noc_links(const hct_noc *noc, int64_t from, int64_t to) {
   int64_t cols = noc->package->cols, rows_apart = from / cols - to / cols, cols_apart = from % cols - to % cols;
@@ -16,11 +16,8 @@ void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, in
   *noc = (hct_noc){
       .arena = arena,
       .package = package,
-      .link_free_ps = HCT_NEW_ARRAY(arena, int64_t, dies * 4),
+      .links = HCT_NEW_ARRAY(arena, hct_link, dies * 4),
       .link_busy_ps = HCT_NEW_ARRAY(arena, int64_t, dies * 4),
-      .memory_asked_ps = HCT_NEW_ARRAY(arena, int64_t, dies * 4),
-      .memory_served_ps = HCT_NEW_ARRAY(arena, int64_t, dies * 4),
-      .memory_at_ps = HCT_NEW_ARRAY(arena, int64_t, dies * 4),
       .accesses = HCT_NEW_ARRAY(arena, hct_dram_access, dies * 2),
       .channel_free_ps = HCT_NEW_ARRAY(arena, int64_t, channels),
       .channel_busy_ps = HCT_NEW_ARRAY(arena, int64_t, channels),
@@ -35,68 +32,69 @@ void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, in
   }
 }
 
-static size_t path_find(const hct_noc *noc, int64_t from, int64_t to, int64_t *out_links) {
+hct_path hct_noc_path(const hct_noc *noc, int64_t from, int64_t to) {
   int64_t cols = noc->package->cols, row = from / cols, col = from % cols, to_row = to / cols, to_col = to % cols;
-  size_t count = 0;
+  size_t most = (size_t)hct_noc_links(noc, from, to);
+  hct_path path = {.links = HCT_NEW_ARRAY(noc->arena, int64_t, most)};
   while (col != to_col) {
-    out_links[count++] = (row * cols + col) * 4 + (col < to_col ? EAST : WEST);
+    path.links[path.count++] = (row * cols + col) * 4 + (col < to_col ? EAST : WEST);
     col += col < to_col ? 1 : -1;
   }
   while (row != to_row) {
-    out_links[count++] = (row * cols + col) * 4 + (row < to_row ? SOUTH : NORTH);
+    path.links[path.count++] = (row * cols + col) * 4 + (row < to_row ? SOUTH : NORTH);
     row += row < to_row ? 1 : -1;
   }
-  return count;
+  if (path.count) path.latency_ps = hct_ps_of_seconds(noc->package->link_latency_s + noc->package->link_bypass_latency_s * (double)(path.count - 1));
+  return path;
 }
 
-static int64_t stretched(double seconds, double stretch) {
-  int64_t ps = hct_ps_of_seconds(seconds);
-  return stretch == 1 ? ps : (int64_t)llround((double)ps * stretch);
-}
+static int64_t stretched(int64_t ps, double stretch) { return stretch == 1 ? ps : (int64_t)llround((double)ps * stretch); }
 
-static int64_t path_latency(const hct_noc *noc, size_t count, double stretch) {
-  return stretched(noc->package->link_latency_s + noc->package->link_bypass_latency_s * (double)(count - 1), stretch);
-}
+int64_t hct_noc_wire_ps(const hct_noc *noc, int64_t bytes) { return hct_ps_of_seconds((double)bytes / noc->package->link_bandwidth_bytes_per_s); }
 
 /* Until now: messages between dies have the link to link_free_ps, memory traffic has the rest. */
-static void link_settle(hct_noc *noc, int64_t link, int64_t now) {
-  int64_t left = noc->memory_asked_ps[link] - noc->memory_served_ps[link];
+static void link_settle(hct_link *link, int64_t now) {
+  int64_t left = link->memory_asked_ps - link->memory_served_ps;
   if (left > 0) {
-    int64_t from = noc->memory_at_ps[link] > noc->link_free_ps[link] ? noc->memory_at_ps[link] : noc->link_free_ps[link], gap = now > from ? now - from : 0;
-    noc->memory_served_ps[link] += gap < left ? gap : left;
+    int64_t from = link->memory_at_ps > link->free_ps ? link->memory_at_ps : link->free_ps, gap = now > from ? now - from : 0;
+    link->memory_served_ps += gap < left ? gap : left;
   }
-  noc->memory_at_ps[link] = now;
+  link->memory_at_ps = now;
 }
 
 /* Holds all links of the path from when the last of them is free; returns when the message's tail has arrived. */
-static int64_t path_hold(hct_noc *noc, const int64_t *links, size_t count, int64_t hold, int64_t now, double stretch) {
+static int64_t path_hold(hct_noc *noc, const hct_path *path, int64_t hold, int64_t now, double stretch) {
   int64_t start = now;
-  for (size_t i = 0; i < count; i++)
-    if (noc->link_free_ps[links[i]] > start) start = noc->link_free_ps[links[i]];
-  for (size_t i = 0; i < count; i++) {
-    if (noc->memory_asked_ps[links[i]] > noc->memory_served_ps[links[i]]) link_settle(noc, links[i], now);
-    noc->link_free_ps[links[i]] = start + hold;
-    noc->link_busy_ps[links[i]] += hold;
+  for (size_t i = 0; i < path->count; i++)
+    if (noc->links[path->links[i]].free_ps > start) start = noc->links[path->links[i]].free_ps;
+  for (size_t i = 0; i < path->count; i++) {
+    hct_link *link = &noc->links[path->links[i]];
+    if (link->memory_asked_ps > link->memory_served_ps) link_settle(link, now);
+    link->free_ps = start + hold;
+    noc->link_busy_ps[path->links[i]] += hold;
   }
-  return start + hold + path_latency(noc, count, stretch);
+  return start + hold + stretched(path->latency_ps, stretch);
+}
+
+int64_t hct_noc_send_along(hct_noc *noc, const hct_path *path, int64_t bytes, int64_t wire_ps, int64_t now, double stretch) {
+  if (!path->count) return now;
+  noc->link_bytes += (uint64_t)bytes * path->count;
+  return path_hold(noc, path, stretched(wire_ps, stretch), now, stretch);
 }
 
 int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch) {
-  int64_t links[MAX_PATH];
-  if (from == to) return now;
-  size_t count = path_find(noc, from, to, links);
-  noc->link_bytes += (uint64_t)bytes * count;
-  return path_hold(noc, links, count, stretched((double)bytes / noc->package->link_bandwidth_bytes_per_s, stretch), now, stretch);
+  hct_path path = hct_noc_path(noc, from, to);
+  return hct_noc_send_along(noc, &path, bytes, hct_noc_wire_ps(noc, bytes), now, stretch);
 }
 
 /* Takes the channel from `now` on; when its last byte is through. *out_first: when its first is. */
 static int64_t channel_hold(hct_noc *noc, int64_t channel, int64_t bytes, int64_t now, double stretch, int64_t *out_first) {
   const hct_package *p = noc->package;
-  int64_t hold = stretched((double)bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency), stretch);
+  int64_t hold = stretched(hct_ps_of_seconds((double)bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency)), stretch);
   int64_t start = noc->channel_free_ps[channel] > now ? noc->channel_free_ps[channel] : now;
   noc->channel_free_ps[channel] = start + hold;
   noc->channel_busy_ps[channel] += hold;
-  *out_first = start + stretched(p->dram_latency_s, stretch);
+  *out_first = start + stretched(hct_ps_of_seconds(p->dram_latency_s), stretch);
   return *out_first + hold;
 }
 
@@ -104,10 +102,10 @@ static int64_t channel_hold(hct_noc *noc, int64_t channel, int64_t bytes, int64_
 /* When the access's head can be on all links of its path, or its tail will be through them, if no more messages come; `now` if that is so. */
 static int64_t path_served(hct_noc *noc, const hct_dram_access *a, bool head, int64_t now) {
   int64_t at = now;
-  for (size_t i = 0; i < a->count; i++) {
-    int64_t link = a->links[i];
-    link_settle(noc, link, now);
-    int64_t left = a->targets[i] - (head ? a->work_ps : 0) - noc->memory_served_ps[link], from = noc->link_free_ps[link] > now ? noc->link_free_ps[link] : now;
+  for (size_t i = 0; i < a->path.count; i++) {
+    hct_link *link = &noc->links[a->path.links[i]];
+    link_settle(link, now);
+    int64_t left = a->targets[i] - (head ? a->work_ps : 0) - link->memory_served_ps, from = link->free_ps > now ? link->free_ps : now;
     if (left > 0) from += left;
     if ((left > 0 || head) && from > at) at = from;
   }
@@ -115,7 +113,7 @@ static int64_t path_served(hct_noc *noc, const hct_dram_access *a, bool head, in
 }
 
 static int64_t crossing(hct_noc *noc, hct_dram_access *a, int64_t now, double stretch) {
-  int64_t latency = path_latency(noc, a->count, stretch), at = path_served(noc, a, a->stage == HCT_DRAM_QUEUED, now);
+  int64_t latency = stretched(a->path.latency_ps, stretch), at = path_served(noc, a, a->stage == HCT_DRAM_QUEUED, now);
   if (a->stage == HCT_DRAM_QUEUED) {
     if (at > now) return at;
     a->stage = HCT_DRAM_HALFWAY;
@@ -131,30 +129,28 @@ static hct_dram_access *access_of(hct_noc *noc, int64_t die, bool load) {
   hct_dram_access *a = &noc->accesses[die * 2 + (load ? 0 : 1)];
   hct_channel_site site = hct_package_channel_site(noc->package, noc->home[die]);
   int64_t at = site.row * noc->package->cols + site.col;
-  if (at == die || a->links) return a;
-  a->count = (size_t)hct_noc_links(noc, die, at);
-  a->links = HCT_NEW_ARRAY(noc->arena, int64_t, a->count);
-  a->targets = HCT_NEW_ARRAY(noc->arena, int64_t, a->count);
-  path_find(noc, load ? at : die, load ? die : at, a->links);
+  if (at == die || a->path.links) return a;
+  a->path = hct_noc_path(noc, load ? at : die, load ? die : at);
+  a->targets = HCT_NEW_ARRAY(noc->arena, int64_t, a->path.count);
   return a;
 }
 
-static int64_t access_work(const hct_noc *noc, const hct_dram_access *a, double stretch) { return stretched((double)a->bytes / noc->package->link_bandwidth_bytes_per_s, stretch); }
+static int64_t access_work(const hct_noc *noc, const hct_dram_access *a, double stretch) { return stretched(hct_noc_wire_ps(noc, a->bytes), stretch); }
 
 static int64_t mesh_ask(hct_noc *noc, hct_dram_access *a, bool load, int64_t now, double stretch) {
   a->work_ps = access_work(noc, a, stretch);
-  noc->dram_transit_bytes += (uint64_t)a->bytes * a->count;
+  noc->dram_transit_bytes += (uint64_t)a->bytes * a->path.count;
   if (noc->package->link_arbitration == HCT_ARBITRATION_FIRST_COME) {
-    int64_t arrived = path_hold(noc, a->links, a->count, a->work_ps, now, stretch);
+    int64_t arrived = path_hold(noc, &a->path, a->work_ps, now, stretch);
     if (a->least_ps < arrived) a->least_ps = arrived;
     a->stage = load ? HCT_DRAM_ARRIVES : HCT_DRAM_HALFWAY;
     return load ? a->least_ps : arrived - a->work_ps;
   }
-  for (size_t i = 0; i < a->count; i++) {
-    int64_t link = a->links[i];
-    link_settle(noc, link, now);
-    a->targets[i] = noc->memory_asked_ps[link] += a->work_ps;
-    noc->link_busy_ps[link] += a->work_ps;
+  for (size_t i = 0; i < a->path.count; i++) {
+    hct_link *link = &noc->links[a->path.links[i]];
+    link_settle(link, now);
+    a->targets[i] = link->memory_asked_ps += a->work_ps;
+    noc->link_busy_ps[a->path.links[i]] += a->work_ps;
   }
   a->stage = load ? HCT_DRAM_CROSSES : HCT_DRAM_QUEUED;
   return crossing(noc, a, now, stretch);
@@ -165,10 +161,10 @@ int64_t hct_noc_dram_start(hct_noc *noc, int64_t die, int64_t bytes, bool load, 
   int64_t first;
   a->bytes = bytes;
   a->least_ps = 0;
-  if (a->count && !load) return mesh_ask(noc, a, load, now, stretch);
+  if (a->path.count && !load) return mesh_ask(noc, a, load, now, stretch);
   a->least_ps = channel_hold(noc, noc->home[die], bytes, now, stretch, &first);
-  a->stage = a->count ? HCT_DRAM_HALFWAY : HCT_DRAM_ARRIVES;
-  return a->count ? first : a->least_ps;
+  a->stage = a->path.count ? HCT_DRAM_HALFWAY : HCT_DRAM_ARRIVES;
+  return a->path.count ? first : a->least_ps;
 }
 
 int64_t hct_noc_dram_look(hct_noc *noc, int64_t die, bool load, int64_t now, double stretch) {
@@ -198,9 +194,10 @@ int64_t hct_noc_dram_alike(hct_noc *noc, int64_t number, int64_t dies, int64_t b
 void hct_noc_state(hct_noc *noc, int64_t now, void (*put)(void *user, uint64_t word), void *user) {
   size_t dies = (size_t)(noc->package->rows * noc->package->cols);
   for (size_t link = 0; link < dies * 4; link++) {
-    link_settle(noc, (int64_t)link, now);
-    put(user, noc->link_free_ps[link] > now ? (uint64_t)(noc->link_free_ps[link] - now) : 0);
-    put(user, (uint64_t)(noc->memory_asked_ps[link] - noc->memory_served_ps[link]));
+    hct_link *l = &noc->links[link];
+    link_settle(l, now);
+    put(user, l->free_ps > now ? (uint64_t)(l->free_ps - now) : 0);
+    put(user, (uint64_t)(l->memory_asked_ps - l->memory_served_ps));
   }
   for (int64_t c = 0; c < noc->package->dram_channels; c++) put(user, noc->channel_free_ps[c] > now ? (uint64_t)(noc->channel_free_ps[c] - now) : 0);
   for (size_t i = 0; i < dies * 2; i++) {
@@ -209,17 +206,18 @@ void hct_noc_state(hct_noc *noc, int64_t now, void (*put)(void *user, uint64_t w
     if (a->stage == HCT_DRAM_NONE) continue;
     put(user, (uint64_t)a->bytes);
     put(user, a->least_ps > now ? (uint64_t)(a->least_ps - now) : 0);
-    for (size_t l = 0; l < a->count; l++) put(user, a->targets[l] > noc->memory_served_ps[a->links[l]] ? (uint64_t)(a->targets[l] - noc->memory_served_ps[a->links[l]]) : 0);
+    for (size_t l = 0; l < a->path.count; l++) put(user, a->targets[l] > noc->links[a->path.links[l]].memory_served_ps ? (uint64_t)(a->targets[l] - noc->links[a->path.links[l]].memory_served_ps) : 0);
   }
 }
 
 void hct_noc_restore(hct_noc *noc, int64_t now, uint64_t (*get)(void *user), void *user) {
   size_t dies = (size_t)(noc->package->rows * noc->package->cols);
   for (size_t link = 0; link < dies * 4; link++) {
-    noc->link_free_ps[link] = now + (int64_t)get(user);
-    noc->memory_asked_ps[link] = (int64_t)get(user);
-    noc->memory_served_ps[link] = 0;
-    noc->memory_at_ps[link] = now;
+    hct_link *l = &noc->links[link];
+    l->free_ps = now + (int64_t)get(user);
+    l->memory_asked_ps = (int64_t)get(user);
+    l->memory_served_ps = 0;
+    l->memory_at_ps = now;
   }
   for (int64_t c = 0; c < noc->package->dram_channels; c++) noc->channel_free_ps[c] = now + (int64_t)get(user);
   for (size_t i = 0; i < dies * 2; i++) {
@@ -229,7 +227,7 @@ void hct_noc_restore(hct_noc *noc, int64_t now, uint64_t (*get)(void *user), voi
     a->bytes = (int64_t)get(user);
     a->least_ps = now + (int64_t)get(user);
     a->work_ps = access_work(noc, a, 1);
-    for (size_t l = 0; l < a->count; l++) a->targets[l] = (int64_t)get(user);
+    for (size_t l = 0; l < a->path.count; l++) a->targets[l] = (int64_t)get(user);
   }
 }
 
@@ -239,8 +237,7 @@ static void shift(int64_t *times, size_t count, int64_t by) {
 
 void hct_noc_shift(hct_noc *noc, int64_t by_ps) {
   size_t dies = (size_t)(noc->package->rows * noc->package->cols);
-  shift(noc->link_free_ps, dies * 4, by_ps);
-  shift(noc->memory_at_ps, dies * 4, by_ps);
+  for (size_t i = 0; i < dies * 4; i++) noc->links[i].free_ps += by_ps, noc->links[i].memory_at_ps += by_ps;
   shift(noc->channel_free_ps, (size_t)noc->package->dram_channels, by_ps);
   for (size_t i = 0; i < dies * 2; i++) noc->accesses[i].least_ps += by_ps;
 }

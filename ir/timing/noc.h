@@ -4,6 +4,17 @@
 
 #include "ir/package/package.h"
 
+typedef struct hct_link {
+  int64_t free_ps;
+  /* With HCT_ARBITRATION_COLLECTIVES_FIRST: the time that DRAM accesses have asked for, and what of it they had until memory_at_ps. */
+  int64_t memory_asked_ps, memory_served_ps, memory_at_ps;
+} hct_link;
+typedef struct hct_path { /* XY, columns first */
+  size_t count;
+  int64_t *links;     /* [count] */
+  int64_t latency_ps; /* of a message's head */
+} hct_path;
+
 /* A DRAM access under way. */
 typedef enum hct_dram_stage {
   HCT_DRAM_NONE,
@@ -15,16 +26,15 @@ typedef enum hct_dram_stage {
 typedef struct hct_dram_access {
   hct_dram_stage stage;
   int64_t bytes, least_ps, work_ps; /* it is not done before least_ps; holds each link for work_ps */
-  size_t count;                     /* links of its path */
-  int64_t *links, *targets;         /* [count]; it is through a link when memory_served_ps has come to its target */
+  hct_path path;
+  int64_t *targets;                 /* by link of the path; it is through that when memory_served_ps has come to its target */
 } hct_dram_access;
 
 typedef struct hct_noc {
   hct_arena *arena;
   const hct_package *package;
-  int64_t *link_free_ps, *link_busy_ps; /* [die * 4 + direction], directed: north, east, south, west */
-  /* With HCT_ARBITRATION_COLLECTIVES_FIRST, by link: the time that DRAM accesses have asked for, and what of it they had until memory_at_ps. */
-  int64_t *memory_asked_ps, *memory_served_ps, *memory_at_ps;
+  hct_link *links;       /* [die * 4 + direction], directed: north, east, south, west */
+  int64_t *link_busy_ps; /* of each */
   int64_t *channel_free_ps, *channel_busy_ps;
   hct_dram_access *accesses;            /* [die * 2 + (load ? 0 : 1)] */
   int64_t *home;                        /* by die: its channel */
@@ -37,6 +47,10 @@ typedef struct hct_noc {
 void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, int64_t region_bytes);
 /* A message from die to die: reserves its XY path (columns first) as a whole from `now` on, first come first served. When it has arrived. */
 int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch);
+/* The same of a path that is found once, with the time that the bytes take on a link. */
+hct_path hct_noc_path(const hct_noc *noc, int64_t from, int64_t to);
+int64_t hct_noc_wire_ps(const hct_noc *noc, int64_t bytes);
+int64_t hct_noc_send_along(hct_noc *noc, const hct_path *path, int64_t bytes, int64_t wire_ps, int64_t now, double stretch);
 /* A DRAM access of `die`, one load and one store at a time: a load takes its home channel and then, as data comes out of it, the mesh to the die; a
  * store the mesh and then, as data comes in, the channel. Each is asked for when its turn comes, so that nobody waits for a link that a later
  * message will need. On the mesh, by the package's link_arbitration:

@@ -9,20 +9,17 @@ static void put(machine *m, words *w, uint64_t word) { HCT_PUSH(m->arena, w, wor
 size_t state_base(const machine *m) { return m->dies[0].sequencer.position; }
 
 /* Instructions by their distance from `base`; NULL: the end, or none. */
-static void put_instr(machine *m, words *w, const die *d, size_t base, const hct_instr *instr) {
-  put(m, w, instr ? (uint64_t)(instr - d->first) - base : (uint64_t)INT64_MAX);
-}
+static void put_instr(machine *m, words *w, size_t base, uint32_t instr) { put(m, w, instr == NO_INSTR ? (uint64_t)INT64_MAX : (uint64_t)instr - base); }
 
 static void put_die(machine *m, words *w, const die *d, size_t base) {
   put(m, w, (uint64_t)d->sequencer.position - base);
-  put_instr(m, w, d, base, d->started);
+  put_instr(m, w, base, d->started);
   put(m, w, d->ahead_count);
-  for (uint32_t i = 0; i < d->ahead_count; i++) put_instr(m, w, d, base, d->ahead[(d->ahead_head + i) % AHEAD]);
+  for (uint32_t i = 0; i < d->ahead_count; i++) put_instr(m, w, base, d->ahead[(d->ahead_head + i) % AHEAD]);
   put(m, w, !d->halted && d->issue_ps >= m->now_ps ? (uint64_t)(d->issue_ps - m->now_ps) : UINT64_MAX - d->halted);
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
-    const engine *queue = &d->engines[e];
-    put(m, w, (uint64_t)queue->count << 1 | (d->running >> e & 1));
-    for (uint32_t i = 0; i < queue->count; i++) put_instr(m, w, d, base, queue->queue[(queue->head + i) % (uint32_t)m->package->queue_depth]);
+    put(m, w, (uint64_t)d->count[e] << 1 | (d->running >> e & 1));
+    for (uint32_t i = 0; i < d->count[e]; i++) put_instr(m, w, base, d->queues[queue_at(m, d, e, i)]);
   }
   for (uint64_t s = 0; s < HCT_SEMAPHORES; s++)
     if (d->semaphores[s]) put(m, w, s << 32 | (uint32_t)d->semaphores[s]);
@@ -76,25 +73,30 @@ static uint64_t get(void *user) {
   return *c->at++;
 }
 
-static const hct_instr *get_instr(cursor *c, const die *d, size_t base) {
+static uint32_t get_instr(cursor *c, size_t base) {
   uint64_t distance = get(c);
-  return distance == (uint64_t)INT64_MAX ? NULL : d->first + (base + distance);
+  return distance == (uint64_t)INT64_MAX ? NO_INSTR : (uint32_t)(base + distance);
 }
 
-static void get_queue(engine *e, die *d, cursor *c, size_t base, unsigned number) {
+static void get_queue(const machine *m, die *d, cursor *c, size_t base, int number) {
   uint64_t word = get(c);
-  e->head = 0, e->count = (uint32_t)(word >> 1);
-  if (e->count) d->filled = (uint16_t)(d->filled | 1u << number);
+  d->first[number] = 0, d->count[number] = (uint16_t)(word >> 1);
   if (word & 1) d->running = (uint16_t)(d->running | 1u << number);
-  for (uint32_t i = 0; i < e->count; i++) e->queue[i] = get_instr(c, d, base);
+  for (uint32_t i = 0; i < d->count[number]; i++) d->queues[queue_at(m, d, number, i)] = get_instr(c, base);
+  if (!d->count[number]) return;
+  d->filled = (uint16_t)(d->filled | 1u << number);
+  d->heads[number] = d->queues[queue_at(m, d, number, 0)];
 }
 
 static void get_die(machine *m, die *d, cursor *c, size_t base) {
   d->sequencer.position = (size_t)(get(c) + base);
-  d->started = get_instr(c, d, base);
-  d->source = d->started ? d->started->source : 0;
+  d->started = get_instr(c, base);
+  d->source = d->booked_source = d->started == NO_INSTR ? 0 : d->code[d->started].source;
   d->ahead_head = 0, d->ahead_count = (uint8_t)get(c);
-  for (uint32_t i = 0; i < d->ahead_count; i++) d->ahead[i] = get_instr(c, d, base);
+  for (uint32_t i = 0; i < d->ahead_count; i++) {
+    d->ahead[i] = get_instr(c, base);
+    if (d->ahead[i] != NO_INSTR) d->ahead_engines[i] = d->code[d->ahead[i]].engine;
+  }
   uint64_t issue = get(c);
   d->halted = issue == UINT64_MAX - 1;
   d->issue_ps = issue >= UINT64_MAX - 1 ? m->now_ps - m->cycle_ps : m->now_ps + (int64_t)issue;
@@ -102,7 +104,8 @@ static void get_die(machine *m, die *d, cursor *c, size_t base) {
   d->accounted_ps = m->now_ps;
   d->filled = d->running = 0;
   memset(d->blocked, NOT_BLOCKED, sizeof d->blocked);
-  for (unsigned e = 0; e < HCT_ENGINE_COUNT; e++) get_queue(&d->engines[e], d, c, base, e);
+  for (int e = 0; e < HCT_ENGINE_COUNT; e++) get_queue(m, d, c, base, e);
+  d->doing = (uint8_t)die_activity(d);
   for (unsigned s = 0; s < HCT_SEMAPHORES; s++) d->semaphores[s] = 0;
   for (uint64_t word; (word = get(c)) != UINT64_MAX;) d->semaphores[word >> 32] = (int32_t)(uint32_t)word;
 }

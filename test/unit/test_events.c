@@ -20,6 +20,12 @@ static bool pending_has(const pending *p, event e) {
   return false;
 }
 
+static bool pending_is_at(const pending *p, int64_t time_ps, size_t die) {
+  for (size_t i = 0; i < p->count; i++)
+    if (p->items[i].time_ps == time_ps && event_die(&p->items[i]) == die) return true;
+  return false;
+}
+
 static uint32_t random_below(uint64_t *state, uint32_t below) {
   *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
   return (uint32_t)(*state >> 33) % below;
@@ -43,7 +49,9 @@ static void check_order(uint32_t spread) {
   int64_t now = 0;
   for (int i = 0; i < 500; i++) both_push(&q, &p, &random, now, spread);
   for (int step = 0; p.count; step++) {
+    size_t ahead = event_die_ahead(&q);
     event want = pending_pop(&p), got;
+    CHECK(ahead == event_die(&want) || pending_is_at(&p, want.time_ps, ahead)); /* of the next moment */
     CHECK(event_pop(&q, &got));
     CHECK(got.time_ps == want.time_ps && got.place == want.place);
     now = got.time_ps;

@@ -139,7 +139,7 @@ static void test_state_tells_accesses_apart(void) {
   hct_noc_init(&a, arena, &p, 0), hct_noc_init(&b, arena, &p, 0);
   hct_noc_dram_start(&a, 10, bytes, false, 0, 1), hct_noc_dram_start(&a, 18, bytes, false, 0, 1);
   hct_noc_dram_start(&b, 18, bytes, false, 0, 1), hct_noc_dram_start(&b, 10, bytes, false, 0, 1);
-  for (int64_t link = 0; link < 8 * 8 * 4; link++) CHECK(a.memory_asked_ps[link] == b.memory_asked_ps[link]);
+  for (int64_t link = 0; link < 8 * 8 * 4; link++) CHECK(a.links[link].memory_asked_ps == b.links[link].memory_asked_ps);
   CHECK(state_of(&a, 0) != state_of(&b, 0));
   uint64_t before = state_of(&a, 5000);
   hct_noc_shift(&a, later);
