@@ -21,6 +21,7 @@ bool hct_exec_send(const hct_issued *send, const hct_memory *from, const hct_ins
 bool hct_exec_receive(const hct_issued *receive, const hct_memory *to, uint8_t *data, char out_fault[256]);
 
 /* ---- inside runtime/exec ---- */
+#define HCT_INLINE __attribute__((always_inline)) static inline
 typedef struct exec_operand {
   uint8_t *data;               /* element (0, 0, ...) */
   hct_dtype dtype;
@@ -43,6 +44,20 @@ static inline void exec_set(hct_dtype dtype, uint8_t *at, float value) {
   if (dtype == HCT_F32) memcpy(at, &value, sizeof value);
   else hct_element_set(dtype, at, (double)value);
 }
+/* Of the first `views` operands: whether all are f32, aligned to it; of some from `first` on: whether none is a float. */
+static inline bool exec_all_f32(const exec_frame *frame, int views) {
+  for (int v = 0; v < views; v++)
+    if (frame->view[v].dtype != HCT_F32 || ((uintptr_t)frame->view[v].data & 3)) return false;
+  return true;
+}
+static inline bool exec_no_floats(const exec_frame *frame, int first, int views) {
+  for (int v = first; v < views; v++)
+    if (hct_dtype_is_float(frame->view[v].dtype)) return false;
+  return true;
+}
+typedef void exec_row_function(exec_frame *frame, uint8_t *const at[HCT_MAX_VIEWS], int64_t count);
+/* Calls `row` for every row of the outer three loops, `at` its first elements. */
+void exec_for_rows(exec_frame *frame, int views, exec_row_function *row);
 bool exec_map(exec_frame *frame);
 bool exec_fill(exec_frame *frame);
 bool exec_reduce(exec_frame *frame);

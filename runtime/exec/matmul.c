@@ -1,6 +1,8 @@
-/* c[m,n] (+)= sum over k of a[m,k] b[k,n]. BLIS takes any row and column strides, so no operand is packed here; small products, where
- * its set-up would cost more than the work, sum in double and round once an instruction; large ones sum in f32. */
+/* c[m,n] (+)= sum over k of a[m,k] b[k,n]. Small products, where a library's set-up would cost more than the work, sum in double and round
+ * once an instruction; large ones sum in f32. No operand is packed here: oneDNN has the products whose operands lie as BLAS's do, and BLIS, which
+ * takes any row and column strides, the others, and those that oneDNN is slow in. */
 #include <blis.h>
+#include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +35,39 @@ static void matmul_small(exec_frame *frame) {
     }
 }
 
-static void matmul_large(exec_frame *frame) {
+/* Of libgomp, which oneDNN runs on; no header of its own comes with every compiler. */
+void omp_set_num_threads(int threads);
+
+/* A matrix of f32 in row-major order, or its transpose in that order. */
+typedef struct blas_matrix { float *data; int64_t leading; bool transposed; } blas_matrix;
+
+static bool blas_matrix_of(const exec_operand *operand, int row, int64_t rows, int col, int64_t cols, blas_matrix *out) {
+  int64_t down = operand->stride[row] / 4, across = operand->stride[col] / 4;
+  bool plain = across == 1 && down >= cols;
+  *out = (blas_matrix){(float *)(void *)operand->data, plain ? down : across, !plain};
+  return plain || (down == 1 && across >= rows);
+}
+
+/* Measured on tiles of transformers: where few rows meet a transposed b that is wide or long, BLIS packs it in half the time. */
+static bool is_slow_in_dnnl(const blas_matrix *a, const blas_matrix *b, int64_t n, int64_t k) { return !a->transposed && b->transposed && (n >= k || k > 2048); }
+
+/* False: not a product for oneDNN. */
+static bool matmul_dnnl(const exec_frame *frame) {
+  int64_t M = frame->shape[0], N = frame->shape[1], K = frame->shape[2];
+  blas_matrix a, b, c;
+  if (!blas_matrix_of(&frame->view[1], 0, M, 2, K, &a) || !blas_matrix_of(&frame->view[2], 2, K, 1, N, &b) || !blas_matrix_of(&frame->view[0], 0, M, 1, N, &c)) return false;
+  if (c.transposed) { /* c' = b' a' */
+    blas_matrix left = b;
+    b = (blas_matrix){a.data, a.leading, !a.transposed}, a = (blas_matrix){left.data, left.leading, !left.transposed};
+    int64_t rows = M;
+    M = N, N = rows;
+  }
+  if (is_slow_in_dnnl(&a, &b, N, K)) return false;
+  omp_set_num_threads(1); /* of this thread */
+  return dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', M, N, K, 1, a.data, a.leading, b.data, b.leading, frame->instr->accumulate ? 1 : 0, c.data, c.leading) == dnnl_success;
+}
+
+static void matmul_blis(const exec_frame *frame) {
   const exec_operand *c = &frame->view[0], *a = &frame->view[1], *b = &frame->view[2];
   float one = 1, beta = frame->instr->accumulate ? 1 : 0;
   bli_sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, frame->shape[0], frame->shape[1], frame->shape[2], &one, (float *)(void *)a->data, a->stride[0] / 4, a->stride[2] / 4,
@@ -58,7 +92,7 @@ static exec_operand dense_operand(float *data, int outer, int inner, int64_t col
 
 static void matmul_f32(exec_frame *frame) {
   if (frame->shape[0] * frame->shape[1] * frame->shape[2] <= SMALL_MACS) matmul_small(frame);
-  else matmul_large(frame);
+  else if (!matmul_dnnl(frame)) matmul_blis(frame);
 }
 
 /* Other element types: as f32, accumulated in f32, and the result rounded once. */

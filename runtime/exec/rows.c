@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/exec/exec.h"
+#include "runtime/exec/f32.h"
 
 static double at2(const exec_operand *o, int64_t row, int64_t col) {
   const uint8_t *at = o->data + row * o->stride[0] + col * o->stride[1];
@@ -22,9 +22,29 @@ static void put2(const exec_operand *o, int64_t row, int64_t col, double value) 
 static int64_t at2_int(const exec_operand *o, int64_t row, int64_t col) { return hct_element_get_int(o->dtype, o->data + row * o->stride[0] + col * o->stride[1]); }
 static void put2_int(const exec_operand *o, int64_t row, int64_t col, int64_t value) { hct_element_set_int(o->dtype, o->data + row * o->stride[0] + col * o->stride[1], value); }
 
+/* `views` operands of f32, rows of contiguous elements. */
+static bool rows_f32(const exec_frame *frame, int views) {
+  for (int v = 0; v < views; v++)
+    if (frame->view[v].stride[1] != 4) return false;
+  return exec_all_f32(frame, views);
+}
+static float *row_f32(const exec_operand *o, int64_t row) { return (float *)(void *)(o->data + row * o->stride[0]); }
+
+static void softmax_row(float *d, const float *a, int64_t count) {
+  float highest = exec_f32_max(a, count);
+  exec_f32_map2(HCT_FN_MAP2_SUB, (uint8_t *)d, 4, (const uint8_t *)a, 4, (const uint8_t *)&highest, 0, count);
+  exec_f32_map1(HCT_FN_MAP1_EXP, (uint8_t *)d, 4, (const uint8_t *)d, 4, 0, count);
+  exec_f32_divide(d, d, exec_f32_sum(d, count), count);
+}
+
 bool exec_softmax(exec_frame *frame) {
   const exec_operand *d = &frame->view[0], *a = &frame->view[1];
+  bool singles = rows_f32(frame, 2);
   for (int64_t r = 0; r < frame->shape[0]; r++) {
+    if (singles) {
+      softmax_row(row_f32(d, r), row_f32(a, r), frame->shape[1]);
+      continue;
+    }
     double highest = -INFINITY, sum = 0;
     for (int64_t c = 0; c < frame->shape[1]; c++) highest = fmax(highest, at2(a, r, c));
     for (int64_t c = 0; c < frame->shape[1]; c++) sum += (double)expf((float)(at2(a, r, c) - highest));
@@ -35,7 +55,12 @@ bool exec_softmax(exec_frame *frame) {
 
 bool exec_softmax_grad(exec_frame *frame) {
   const exec_operand *d = &frame->view[0], *y = &frame->view[1], *g = &frame->view[2];
+  bool singles = rows_f32(frame, 3);
   for (int64_t r = 0; r < frame->shape[0]; r++) {
+    if (singles) {
+      exec_f32_softmax_grad(row_f32(d, r), row_f32(y, r), row_f32(g, r), exec_f32_dot(row_f32(y, r), row_f32(g, r), frame->shape[1]), frame->shape[1]);
+      continue;
+    }
     double dot = 0;
     for (int64_t c = 0; c < frame->shape[1]; c++) dot += at2(y, r, c) * at2(g, r, c);
     for (int64_t c = 0; c < frame->shape[1]; c++) put2(d, r, c, at2(y, r, c) * (at2(g, r, c) - dot));
@@ -94,12 +119,12 @@ bool exec_pick(exec_frame *frame) {
 
 bool exec_place(exec_frame *frame) {
   const exec_operand *d = &frame->view[0], *g = &frame->view[1], *ids = &frame->view[2];
+  bool dense = d->stride[1] == (int64_t)hct_dtype_bytes(d->dtype);
   for (int64_t t = 0; t < frame->shape[0]; t++) {
     int64_t at = hct_element_get_int(ids->dtype, ids->data + t * ids->stride[0]) - frame->value[0];
-    for (int64_t v = 0; v < frame->shape[1]; v++) {
-      if (v == at) move2(d, t, v, g, t, 0);
-      else put2(d, t, v, 0);
-    }
+    if (dense) memset(d->data + t * d->stride[0], 0, (size_t)(frame->shape[1] * d->stride[1])); /* zero is zero bytes in every type */
+    for (int64_t v = 0; !dense && v < frame->shape[1]; v++) put2(d, t, v, 0);
+    if (at >= 0 && at < frame->shape[1]) move2(d, t, at, g, t, 0);
   }
   return true;
 }

@@ -1,0 +1,164 @@
+#include "runtime/exec/f32.h"
+
+#include <math.h>
+
+/* Vector forms of libm's functions are SLEEF's, of 1 ULP; a compiler that does not take these declarations calls libm an element at a time. */
+#define VECTOR_FUNCTION _Pragma("omp declare simd notinbranch")
+VECTOR_FUNCTION float expf(float);
+VECTOR_FUNCTION float logf(float);
+VECTOR_FUNCTION float tanhf(float);
+VECTOR_FUNCTION float erff(float);
+VECTOR_FUNCTION float sinf(float);
+VECTOR_FUNCTION float cosf(float);
+VECTOR_FUNCTION float tanf(float);
+VECTOR_FUNCTION float expm1f(float);
+VECTOR_FUNCTION float log1pf(float);
+VECTOR_FUNCTION float powf(float, float);
+
+#include "runtime/exec/functions.h"
+
+enum { LANES = 16, STAGE = 4 * LANES };
+
+/* Kernels take `count` elements, a multiple of LANES, of which so many at a time are known to the compiler: no element is left over, nor done before others to align them. */
+#define FOR_LANES(count, statement)                                 \
+  for (int64_t first = 0; first < (count); first += LANES) {        \
+    _Pragma("omp simd") for (int64_t i = first; i < first + LANES; i++) statement; \
+  }
+
+typedef void map1_kernel(float *d, const float *a, float scalar, int64_t count);
+typedef void map2_kernel(float *d, const float *a, const float *b, bool one_a, bool one_b, int64_t count); /* one_: element 0 alone */
+
+#define KERNEL_MAP1(name) \
+  HCT_VECTORS static void map1_##name(float *d, const float *a, float scalar, int64_t count) { FOR_LANES(count, d[i] = exec_map1(HCT_FN_MAP1_##name, a[i], scalar)) }
+#define KERNEL_MAP2(name)                                                                                                                       \
+  HCT_VECTORS static void map2_##name(float *d, const float *a, const float *b, bool one_a, bool one_b, int64_t count) {                        \
+    float x = a[0], y = b[0];                                                                                                                   \
+    if (one_a) FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)x, (double)b[i]))                                           \
+    else if (one_b) FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)a[i], (double)y))                                      \
+    else FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)a[i], (double)b[i]))                                              \
+  }
+#define KERNEL_MAP3(name)
+#define KERNEL_RED(name)
+#define KERNEL_UPDATE(name)
+#define HCT_FN(table, name, code, text, cost, meaning) KERNEL_##table(name)
+#include "ir/isa/isa_functions.def"
+#undef HCT_FN
+#undef KERNEL_MAP1
+#undef KERNEL_MAP2
+
+#define KERNEL_MAP1(name) [HCT_FN_MAP1_##name] = map1_##name,
+#define KERNEL_MAP2(name)
+#define HCT_FN(table, name, code, text, cost, meaning) KERNEL_##table(name)
+static map1_kernel *const map1_kernels[] = {
+#include "ir/isa/isa_functions.def"
+};
+#undef HCT_FN
+#undef KERNEL_MAP1
+#undef KERNEL_MAP2
+#define KERNEL_MAP1(name)
+#define KERNEL_MAP2(name) [HCT_FN_MAP2_##name] = map2_##name,
+#define HCT_FN(table, name, code, text, cost, meaning) KERNEL_##table(name)
+static map2_kernel *const map2_kernels[] = {
+#include "ir/isa/isa_functions.def"
+};
+#undef HCT_FN
+
+/* The same elements, or none in common. */
+static bool is_apart(const uint8_t *d, const uint8_t *a, int64_t count) {
+  intptr_t distance = (intptr_t)d - (intptr_t)a;
+  return distance == 0 || distance >= count * 4 || -distance >= count * 4;
+}
+static int64_t to_lanes(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+
+/* Lanes after the last element are ones. */
+static void stage_in(float stage[STAGE], const uint8_t *a, int64_t stride, int64_t count) {
+  for (int64_t i = 0; i < count; i++) stage[i] = *(const float *)(const void *)(a + i * stride);
+  for (int64_t i = count; i < to_lanes(count); i++) stage[i] = 1;
+}
+static void stage_out(uint8_t *d, int64_t stride, const float stage[STAGE], int64_t count) {
+  for (int64_t i = 0; i < count; i++) *(float *)(void *)(d + i * stride) = stage[i];
+}
+
+void exec_f32_map1(uint8_t fn, uint8_t *d, int64_t d_stride, const uint8_t *a, int64_t a_stride, float scalar, int64_t count) {
+  map1_kernel *kernel = map1_kernels[fn];
+  int64_t done = 0;
+  if (d_stride == 4 && a_stride == 4 && is_apart(d, a, count)) kernel((float *)(void *)d, (const float *)(const void *)a, scalar, done = count / LANES * LANES);
+  for (int64_t n; done < count; done += n) {
+    float from[STAGE], to[STAGE];
+    n = count - done < STAGE ? count - done : STAGE;
+    stage_in(from, a + done * a_stride, a_stride, n);
+    kernel(to, from, scalar, to_lanes(n));
+    stage_out(d + done * d_stride, d_stride, to, n);
+  }
+}
+
+void exec_f32_map2(uint8_t fn, uint8_t *d, int64_t d_stride, const uint8_t *a, int64_t a_stride, const uint8_t *b, int64_t b_stride, int64_t count) {
+  map2_kernel *kernel = map2_kernels[fn];
+  int64_t done = 0;
+  bool one_a = a_stride == 0, one_b = b_stride == 0 && !one_a;
+  bool a_fits = one_a || (a_stride == 4 && is_apart(d, a, count)), b_fits = one_b || (b_stride == 4 && is_apart(d, b, count));
+  if (d_stride == 4 && a_fits && b_fits) kernel((float *)(void *)d, (const float *)(const void *)a, (const float *)(const void *)b, one_a, one_b, done = count / LANES * LANES);
+  for (int64_t n; done < count; done += n) {
+    float from[2][STAGE], to[STAGE];
+    n = count - done < STAGE ? count - done : STAGE;
+    stage_in(from[0], a + done * a_stride, a_stride, n);
+    stage_in(from[1], b + done * b_stride, b_stride, n);
+    kernel(to, from[0], from[1], false, false, to_lanes(n));
+    stage_out(d + done * d_stride, d_stride, to, n);
+  }
+}
+
+static inline double lanes_sum(double lane[LANES]) {
+  for (int half = LANES / 2; half; half /= 2)
+    for (int l = 0; l < half; l++) lane[l] += lane[l + half];
+  return lane[0];
+}
+
+/* Element i into lane i mod LANES. */
+#define REDUCE(type, initial, combined)                                                    \
+  type lane[LANES];                                                                        \
+  int64_t whole = count / LANES * LANES;                                                   \
+  for (int l = 0; l < LANES; l++) lane[l] = initial;                                       \
+  for (int64_t first = 0; first < whole; first += LANES)                                   \
+    for (int l = 0; l < LANES; l++) {                                                      \
+      int64_t i = first + l;                                                               \
+      lane[l] = combined;                                                                  \
+    }                                                                                      \
+  for (int l = 0; l < count - whole; l++) {                                                \
+    int64_t i = whole + l;                                                                 \
+    lane[l] = combined;                                                                    \
+  }
+
+HCT_VECTORS double exec_f32_sum(const float *a, int64_t count) {
+  REDUCE(double, 0, lane[l] + (double)a[i])
+  return lanes_sum(lane);
+}
+
+HCT_VECTORS double exec_f32_dot(const float *a, const float *b, int64_t count) {
+  REDUCE(double, 0, lane[l] + (double)a[i] * (double)b[i])
+  return lanes_sum(lane);
+}
+
+HCT_VECTORS float exec_f32_max(const float *a, int64_t count) {
+  REDUCE(float, -INFINITY, exec_max(lane[l], a[i]))
+  for (int l = 1; l < LANES; l++) lane[0] = exec_max(lane[0], lane[l]);
+  return lane[0];
+}
+
+HCT_VECTORS float exec_f32_min(const float *a, int64_t count) {
+  REDUCE(float, INFINITY, exec_min(lane[l], a[i]))
+  for (int l = 1; l < LANES; l++) lane[0] = exec_min(lane[0], lane[l]);
+  return lane[0];
+}
+
+HCT_VECTORS void exec_f32_sum_rows(double *sums, const float *a, int64_t count) {
+  for (int64_t i = 0; i < count; i++) sums[i] += (double)a[i];
+}
+
+HCT_VECTORS void exec_f32_divide(float *d, const float *a, double by, int64_t count) {
+  for (int64_t i = 0; i < count; i++) d[i] = (float)((double)a[i] / by);
+}
+
+HCT_VECTORS void exec_f32_softmax_grad(float *d, const float *y, const float *g, double dot, int64_t count) {
+  for (int64_t i = 0; i < count; i++) d[i] = (float)((double)y[i] * ((double)g[i] - dot));
+}
