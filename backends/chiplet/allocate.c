@@ -3,7 +3,7 @@
 
 #include "backends/chiplet/chiplet.h"
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, GRACES = 2 /* products that bytes rest for, if there is room */ };
 
 static int64_t aligned(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -77,36 +77,40 @@ static int64_t first_fit(chiplet_buffer **live, size_t count, int64_t bytes) {
   return at;
 }
 
+/* By class: where those that live beside it begin in `with`; behind the last class: where all end. */
+typedef struct meeting { size_t *first; uint32_t *with; } meeting;
+
 typedef struct placement {
   chiplet_buffer *buffers;
   chiplet_buffer **all, **order, **live; /* buffers with bytes of their own, by start; of those alike the first, a class; scratch */
   size_t all_count, count, live_count;
   size_t *class_of;                      /* by buffer, of the first of those alike */
-  size_t *meets_first;                   /* by class: where those that live beside it begin in `meets`; behind the last class: where all end */
-  uint32_t *meets;
+  meeting meets[GRACES + 1];             /* by how many products a buffer's life is taken to be longer */
+  size_t *next_product;                  /* by operation: the next product after it; behind the last, itself */
   chiplet_buffer **classes;
   bool *placed;                          /* by class */
-  size_t *seen;                          /* by class: the class it was seen beside last, plus one */
+  size_t *seen, marks;                   /* by class: the search that found it last; searches so far */
   int64_t capacity, needed;              /* highest end of a byte taken */
 } placement;
 
-static void put(placement *p, chiplet_buffer *buffer) {
-  buffer->addr = first_fit(p->live, p->live_count, taken(buffer));
-  int64_t end = buffer->addr + taken(buffer);
-  if (end > p->needed) p->needed = end;
-}
-
 static size_t class_of(const placement *p, const chiplet_buffer *buffer) { return p->class_of[buffer->alike]; }
 
-/* Goes through all buffers as they come to live. `fill`: notes which classes meet; else how many, twice where two meet twice. */
-static void meets_walk(placement *p, bool fill, size_t *next) {
+/* Operation up to which the bytes are not given to another buffer, if that can be. */
+static size_t rests_until(const placement *p, const chiplet_buffer *buffer, int grace) {
+  size_t until = buffer->last;
+  for (int g = 0; g < grace; g++) until = p->next_product[until];
+  return until;
+}
+
+/* Goes through all buffers as they come to live. `with`: notes which classes meet; NULL: how many, twice where two meet twice. */
+static void meets_walk(placement *p, int grace, uint32_t *with, size_t *next) {
   p->live_count = 0;
   for (size_t i = 0; i < p->all_count; i++) {
     size_t kept = 0, own = class_of(p, p->all[i]);
     for (size_t k = 0; k < p->live_count; k++) {
-      if (p->live[k]->last < p->all[i]->first) continue;
+      if (rests_until(p, p->live[k], grace) < p->all[i]->first) continue;
       size_t other = class_of(p, p->live[k]);
-      if (fill) p->meets[next[own]] = (uint32_t)other, p->meets[next[other]] = (uint32_t)own;
+      if (with) with[next[own]] = (uint32_t)other, with[next[other]] = (uint32_t)own;
       next[own]++, next[other]++;
       p->live[kept++] = p->live[k];
     }
@@ -115,43 +119,65 @@ static void meets_walk(placement *p, bool fill, size_t *next) {
   }
 }
 
-static void meets_find(placement *p, hct_arena *arena) {
+static meeting meets_find(placement *p, hct_arena *arena, int grace) {
+  meeting m = {.first = HCT_NEW_ARRAY(arena, size_t, p->count + 1)};
   size_t *next = HCT_NEW_ARRAY(arena, size_t, p->count + 1);
-  p->meets_first = HCT_NEW_ARRAY(arena, size_t, p->count + 1);
-  meets_walk(p, false, next);
+  meets_walk(p, grace, NULL, next);
   for (size_t c = 0; c < p->count; c++) {
-    p->meets_first[c + 1] = p->meets_first[c] + next[c];
-    next[c] = p->meets_first[c];
+    m.first[c + 1] = m.first[c] + next[c];
+    next[c] = m.first[c];
   }
-  p->meets = HCT_NEW_ARRAY(arena, uint32_t, p->meets_first[p->count] + 1);
-  meets_walk(p, true, next);
+  m.with = HCT_NEW_ARRAY(arena, uint32_t, m.first[p->count] + 1);
+  meets_walk(p, grace, m.with, next);
+  return m;
 }
 
 /* Those placed that live beside any of those alike the buffer. */
-static void live_find(placement *p, const chiplet_buffer *buffer) {
-  size_t own = class_of(p, buffer);
+static void live_find(placement *p, const meeting *m, const chiplet_buffer *buffer) {
+  size_t own = class_of(p, buffer), mark = ++p->marks;
   p->live_count = 0;
-  for (size_t k = p->meets_first[own]; k < p->meets_first[own + 1]; k++) {
-    size_t other = p->meets[k];
-    if (other == own || !p->placed[other] || p->seen[other] == own + 1) continue;
-    p->seen[other] = own + 1;
+  for (size_t k = m->first[own]; k < m->first[own + 1]; k++) {
+    size_t other = m->with[k];
+    if (other == own || !p->placed[other] || p->seen[other] == mark) continue;
+    p->seen[other] = mark;
     p->live[p->live_count++] = p->classes[other];
   }
+}
+
+/* The lowest place where nothing is that lives beside it. */
+static int64_t place_find(placement *p, const chiplet_buffer *buffer, int grace) {
+  live_find(p, &p->meets[grace], buffer);
+  return first_fit(p->live, p->live_count, taken(buffer));
 }
 
 /* In the order at hand. False, with what is live then, at the first that does not fit. */
 static bool place_all(placement *p) {
   p->needed = 0;
   memset(p->placed, 0, p->count * sizeof *p->placed);
-  memset(p->seen, 0, p->count * sizeof *p->seen);
   for (size_t i = 0; i < p->count; i++) {
-    live_find(p, p->order[i]);
-    put(p, p->order[i]);
-    p->placed[class_of(p, p->order[i])] = true;
-    p->live[p->live_count++] = p->order[i];
+    chiplet_buffer *buffer = p->order[i];
+    buffer->addr = place_find(p, buffer, 0);
+    if (buffer->addr + taken(buffer) > p->needed) p->needed = buffer->addr + taken(buffer);
+    p->placed[class_of(p, buffer)] = true;
+    p->live[p->live_count++] = buffer;
     if (p->needed > p->capacity) return false;
   }
   return true;
+}
+
+/* Engines run at their own pace: what writes bytes that another engine still reads waits for that one, and holds up all that is queued behind it. So
+ * buffers move, where there is room, to where nothing lies that was used just before them or will be just after. */
+static void spread(placement *p) {
+  for (size_t i = 0; i < p->count; i++) {
+    chiplet_buffer *buffer = p->order[i];
+    for (int grace = GRACES; grace > 0; grace--) {
+      int64_t at = place_find(p, buffer, grace);
+      if (at + taken(buffer) > p->capacity) continue;
+      buffer->addr = at;
+      if (at + taken(buffer) > p->needed) p->needed = at + taken(buffer);
+      break;
+    }
+  }
 }
 
 /* As they come to live. */
@@ -197,6 +223,26 @@ void chiplet_buffers_measure(chiplet_program *program) {
   }
 }
 
+static void products_find(const chiplet_op *ops, size_t count, bool *is_product) {
+  for (size_t i = 0; i < count; i++) {
+    is_product[ops[i].order] = ops[i].kind == CHIPLET_MATMUL;
+    products_find(ops[i].body, ops[i].body_count, is_product);
+  }
+}
+
+static size_t *next_products(const chiplet_program *program, hct_arena *arena) {
+  const chiplet_op *last = program->op_count ? &program->ops[program->op_count - 1] : NULL;
+  size_t count = !last ? 1 : (last->body_count ? last->body_end : last->order) + 1, next = count - 1;
+  bool *is_product = HCT_NEW_ARRAY(arena, bool, count);
+  size_t *found = HCT_NEW_ARRAY(arena, size_t, count);
+  products_find(program->ops, program->op_count, is_product);
+  for (size_t i = count; i-- > 0;) {
+    found[i] = next;
+    if (is_product[i]) next = i;
+  }
+  return found;
+}
+
 static placement placement_make(chiplet_program *program, hct_arena *arena) {
   size_t most = program->buffers.count + 1;
   placement p = {.buffers = program->buffers.items, .all = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .order = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .live = HCT_NEW_ARRAY(arena, chiplet_buffer *, most),
@@ -211,7 +257,8 @@ static placement placement_make(chiplet_program *program, hct_arena *arena) {
     p.classes[p.count] = p.order[p.count] = p.all[i];
     p.count++;
   }
-  meets_find(&p, arena);
+  p.next_product = next_products(program, arena);
+  for (int grace = 0; grace <= GRACES; grace++) p.meets[grace] = meets_find(&p, arena, grace);
   return p;
 }
 
@@ -221,7 +268,8 @@ static bool allocate_sram(chiplet_program *program, int64_t *out_needed) {
   hct_arena *scratch = hct_arena_create();
   placement p = placement_make(program, scratch);
   bool fits = place_in_time(&p) || (most_live(&p) <= p.capacity && place_by_size(&p));
-  if (!fits) place_in_time(&p);
+  if (fits) spread(&p);
+  else place_in_time(&p);
   *out_needed = p.needed;
   hct_arena_destroy(scratch);
   if (!fits) return false;

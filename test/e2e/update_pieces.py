@@ -51,7 +51,7 @@ def check_goldens(binaries, shared, work, model):
 ROWS, COLS, HIDDEN, CHUNK = 2, 2, 256, 65536
 
 
-def peak_bytes(binaries, work, vocabulary, chunk, dtype):
+def most_live(binaries, work, vocabulary, chunk, dtype):
     """Of a model whose largest tile in training is that of its embedding; None when SRAM is too small for it."""
     model, image, report = work / "model.onnx", work / "program.hct", work / "report.json"
     subprocess.run([binaries / "hecaton-model", "gpt2", "--layers=1", f"--hidden={HIDDEN}", "--heads=4", f"--vocab={vocabulary}", "--seq=4", "--batch=2", "--no-weights", "-o", model], check=True)
@@ -61,7 +61,7 @@ def peak_bytes(binaries, work, vocabulary, chunk, dtype):
         assert "bytes of SRAM" in done.stderr, done.stderr
         return None
     subprocess.run([binaries / "hecaton-sim", image, "--mode=timing", "--report", report], check=True, capture_output=True)
-    return json.loads(report.read_text())["sram"]["peak_bytes"]
+    return json.loads(report.read_text())["sram"]["worst_moment"]["live_bytes"]
 
 
 def check_sram(binaries, work):
@@ -69,8 +69,8 @@ def check_sram(binaries, work):
         gradient = vocabulary // ROWS * HIDDEN // COLS * 4
         for dtype, low in (("f32", 0), ("bf16", 2)):
             pieces = 2 * CHUNK * (3 * 4 + low)  # parameter, two states and the low copy, double-buffered
-            beside = peak_bytes(binaries, work, 8, CHUNK, dtype)  # all the rest of the model, which may be there at that moment
-            whole, got = peak_bytes(binaries, work, vocabulary, WHOLE, dtype), peak_bytes(binaries, work, vocabulary, CHUNK, dtype)
+            beside = most_live(binaries, work, 8, CHUNK, dtype)  # all the rest of the model, which may be there at that moment
+            whole, got = most_live(binaries, work, vocabulary, WHOLE, dtype), most_live(binaries, work, vocabulary, CHUNK, dtype)
             assert gradient < got <= gradient + pieces + beside, f"{dtype}, vocabulary {vocabulary}: {got} bytes of SRAM; the gradient takes {gradient}, pieces {pieces}, the rest {beside}"
             assert whole is None or whole >= 4 * gradient, f"{dtype}, vocabulary {vocabulary}: {whole} bytes of SRAM on whole tiles of {gradient} bytes"
             print(f"{dtype}, vocabulary {vocabulary}: {got} bytes of SRAM at most, of them gradient {gradient}, pieces {pieces}, rest up to {beside}; on whole tiles {whole}")
