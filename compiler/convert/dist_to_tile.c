@@ -435,7 +435,7 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
   lowering l = {
       .pass = pass, .arena = pass->arena, .context = context, .program = &program,
       .sram = hct_type_parse(context, "!hct_tile.sram"), .dram = hct_type_parse(context, "!hct_tile.tensor"), .index = mlirIndexTypeGet(context),
-      .section = HCT_SECTION_NONE, .scope_next = SCOPE_PROGRAM,
+      .section = HCT_SECTION_NONE, .scope_next = SCOPE_PROGRAM, .op = program.function, /* of a model without nodes, whose outputs are inputs */
       .views = HCT_NEW_ARRAY(pass->arena, tile_view, program.value_count),
       .scopes = HCT_NEW_ARRAY(pass->arena, size_t, program.value_count),
       .tensors = HCT_NEW_ARRAY(pass->arena, MlirValue, program.value_count),
