@@ -147,6 +147,7 @@ hct_status import_check_graph(importer *im, const Onnx__GraphProto *graph) {
 hct_status import_check_model(importer *im, const Onnx__ModelProto *model) {
   for (size_t i = 0; i < model->n_opset_import; i++)
     if (import_domain_is_onnx(model->opset_import[i]->domain)) im->model_opset = model->opset_import[i]->version;
+  if (!model->graph->n_output) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "its graph has no outputs");
   bool imports = false, needs = false;
   for (size_t i = 0; i < model->n_opset_import; i++) imports |= import_domain_is_onnx(model->opset_import[i]->domain);
   for (size_t n = 0; n < model->graph->n_node; n++) needs |= import_domain_is_onnx(model->graph->node[n]->domain);

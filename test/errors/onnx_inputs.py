@@ -269,6 +269,27 @@ def chain(count, order):
     return model("chain", nodes, [("v0", F, [4])], [(f"v{count}", F, [4])])
 
 
+# ---- large models ----
+def huge(name, grown):
+    """a model of an initializer that makes it `grown` bytes, of which the file has none: it is sparse"""
+    tag = lambda field, size: bytes([field << 3 | 2]) + varint(size)
+    varint = lambda n: bytes([n & 127 | 128]) + varint(n >> 7) if n >= 128 else bytes([n])
+    small = model(name, [node("Relu", ["x"], ["y"])], [x2], [y2])
+    made = onnx.load(small)
+    tensor = T(name="w", data_type=F, dims=[grown // 4]).SerializeToString() + tag(9, grown)
+    initializer = tag(5, len(tensor) + grown) + tensor
+    graph = made.graph.SerializeToString() + initializer
+    made.ClearField("graph")
+    small.write_bytes(made.SerializeToString() + tag(7, len(graph) + grown) + graph)
+    os.truncate(small, small.stat().st_size + grown)
+    return small
+
+
+path = huge("huge", 2**31)
+refused("a model of 2 GiB", [f"{path.stat().st_size} bytes; a protobuf message has less than 2 GiB", "hint: weights of larger models are external data"], path, within_s=slow)
+path.unlink()
+taken("a model whose initializer is sparse in its file", path := huge("less_huge", 2**20))
+
 # ---- inputs that are known when compiling ----
 shaped = model("shaped", [node("Reshape", ["x", "s"], ["y"])], [x2, ("s", T.INT64, [2])], [("y", F, None)])
 np.save(WORK / "s.npy", np.array([1, 2])), np.save(WORK / "nine.npy", np.ones((1,) * 9, np.int64))
