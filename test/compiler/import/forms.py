@@ -21,6 +21,14 @@ for opset, axis in ((9, 0), (9, 1), (11, 2), (11, 3), (11, -4), (12, -2)):
     for mesh in ("1x1", "2x3"):
         computes(f"softmax over {axis} of opset {opset}", path, {"y": p, "z": np.log(p)}, x, mesh=mesh)
 
+# A softmax over dimensions that a transpose or a slice has taken apart, and a reshape put together.
+for name, first, reordered in (("transpose", [node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2])], X.swapaxes(2, 3)), ("slice", [node("Slice", ["x"], ["t"], axes=[2], starts=[1], ends=[4])], X[:, :, 1:4])):
+    rows = reordered.reshape(12, -1).astype(np.float64)
+    e = np.exp(rows - rows.max(-1, keepdims=True))
+    path = model("reordered", [*first, node("Reshape", ["t", "s"], ["r"]), node("Softmax", ["r"], ["y"], axis=1)], x, ["y"], [array("s", [12, -1])], opset=9)
+    for mesh in ("1x1", "2x3"):
+        computes(f"softmax of a reshaped {name}", path, {"y": e / e.sum(-1, keepdims=True)}, x, mesh=mesh)
+
 # Parts without number or elements.
 parts = [f"p{i}" for i in range(100)]
 long = np.arange(200, dtype=np.float32).reshape(100, 2)
