@@ -527,6 +527,7 @@ static hct_status import_model(hct_pass_context *pass, const char *path, const h
 
 hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule *out_module) {
   hct_file file;
+  if (!hct_image_holds_text(path)) return hct_error(pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "its path is not UTF-8, as images name files");
   HCT_TRY(hct_file_map(pass->diags, path, &file));
   Onnx__ModelProto *model = model_unpack(pass->diags, path, &file);
   hct_status status = model ? import_model(pass, path, &file, model, out_module) : HCT_REFUSED;

@@ -269,6 +269,16 @@ def chain(count, order):
     return model("chain", nodes, [("v0", F, [4])], [(f"v{count}", F, [4])])
 
 
+# ---- names that no image can hold ----
+for name, made, where in (("input", model("latin", [node("Relu", ["xyz"], ["y"])], [("xyz", F, [2])], [y2]), "input 0"), ("node", model("latin_node", [node("Relu", ["x"], ["y"], name="xyz")], [x2], [y2]), "node 0"),
+                          ("initializer", model("latin_initializer", [node("Add", ["x", "xyz"], ["y"])], [x2], [y2], [numpy_helper.from_array(np.ones(2, np.float32), "xyz")]), "initializer 0")):
+    made.write_bytes(made.read_bytes().replace(b"xyz", b"x\xe9z"))
+    refused(f"a name that is not UTF-8, of an {name}", [where, "is not UTF-8", "hint: strings of protobuf are UTF-8"], made)
+path = WORK / os.fsdecode(b"latin\xe9.onnx")
+path.write_bytes(model("ascii", [node("Relu", ["x"], ["y"])], [x2], [y2]).read_bytes())
+refused("a path that is not UTF-8", ["its path is not UTF-8"], path, where="latin")
+path.unlink()
+
 # ---- large models ----
 def huge(name, grown):
     """a model of an initializer that makes it `grown` bytes, of which the file has none: it is sparse"""
