@@ -29,6 +29,17 @@ for name, first, reordered in (("transpose", [node("Transpose", ["x"], ["t"], pe
     for mesh in ("1x1", "2x3"):
         computes(f"softmax of a reshaped {name}", path, {"y": e / e.sum(-1, keepdims=True)}, x, mesh=mesh)
 
+# Sums over the batch in 16 bits, of the whole batch at once.
+Y = np.random.default_rng(6).standard_normal((4, 3, 5, 4)).astype(np.float32)
+both = [("x", X), ("u", Y)]
+path = model("batch", [node("ReduceMean", ["x"], ["m"], axes=[0], keepdims=0), node("Add", ["x", "m"], ["y"]), node("Einsum", ["x", "u"], ["z"], equation="abcd,abce->de")], both, ["m", "y", "z"])
+mean = X.astype(np.float64).mean(0)
+for dtype, tolerance in (("bf16", 0.03), ("f16", 0.004)):
+    for mesh in ("1x1", "2x3"):
+        computes(f"sums over the batch in {dtype}", path, {"m": mean, "y": X + mean, "z": np.einsum("abcd,abce->de", X, Y)}, both, [f"--dtype={dtype}"], mesh, tolerance)
+done = compiled(path, "--mesh=1x1", "--dtype=bf16", "--micro-batch=2", "-o", WORK / "refused.hct")
+check("sums over micro-batches in bf16", done.returncode == 1 and "node 0 'ReduceMean': error[E0802]" in done.stderr and "--micro-batch of the whole batch needs none" in done.stderr, done.stderr)
+
 # Parts without number or elements.
 parts = [f"p{i}" for i in range(100)]
 long = np.arange(200, dtype=np.float32).reshape(100, 2)
