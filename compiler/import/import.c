@@ -264,8 +264,10 @@ static hct_status input_constant(importer *im, const char *name, const Onnx__Val
   hct_dtype declared;
   HCT_TRY(hct_array_read(im->pass->diags, im->arena, path, &array));
   if (array.rank > HCT_MAX_RANK) return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "--constant=%s: an array of rank %zu; at most %d is supported", name, array.rank, HCT_MAX_RANK);
-  bool typed = info->type && info->type->tensor_type && hct_dtype_from_onnx(info->type->tensor_type->elem_type, &declared) && import_element(declared);
-  if (typed && hct_dtype_is_float(declared) == hct_dtype_is_float(array.dtype)) hct_array_convert(im->arena, &array, declared); /* of which NumPy has none */
+  bool typed = info->type && info->type->tensor_type && hct_dtype_from_onnx(info->type->tensor_type->elem_type, &declared);
+  if (typed && hct_dtype_is_float(declared) != hct_dtype_is_float(array.dtype))
+    return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "--constant=%s: an array of %s; the model's input is of %s", name, hct_dtype_name(array.dtype), hct_dtype_name(declared));
+  if (typed && import_element(declared)) hct_array_convert(im->arena, &array, declared); /* of which NumPy has none */
   host_tensor host = host_create(im->arena, import_dtype(array.dtype), array.rank, array.dims);
   host.element = import_element(array.dtype);
   host_from_bytes(&host, array.dtype, array.data);

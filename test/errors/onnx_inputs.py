@@ -306,6 +306,8 @@ np.save(WORK / "s.npy", np.array([1, 2])), np.save(WORK / "nine.npy", np.ones((1
 taken("constant", shaped, f"--constant=s={WORK / 's.npy'}")
 refused("constant is missing", ["Reshape"], shaped)
 refused("constant without a file", ["cannot open"], shaped, f"--constant=s={WORK / 'none.npy'}", where="none.npy")
+np.save(WORK / "real.npy", np.ones(2, np.float32))
+refused("constant of another type", ["an array of f32; the model's input is of i64"], shaped, f"--constant=s={WORK / 'real.npy'}", where="real.npy")
 refused("constant of rank 9", ["rank 9"], shaped, f"--constant=s={WORK / 'nine.npy'}", where="nine.npy")
 
 
