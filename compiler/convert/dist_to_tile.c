@@ -184,8 +184,11 @@ const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op)
 
 static bool sums_up(const hct_dist_op *accumulator) { return accumulator && !strcmp(hct_op_str(accumulator->op, "kind"), "sum"); }
 
-/* A product that adds to the accumulator itself, or a sum whose operands do. */
-bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op) { return (tile_can_accumulate(op) || tile_is_add(op)) && sums_up(tile_accumulator_of(l, op)); }
+/* A product that adds to the accumulator itself, or a sum whose operands do; to one of 16 bits a product adds when it is done, in f32. */
+bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op) {
+  const hct_dist_op *accumulator = tile_accumulator_of(l, op);
+  return (tile_can_accumulate(op) || tile_is_add(op)) && sums_up(accumulator) && !hct_dtype_is_half(tile_info(l, accumulator->results[0])->shape.dtype);
+}
 
 /* Each operand of a sum that is to be accumulated, but those that were. */
 static void accumulate_operands(lowering *l, const hct_dist_op *op, const tile_view *sum) {
@@ -211,7 +214,7 @@ static void stage_prepare(lowering *l) {
     if (op->accumulate) {
       place_at(l, op);
       const hct_dist_value *result = tile_info(l, op->results[0]);
-      if (hct_dtype_is_half(result->shape.dtype))
+      if (hct_dtype_is_half(result->shape.dtype) && l->program->micro_batch < l->program->batch)
         l->status = hct_error(l->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(l->arena, op->op), "%s: a sum of %s over micro-batches does not work yet; --micro-batch of the whole batch needs none", op->name, hct_dtype_name(result->shape.dtype));
       tile_view sum = tile_view_fresh(l, &result->layout, result->shape.dtype);
       tile_fill(l, sum.buffer, strcmp(hct_op_str(op->op, "kind"), "max") ? 0.0 : -3.4028234663852886e38);
@@ -435,7 +438,7 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
   lowering l = {
       .pass = pass, .arena = pass->arena, .context = context, .program = &program,
       .sram = hct_type_parse(context, "!hct_tile.sram"), .dram = hct_type_parse(context, "!hct_tile.tensor"), .index = mlirIndexTypeGet(context),
-      .section = HCT_SECTION_NONE, .scope_next = SCOPE_PROGRAM,
+      .section = HCT_SECTION_NONE, .scope_next = SCOPE_PROGRAM, .op = program.function, /* of a model without nodes, whose outputs are inputs */
       .views = HCT_NEW_ARRAY(pass->arena, tile_view, program.value_count),
       .scopes = HCT_NEW_ARRAY(pass->arena, size_t, program.value_count),
       .tensors = HCT_NEW_ARRAY(pass->arena, MlirValue, program.value_count),

@@ -483,20 +483,28 @@ static void axis_last(const hct_layout *layout, unsigned axis, tile_loops *loops
   *out_rows = loops->count - (layout->dim_first[axis + 1] - layout->dim_first[axis]);
 }
 
+/* `value` under `loops` of `layout`, whose columns, the loops from `rows` on, one instruction takes: where they are not one run, as those of a reshaped transpose, a
+ * dense copy. */
+static tile_operand operand_rows(lowering *l, size_t value, const hct_layout *layout, const tile_loops *loops, int rows, const int *order) {
+  tile_operand plain = operand_of(l, value, layout), ordered = plain;
+  for (int i = 0; i < loops->count; i++) ordered.steps[i] = plain.steps[order[i]];
+  if (sums_at_once(loops, rows, (const tile_operand[]){ordered, ordered, ordered})) return ordered;
+  const tile_view *copy = view_keep(l, tile_view_copy(l, plain.view, layout, tile_info(l, value)->shape.dtype));
+  ordered = operand_plain(copy);
+  for (int i = 0; i < loops->count; i++) ordered.steps[i] = copy->steps[order[i]];
+  return ordered;
+}
+
 static void lower_softmax(lowering *l, const hct_dist_op *op, const char *fn) {
   const hct_layout *layout = &tile_info(l, op->results[0])->layout;
   tile_loops loops;
   int rows, order[HCT_MAX_FACTORS];
   axis_last(layout, (unsigned)hct_op_i64(op->op, "axis"), &loops, &rows, order);
-  tile_operand operands[3], plain[3];
-  tile_view fresh;
-  for (size_t k = 0; k < op->operand_count; k++) plain[k + 1] = operand_of(l, op->operands[k], layout);
-  fresh = result_fresh(l, op);
-  plain[0] = operand_plain(&fresh);
-  for (size_t k = 0; k <= op->operand_count; k++) {
-    operands[k] = plain[k];
-    for (int i = 0; i < loops.count; i++) operands[k].steps[i] = plain[k].steps[order[i]];
-  }
+  tile_operand operands[3];
+  for (size_t k = 0; k < op->operand_count; k++) operands[k + 1] = operand_rows(l, op->operands[k], layout, &loops, rows, order);
+  tile_view fresh = result_fresh(l, op);
+  operands[0] = operand_plain(&fresh);
+  for (int i = 0; i < loops.count; i++) operands[0].steps[i] = fresh.steps[order[i]];
   emit_rows(l, fn, &loops, rows, op->operand_count + 1, operands, NULL, 0);
   tile_value_set(l, op->results[0], &fresh);
 }

@@ -95,6 +95,15 @@ bool import_ints(importer *im, const char *name, size_t index, int64_t *out_valu
   return true;
 }
 
+hct_status import_ints_optional(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count, bool *out_given) {
+  *out_given = import_ints(im, name, index, out_values, capacity, out_count);
+  if (*out_given) return HCT_OK;
+  const Onnx__AttributeProto *a = import_attribute(im, name);
+  if (a) return import_refuse(im, HCT_E_ONNX_SHAPE, "%s has %zu entries; it has at most %zu here", name, a->n_ints, capacity);
+  if (index != SIZE_MAX && import_input(im, index)) return import_refuse(im, HCT_E_UNSUPPORTED, "%s that depend on run-time data, or are more than %zu; constants are supported", name, capacity);
+  return HCT_OK;
+}
+
 hct_status import_floats(importer *im, size_t count) {
   for (size_t k = 0; k < count; k++) {
     const import_value *value = import_input(im, k);
@@ -255,8 +264,10 @@ static hct_status input_constant(importer *im, const char *name, const Onnx__Val
   hct_dtype declared;
   HCT_TRY(hct_array_read(im->pass->diags, im->arena, path, &array));
   if (array.rank > HCT_MAX_RANK) return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "--constant=%s: an array of rank %zu; at most %d is supported", name, array.rank, HCT_MAX_RANK);
-  bool typed = info->type && info->type->tensor_type && hct_dtype_from_onnx(info->type->tensor_type->elem_type, &declared) && import_element(declared);
-  if (typed && hct_dtype_is_float(declared) == hct_dtype_is_float(array.dtype)) hct_array_convert(im->arena, &array, declared); /* of which NumPy has none */
+  bool typed = info->type && info->type->tensor_type && hct_dtype_from_onnx(info->type->tensor_type->elem_type, &declared);
+  if (typed && hct_dtype_is_float(declared) != hct_dtype_is_float(array.dtype))
+    return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "--constant=%s: an array of %s; the model's input is of %s", name, hct_dtype_name(array.dtype), hct_dtype_name(declared));
+  if (typed && import_element(declared)) hct_array_convert(im->arena, &array, declared); /* of which NumPy has none */
   host_tensor host = host_create(im->arena, import_dtype(array.dtype), array.rank, array.dims);
   host.element = import_element(array.dtype);
   host_from_bytes(&host, array.dtype, array.data);
@@ -264,10 +275,40 @@ static hct_status input_constant(importer *im, const char *name, const Onnx__Val
   return HCT_OK;
 }
 
+static bool line_names(const char *line, const char *name) { return name && name[0] && !strncmp(line, name, strlen(name)) && line[strlen(name)] == '='; }
+
+static bool line_names_dim(const char *line, size_t count, Onnx__ValueInfoProto *const *infos) {
+  for (size_t i = 0; i < count; i++) {
+    const Onnx__TensorShapeProto *shape = infos[i]->type && infos[i]->type->tensor_type ? infos[i]->type->tensor_type->shape : NULL;
+    for (size_t d = 0; shape && d < shape->n_dim; d++)
+      if (shape->dim[d]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && line_names(line, shape->dim[d]->dim_param)) return true;
+  }
+  return false;
+}
+
+/* Refused: an entry of --dim, --shape or --constant that is of no dimension or input. */
+static hct_status entries_check(importer *im, const char *option, const hct_map *initializers) {
+  bool dims = !strcmp(option, "dim");
+  for (const char *line = hct_pass_option(im->pass, option, ""); *line; line += strcspn(line, "\n"), line += *line == '\n') {
+    bool found = dims && (line_names_dim(line, im->graph->n_input, im->graph->input) || line_names_dim(line, im->graph->n_output, im->graph->output));
+    for (size_t i = 0; i < im->graph->n_input && !dims && !found; i++) found = line_names(line, im->graph->input[i]->name) && !hct_map_has(initializers, im->graph->input[i]->name);
+    if (found) continue;
+    hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){.file = im->file}, "--%s=%.*s: the model has no such %s", option, (int)strcspn(line, "\n"), line, dims ? "symbolic dimension" : "input");
+    for (size_t i = 0; i < im->graph->n_input && !dims; i++)
+      if (!hct_map_has(initializers, im->graph->input[i]->name)) hct_note(im->pass->diags, "input '%s'", im->graph->input[i]->name);
+    hct_hint(im->pass->diags, "--%s=%s=%s", option, dims ? "NAME" : "INPUT", dims ? "N" : !strcmp(option, "shape") ? "N,N,..." : "FILE.npy");
+    return HCT_REFUSED;
+  }
+  return HCT_OK;
+}
+
 static hct_status import_arguments(importer *im, MlirOperation function, const hct_map *wire) {
   hct_map *initializers = hct_map_create(im->arena); /* before IR version 4 they are inputs, too */
   for (size_t i = 0; i < im->graph->n_initializer; i++)
     if (im->graph->initializer[i]->name) hct_map_put(initializers, im->graph->initializer[i]->name, NULL);
+  HCT_TRY(entries_check(im, "dim", initializers));
+  HCT_TRY(entries_check(im, "shape", initializers));
+  HCT_TRY(entries_check(im, "constant", initializers));
   for (size_t i = 0; i < im->graph->n_input; i++) {
     const Onnx__ValueInfoProto *info = im->graph->input[i];
     hct_shape shape;
@@ -427,6 +468,11 @@ static hct_status import_graph(importer *im, const hct_map *wire) {
 /* NULL, with a diagnostic, when it is none. */
 static Onnx__ModelProto *model_unpack(hct_diags *diags, const char *path, const hct_file *file) {
   const ProtobufCMessageDescriptor *type = &onnx__model_proto__descriptor;
+  if (file->bytes > INT32_MAX) {
+    hct_error(diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "%zu bytes; a protobuf message has less than 2 GiB", file->bytes);
+    hct_hint(diags, "weights of larger models are external data (onnx.save_model, save_as_external_data=True)");
+    return NULL;
+  }
   if (!wire_nests(type, file->data, file->bytes, WIRE_MAX_LEVELS)) {
     hct_error(diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "messages nested in one another more than %d deep", WIRE_MAX_LEVELS);
     return NULL;
@@ -434,7 +480,6 @@ static Onnx__ModelProto *model_unpack(hct_diags *diags, const char *path, const 
   Onnx__ModelProto *model = file->bytes ? onnx__model_proto__unpack(NULL, file->bytes, file->data) : NULL;
   if (model && model->graph && model->n_opset_import) return model;
   hct_error(diags, HCT_E_NOT_ONNX, (hct_loc){.file = path}, "not an ONNX model, or cut short (%zu bytes)", file->bytes);
-  if (file->bytes > INT32_MAX) hct_hint(diags, "a protobuf message has at most 2 GiB: weights of larger models are external data (onnx.save_model, save_as_external_data=True)");
   if (model) onnx__model_proto__free_unpacked(model, NULL);
   return NULL;
 }
@@ -484,6 +529,7 @@ static hct_status import_model(hct_pass_context *pass, const char *path, const h
 
 hct_status hct_import_onnx(hct_pass_context *pass, const char *path, MlirModule *out_module) {
   hct_file file;
+  if (!hct_image_holds_text(path)) return hct_error(pass->diags, HCT_E_OPTION, (hct_loc){.file = path}, "its path is not UTF-8, as images name files");
   HCT_TRY(hct_file_map(pass->diags, path, &file));
   Onnx__ModelProto *model = model_unpack(pass->diags, path, &file);
   hct_status status = model ? import_model(pass, path, &file, model, out_module) : HCT_REFUSED;

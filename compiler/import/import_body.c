@@ -62,6 +62,23 @@ char *import_name_number(importer *im, const char *scope, hct_dtype dtype, size_
   return import_name_known(im, name, t);
 }
 
+void import_joined_add(importer *im, const char *op_type, const int64_t *axis, const char *label, const char *scope, size_t count, char *const *values, char *to) {
+  char **parts = HCT_NEW_ARRAY(im->arena, char *, count + 1);
+  memcpy(parts, values, count * sizeof *parts);
+  for (bool last = false; !last;) {
+    size_t made = 0;
+    last = count <= HCT_MAX_VARIADIC;
+    for (size_t at = 0; at < count; at += HCT_MAX_VARIADIC) {
+      size_t part = count - at < HCT_MAX_VARIADIC ? count - at : HCT_MAX_VARIADIC;
+      Onnx__NodeProto *node = import_node_create(im, op_type, label, part, parts + at, last ? to : import_name_next(im, scope));
+      if (axis) import_node_set_int(im, node, "axis", *axis);
+      import_node_add(im, node);
+      parts[made++] = node->output[0];
+    }
+    count = made;
+  }
+}
+
 hct_status import_count_nodes(importer *im, int64_t times, int64_t nodes) {
   int64_t all;
   if (hct_mul_i64(times, nodes, &all) && all <= IMPORT_MAX_NODES - im->expanded) {

@@ -111,9 +111,18 @@ static bool is_identifier(const char *name) {
   return name && name[0] && !name[strspn(name, letters)] && !strstr(name, "SegmentSizes");
 }
 
+static hct_status text_check(importer *im, const char *text, hct_loc loc) {
+  if (!text || hct_image_holds_text(text)) return HCT_OK;
+  hct_error(im->pass->diags, HCT_E_ONNX_INVALID, loc, "its name '%s' is not UTF-8", text);
+  hct_hint(im->pass->diags, "strings of protobuf are UTF-8");
+  return HCT_REFUSED;
+}
+
 static hct_status names_check(importer *im, const char *kind, size_t count, Onnx__ValueInfoProto *const *infos) {
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     if (!infos[i]->name || !infos[i]->name[0]) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "%s %zu of a graph has no name", kind, i);
+    HCT_TRY(text_check(im, infos[i]->name, (hct_loc){im->file, hct_arena_printf(im->arena, "%s %zu", kind, i)}));
+  }
   return HCT_OK;
 }
 
@@ -121,6 +130,7 @@ static hct_status nodes_check(importer *im, size_t count, Onnx__NodeProto *const
   for (size_t n = 0; n < count; n++) {
     const Onnx__NodeProto *node = nodes[n];
     hct_loc loc = {im->file, hct_arena_printf(im->arena, "node %zu '%s'", n, node->name ? node->name : "")};
+    HCT_TRY(text_check(im, node->name, loc));
     if (!node->op_type || !node->op_type[0]) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, loc, "it has no op_type");
     for (size_t i = 0; i < node->n_attribute; i++) {
       const Onnx__AttributeProto *a = node->attribute[i];
@@ -134,6 +144,7 @@ static hct_status nodes_check(importer *im, size_t count, Onnx__NodeProto *const
 hct_status import_check_graph(importer *im, const Onnx__GraphProto *graph) {
   HCT_TRY(names_check(im, "input", graph->n_input, graph->input));
   HCT_TRY(names_check(im, "output", graph->n_output, graph->output));
+  for (size_t i = 0; i < graph->n_initializer; i++) HCT_TRY(text_check(im, graph->initializer[i]->name, (hct_loc){im->file, hct_arena_printf(im->arena, "initializer %zu", i)}));
   if (graph->n_sparse_initializer) {
     const Onnx__TensorProto *values = graph->sparse_initializer[0]->values;
     hct_loc loc = {im->file, hct_arena_printf(im->arena, "initializer '%s'", values && values->name ? values->name : "")};
@@ -147,6 +158,7 @@ hct_status import_check_graph(importer *im, const Onnx__GraphProto *graph) {
 hct_status import_check_model(importer *im, const Onnx__ModelProto *model) {
   for (size_t i = 0; i < model->n_opset_import; i++)
     if (import_domain_is_onnx(model->opset_import[i]->domain)) im->model_opset = model->opset_import[i]->version;
+  if (!model->graph->n_output) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "its graph has no outputs");
   bool imports = false, needs = false;
   for (size_t i = 0; i < model->n_opset_import; i++) imports |= import_domain_is_onnx(model->opset_import[i]->domain);
   for (size_t n = 0; n < model->graph->n_node; n++) needs |= import_domain_is_onnx(model->graph->node[n]->domain);

@@ -92,6 +92,10 @@ hct_status import_variadic(importer *im) {
     HCT_TRY(check_pair(im, sum, next, false));
     sum = adds ? value_map2(im, fn, value_wide(im, sum), value_wide(im, next)) : value_map2(im, fn, sum, next);
   }
+  if (!sum->known && im->node->n_input > HCT_MAX_VARIADIC && !is_op(im, "Mean")) {
+    import_joined_add(im, im->node->op_type, NULL, im->sites[im->node_index].name, im->node->output[0], im->node->n_input, im->node->input, im->node->output[0]);
+    return HCT_OK;
+  }
   if (is_op(im, "Mean") && im->node->n_input > 1) sum = value_scaled(im, "muls", sum, 1 / (double)im->node->n_input);
   return import_output(im, 0, *value_map1(im, "mov", sum, dtype));
 }

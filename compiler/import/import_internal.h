@@ -67,6 +67,8 @@ const char *import_string(importer *im, const char *name, const char *fallback);
 const Onnx__AttributeProto *import_attribute(const importer *im, const char *name);
 /* Integers from attribute `name`, or from input `index` when it is known; false when neither is there. */
 bool import_ints(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count);
+/* The same of what may be left out: refused where it is there and is not known, or is of more than `capacity`. */
+hct_status import_ints_optional(importer *im, const char *name, size_t index, int64_t *out_values, size_t capacity, size_t *out_count, bool *out_given);
 hct_status import_refuse(importer *im, hct_diag_code code, const char *fmt, ...) HCT_PRINTF(3, 4);
 hct_status import_floats(importer *im, size_t count); /* refused: one of the first `count` inputs is there and has no float type */
 /* Refused: an operand of an element type for interchange alone, of an operator that ONNX does not give it to (import_check.c). */
@@ -101,6 +103,8 @@ hct_status import_run(importer *im); /* im->node through its function of onnx_op
 Onnx__NodeProto *import_node_create(importer *im, const char *op_type, const char *label, size_t input_count, char *const *inputs, char *output);
 void import_node_set_int(importer *im, Onnx__NodeProto *node, const char *name, int64_t value);
 void import_node_set_ints(importer *im, Onnx__NodeProto *node, const char *name, size_t count, const int64_t *values);
+/* Adds nodes of an operator of any number of inputs, each of HCT_MAX_VARIADIC at most, to make `to` of 1 or more values. `axis` NULL: it has none. */
+void import_joined_add(importer *im, const char *op_type, const int64_t *axis, const char *label, const char *scope, size_t count, char *const *values, char *to);
 char *import_name_next(importer *im, const char *scope); /* another one after each import_node_add */
 char *import_name_known(importer *im, const char *name, host_tensor host); /* makes `name` the name of a known value */
 char *import_name_number(importer *im, const char *scope, hct_dtype dtype, size_t rank, int64_t number); /* of a number; rank 1: in a vector */

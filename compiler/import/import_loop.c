@@ -26,27 +26,11 @@ static char *unsqueezed(importer *im, const char *label, const char *scope, char
   return to;
 }
 
-static char *joined(importer *im, const char *label, const char *scope, size_t count, char *const *parts, int64_t axis, char *to) {
-  if (!to) to = import_name_next(im, scope);
-  Onnx__NodeProto *node = import_node_create(im, "Concat", label, count, parts, to);
-  import_node_set_int(im, node, "axis", axis);
-  import_node_add(im, node);
-  return to;
-}
-
 /* Values of one shape as the slices of `to` along an axis, the last one first where it is asked for. */
 static void stack_add(importer *im, const char *label, const char *scope, size_t count, char *const *values, int64_t axis, bool reversed, char *to) {
   char **parts = HCT_NEW_ARRAY(im->arena, char *, count + 1);
   for (size_t k = 0; k < count; k++) parts[k] = unsqueezed(im, label, scope, values[reversed ? count - 1 - k : k], axis);
-  while (count > HCT_MAX_VARIADIC) {
-    size_t made = 0;
-    for (size_t at = 0; at < count; at += HCT_MAX_VARIADIC) {
-      size_t part = count - at < HCT_MAX_VARIADIC ? count - at : HCT_MAX_VARIADIC;
-      parts[made++] = joined(im, label, scope, part, parts + at, axis, NULL);
-    }
-    count = made;
-  }
-  joined(im, label, scope, count, parts, axis, to);
+  import_joined_add(im, "Concat", &axis, label, scope, count, parts, to);
 }
 
 /* Of no iterations: it is what the body says of its shape. */

@@ -19,8 +19,8 @@ hct_status import_softmax(importer *im) {
   import_value *a = import_input(im, 0);
   size_t axis;
   HCT_TRY(import_axis(im, import_int(im, "axis", im->opset >= 13 ? -1 : 1), a->shape.rank, &axis));
-  MlirValue y = build_softmax(im, softmax_operand(im, a, &axis), axis);
-  return import_output_value(im, 0, build_reshape(im, y, a->shape.rank, a->shape.dims));
+  MlirValue x = softmax_operand(im, a, &axis);
+  return import_output_value(im, 0, build_reshape(im, build_softmax(im, x, axis), a->shape.rank, a->shape.dims));
 }
 
 MlirValue build_log_softmax(importer *im, MlirValue x, size_t axis) {

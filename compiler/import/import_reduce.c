@@ -16,9 +16,8 @@ static hct_status reduction_read(importer *im, const import_value *a, reduction 
   reduction r = {.elements = 1, .kept = {.dtype = a->shape.dtype}};
   int64_t axes[HCT_MAX_RANK];
   size_t count = 0;
-  bool given = import_ints(im, "axes", 1, axes, HCT_MAX_RANK, &count);
-  if (!given && import_input(im, 1)) return import_refuse(im, HCT_E_UNSUPPORTED, "axes that depend on run-time data; constants are supported");
-  if (!given && import_attribute(im, "axes")) return import_refuse(im, HCT_E_ONNX_SHAPE, "more axes than %d", HCT_MAX_RANK);
+  bool given;
+  HCT_TRY(import_ints_optional(im, "axes", 1, axes, HCT_MAX_RANK, &count, &given));
   for (size_t i = 0; i < count; i++) {
     size_t axis;
     HCT_TRY(import_axis(im, axes[i], a->shape.rank, &axis));

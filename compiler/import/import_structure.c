@@ -97,8 +97,8 @@ hct_status import_squeeze(importer *im) {
   bool add = im->node->op_type[0] == 'U', at[HCT_MAX_RANK] = {false};
   int64_t axes[HCT_MAX_RANK], dims[HCT_MAX_RANK];
   size_t count = 0, rank = 0, from = 0;
-  bool given = import_ints(im, "axes", 1, axes, HCT_MAX_RANK, &count);
-  if (!given && import_input(im, 1)) return import_refuse(im, HCT_E_UNSUPPORTED, "axes that depend on run-time data; constants are supported");
+  bool given;
+  HCT_TRY(import_ints_optional(im, "axes", 1, axes, HCT_MAX_RANK, &count, &given));
   size_t whole = a->shape.rank + (add ? count : 0);
   if (whole > HCT_MAX_RANK || (add && !given)) return import_refuse(im, HCT_E_ONNX_SHAPE, "axes are missing or give rank %zu", whole);
   for (size_t i = 0; i < count; i++) {
@@ -119,7 +119,9 @@ hct_status import_transpose(importer *im) {
   import_value *a = import_input(im, 0);
   int64_t perm[HCT_MAX_RANK], strides[HCT_MAX_RANK], permuted[HCT_MAX_RANK];
   size_t count;
-  if (!import_ints(im, "perm", SIZE_MAX, perm, HCT_MAX_RANK, &count))
+  bool given;
+  HCT_TRY(import_ints_optional(im, "perm", SIZE_MAX, perm, HCT_MAX_RANK, &count, &given));
+  if (!given)
     for (count = 0; count < a->shape.rank; count++) perm[count] = (int64_t)(a->shape.rank - 1 - count);
   if (count != a->shape.rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "perm has %zu entries for rank %zu", count, a->shape.rank);
   hct_shape shape = a->shape;
@@ -164,12 +166,11 @@ static hct_status sliced(importer *im, size_t output, import_value *a, const int
 
 /* From attribute `name` or input `index`; `fallback` + i * step where neither is there. Refused: not known, or not `count` of them. */
 static hct_status slice_ints(importer *im, const char *name, size_t index, int64_t fallback, int64_t step, size_t count, int64_t out[HCT_MAX_RANK]) {
-  size_t given = count;
-  if (!import_ints(im, name, index, out, HCT_MAX_RANK, &given)) {
-    if (import_input(im, index)) return import_refuse(im, HCT_E_UNSUPPORTED, "%s that depend on run-time data, or more than %d; constants are supported", name, HCT_MAX_RANK);
-    for (size_t i = 0; i < count; i++) out[i] = fallback + step * (int64_t)i;
-  }
-  if (given != count) return import_refuse(im, HCT_E_ONNX_SHAPE, "%zu %s for %zu starts", given, name, count);
+  size_t found = count;
+  bool given;
+  HCT_TRY(import_ints_optional(im, name, index, out, HCT_MAX_RANK, &found, &given));
+  for (size_t i = 0; i < count && !given; i++) out[i] = fallback + step * (int64_t)i;
+  if (found != count) return import_refuse(im, HCT_E_ONNX_SHAPE, "%zu %s for %zu starts", found, name, count);
   return HCT_OK;
 }
 
@@ -196,14 +197,31 @@ hct_status import_slice(importer *im) {
   return sliced(im, 0, a, starts, steps, dims);
 }
 
+/* One part of a Split of more outputs than an operator has. */
+static void slice_add(importer *im, size_t output, int64_t axis, int64_t start, int64_t size) {
+  const Onnx__NodeProto *split = im->node;
+  char *to = split->output[output];
+  const int64_t end = start + size;
+  bool by_input = im->opset >= 10; /* attributes before */
+  char *inputs[] = {split->input[0], import_name_number(im, to, HCT_I64, 1, start), import_name_number(im, to, HCT_I64, 1, end), import_name_number(im, to, HCT_I64, 1, axis)};
+  Onnx__NodeProto *node = import_node_create(im, "Slice", im->sites[im->node_index].name, by_input ? HCT_COUNT(inputs) : 1, inputs, to);
+  if (!by_input) {
+    import_node_set_ints(im, node, "starts", 1, &start);
+    import_node_set_ints(im, node, "ends", 1, &end);
+    import_node_set_ints(im, node, "axes", 1, &axis);
+  }
+  import_node_add(im, node);
+}
+
 hct_status import_split(importer *im) {
   import_value *a = import_input(im, 0);
-  int64_t sizes[64], starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK], dims[HCT_MAX_RANK];
+  int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK], dims[HCT_MAX_RANK];
   size_t axis, count = 0, parts = im->node->n_output;
+  bool given;
   HCT_TRY(import_axis(im, import_int(im, "axis", 0), a->shape.rank, &axis));
-  if (parts == 0 || parts > HCT_COUNT(sizes)) return import_refuse(im, HCT_E_UNSUPPORTED, "%zu outputs", parts);
-  bool given = import_ints(im, "split", 1, sizes, HCT_COUNT(sizes), &count);
-  if (!given && import_input(im, 1)) return import_refuse(im, HCT_E_UNSUPPORTED, "sizes that depend on run-time data; constants are supported");
+  if (parts == 0) return import_refuse(im, HCT_E_ONNX_INVALID, "it has no outputs");
+  int64_t *sizes = HCT_NEW_ARRAY(im->arena, int64_t, parts);
+  HCT_TRY(import_ints_optional(im, "split", 1, sizes, parts, &count, &given));
   if (import_int(im, "num_outputs", (int64_t)parts) != (int64_t)parts) return import_refuse(im, HCT_E_ONNX_INVALID, "num_outputs is %lld, and it has %zu", (long long)import_int(im, "num_outputs", 0), parts);
   int64_t each = (a->shape.dims[axis] + (int64_t)parts - 1) / (int64_t)parts, left = a->shape.dims[axis];
   for (size_t p = 0; !given && p < parts; p++) {
@@ -214,8 +232,9 @@ hct_status import_split(importer *im) {
   for (size_t d = 0; d < a->shape.rank; d++) steps[d] = 1, dims[d] = a->shape.dims[d];
   for (size_t p = 0; p < parts; p++) {
     dims[axis] = sizes[p];
-    if (sizes[p] < 0 || starts[axis] + sizes[p] > a->shape.dims[axis]) return import_refuse(im, HCT_E_ONNX_SHAPE, "sizes exceed the dimension of %lld", (long long)a->shape.dims[axis]);
-    HCT_TRY(sliced(im, p, a, starts, steps, dims));
+    if (sizes[p] < 0 || sizes[p] > a->shape.dims[axis] - starts[axis]) return import_refuse(im, HCT_E_ONNX_SHAPE, "sizes exceed the dimension of %lld", (long long)a->shape.dims[axis]);
+    if (parts <= HCT_MAX_VARIADIC) HCT_TRY(sliced(im, p, a, starts, steps, dims));
+    else if (im->node->output[p][0]) slice_add(im, p, (int64_t)axis, starts[axis], sizes[p]);
     starts[axis] += sizes[p];
   }
   if (starts[axis] != a->shape.dims[axis]) return import_refuse(im, HCT_E_ONNX_SHAPE, "sizes that add up to %lld, of %lld", (long long)starts[axis], (long long)a->shape.dims[axis]);
@@ -260,6 +279,10 @@ hct_status import_concat(importer *im) {
     known = known && part->known;
   }
   if (known) return concat_known(im, &shape, axis);
+  if (count > HCT_MAX_VARIADIC) {
+    import_joined_add(im, "Concat", &(int64_t){(int64_t)axis}, im->sites[im->node_index].name, im->node->output[0], count, im->node->input, im->node->output[0]);
+    return HCT_OK;
+  }
   MlirValue *parts = HCT_NEW_ARRAY(im->arena, MlirValue, count);
   size_t made = 0;
   for (size_t k = 0; k < count; k++) {

@@ -103,6 +103,7 @@ typedef struct hct_image {
 #define HCT_META_MODEL_FILE "model_file"
 #define HCT_META_MODEL_CHECKSUM "model_xxh3"
 const char *hct_image_meta(const hct_image *image, const char *key); /* NULL when absent */
+bool hct_image_holds_text(const char *text); /* UTF-8, as names and locations of images are */
 
 hct_status hct_image_read(hct_diags *diags, hct_arena *arena, const char *path, hct_image *out_image);
 hct_status hct_image_write(hct_diags *diags, const hct_image *image, const char *path); /* atomic: temporary, then rename */

@@ -37,6 +37,12 @@ json_t *hct_json_header(const hct_image *image) {
                    (json_int_t)image->dram_bytes_used, "streams", (json_int_t)image->stream_count, "die_stream", dies);
 }
 
+bool hct_image_holds_text(const char *text) {
+  json_t *json = json_string(text);
+  json_decref(json);
+  return json != NULL;
+}
+
 static char hex_digit(unsigned value) { return "0123456789abcdef"[value & 15]; }
 
 static json_t *hex_write(const uint8_t *data, size_t bytes) {

@@ -21,9 +21,22 @@ static bool input_is_unused(const sim_job *job, const char *name) {
   return false;
 }
 
+/* A name may have '=' in it: the next one ends it. False: there is none. */
+static bool binding_lengthen(sim_job *job, binding *b) {
+  const char *equals = strchr(b->file, '=');
+  if (!equals || !equals[1]) return false;
+  b->name = hct_arena_printf(job->arena, "%s=%.*s", b->name, (int)(equals - b->file), b->file);
+  b->file = equals + 1;
+  return true;
+}
+
 static hct_status input_bind(sim_job *job, binding *b) {
-  b->tensor = hct_image_tensor(&job->image, HCT_ROLE_INPUT, b->name);
-  if (!b->tensor && input_is_unused(job, b->name)) return HCT_OK;
+  const binding first = *b;
+  do {
+    b->tensor = hct_image_tensor(&job->image, HCT_ROLE_INPUT, b->name);
+    if (!b->tensor && input_is_unused(job, b->name)) return HCT_OK;
+  } while (!b->tensor && binding_lengthen(job, b));
+  if (!b->tensor) *b = first;
   if (!b->tensor) {
     hct_error(job->diags, HCT_E_INPUT, (hct_loc){.file = job->program}, "there is no input '%s'", b->name);
     for (size_t i = 0; i < job->image.tensor_count; i++)
@@ -120,8 +133,11 @@ static const hct_tensor *output_find(const sim_job *job, const char *name) {
 hct_status hct_sim_outputs_check(sim_job *job) {
   for (size_t i = 0; i < job->outputs.count; i++) {
     binding *b = &job->outputs.items[i];
-    b->tensor = output_find(job, b->name);
+    const binding first = *b;
+    do b->tensor = output_find(job, b->name);
+    while (!b->tensor && binding_lengthen(job, b));
     if (b->tensor) continue;
+    *b = first;
     hct_error(job->diags, HCT_E_OUTPUT, (hct_loc){.file = job->program}, "there is no output '%s'", b->name);
     hct_text list = {0};
     for (size_t t = 0; t < job->image.tensor_count; t++) {

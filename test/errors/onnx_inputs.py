@@ -269,12 +269,45 @@ def chain(count, order):
     return model("chain", nodes, [("v0", F, [4])], [(f"v{count}", F, [4])])
 
 
+# ---- names that no image can hold ----
+for name, made, where in (("input", model("latin", [node("Relu", ["xyz"], ["y"])], [("xyz", F, [2])], [y2]), "input 0"), ("node", model("latin_node", [node("Relu", ["x"], ["y"], name="xyz")], [x2], [y2]), "node 0"),
+                          ("initializer", model("latin_initializer", [node("Add", ["x", "xyz"], ["y"])], [x2], [y2], [numpy_helper.from_array(np.ones(2, np.float32), "xyz")]), "initializer 0")):
+    made.write_bytes(made.read_bytes().replace(b"xyz", b"x\xe9z"))
+    refused(f"a name that is not UTF-8, of an {name}", [where, "is not UTF-8", "hint: strings of protobuf are UTF-8"], made)
+path = WORK / os.fsdecode(b"latin\xe9.onnx")
+path.write_bytes(model("ascii", [node("Relu", ["x"], ["y"])], [x2], [y2]).read_bytes())
+refused("a path that is not UTF-8", ["its path is not UTF-8"], path, where="latin")
+path.unlink()
+
+# ---- large models ----
+def huge(name, grown):
+    """a model of an initializer that makes it `grown` bytes, of which the file has none: it is sparse"""
+    tag = lambda field, size: bytes([field << 3 | 2]) + varint(size)
+    varint = lambda n: bytes([n & 127 | 128]) + varint(n >> 7) if n >= 128 else bytes([n])
+    small = model(name, [node("Relu", ["x"], ["y"])], [x2], [y2])
+    made = onnx.load(small)
+    tensor = T(name="w", data_type=F, dims=[grown // 4]).SerializeToString() + tag(9, grown)
+    initializer = tag(5, len(tensor) + grown) + tensor
+    graph = made.graph.SerializeToString() + initializer
+    made.ClearField("graph")
+    small.write_bytes(made.SerializeToString() + tag(7, len(graph) + grown) + graph)
+    os.truncate(small, small.stat().st_size + grown)
+    return small
+
+
+path = huge("huge", 2**31)
+refused("a model of 2 GiB", [f"{path.stat().st_size} bytes; a protobuf message has less than 2 GiB", "hint: weights of larger models are external data"], path, within_s=slow)
+path.unlink()
+taken("a model whose initializer is sparse in its file", path := huge("less_huge", 2**20))
+
 # ---- inputs that are known when compiling ----
 shaped = model("shaped", [node("Reshape", ["x", "s"], ["y"])], [x2, ("s", T.INT64, [2])], [("y", F, None)])
 np.save(WORK / "s.npy", np.array([1, 2])), np.save(WORK / "nine.npy", np.ones((1,) * 9, np.int64))
 taken("constant", shaped, f"--constant=s={WORK / 's.npy'}")
 refused("constant is missing", ["Reshape"], shaped)
 refused("constant without a file", ["cannot open"], shaped, f"--constant=s={WORK / 'none.npy'}", where="none.npy")
+np.save(WORK / "real.npy", np.ones(2, np.float32))
+refused("constant of another type", ["an array of f32; the model's input is of i64"], shaped, f"--constant=s={WORK / 'real.npy'}", where="real.npy")
 refused("constant of rank 9", ["rank 9"], shaped, f"--constant=s={WORK / 'nine.npy'}", where="nine.npy")
 
 

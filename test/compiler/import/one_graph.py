@@ -26,10 +26,10 @@ def body(inputs, nodes, outputs, initializers=(), name="body"):
     return helper.make_graph(nodes, name, [info(i) for i in inputs], [o if isinstance(o, onnx.ValueInfoProto) else info(o) for o in outputs], list(initializers))
 
 
-def model(name, nodes, inputs, outputs=("y", "z"), initializers=(), opset=17):
-    """`inputs`: (name, value)"""
+def model(name, nodes, inputs, outputs=("y", "z"), initializers=(), opset=17, more=()):
+    """`inputs`: (name, value); `more`: inputs without a value"""
     types = {np.dtype(np.float32): T.FLOAT, np.dtype(np.int64): T.INT64, np.dtype(bool): T.BOOL}
-    graph = helper.make_graph(nodes, "g", [info(n, types[np.asarray(v).dtype], np.shape(v)) for n, v in inputs], [info(o) for o in outputs], list(initializers))
+    graph = helper.make_graph(nodes, "g", [info(n, types[np.asarray(v).dtype], np.shape(v)) for n, v in inputs] + list(more), [o if isinstance(o, onnx.ValueInfoProto) else info(o) for o in outputs], list(initializers))
     path = WORK / f"{name}.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.preview", 1)]), path)
     return path
