@@ -3,6 +3,7 @@
 
 usage: inputs.py BIN_DIRECTORY WORK_DIRECTORY
 """
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,27 @@ sim("mode", ["--mode=fast"], "--mode=fast")
 sim("set", ["--set colour=1"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--set", "colour=1")
 sim("usage", ["unrecognized option"], "--nonsense", status=2)
 sim("onnx", ["not a Hecaton program image"], program=good)
+# Where writing fails for want of room, that is said; what is no file is written to, and not replaced.
+given = ["--input", f"ids={ids}", "--input", f"labels={labels}", "--mode=functional"]
+little = ["/bin/bash", "-c", 'ulimit -f 4; exec "$@"', "-"]
+for option in ("--checkpoint", "--save-model", "--report"):
+    path = WORK / "large"
+    refused(f"{option} of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-sim", image, *given, option, path, output=path)
+refused("a dump of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-compile", good, "--emit=dist", "-o", path, output=path)
+refused("an image of too many bytes", ["large: error[E0101]: cannot write"], 1, *little, BIN / "hecaton-compile", good, "-o", path, output=path)
+pipe = WORK / "pipe"
+pipe.unlink(missing_ok=True)
+os.mkfifo(pipe)
+for options, begins in ((["hecaton-sim", image, *given, f"--report={pipe}"], b"{"), (["hecaton-compile", good, "--emit=dist", "-o", pipe], b"#loc")):
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=(WORK / "piped").open("wb"))
+    done = subprocess.run([str(BIN / options[0]), *(str(o) for o in options[1:])], capture_output=True, text=True)
+    if done.returncode or not pipe.is_fifo():
+        reader.kill()
+    reader.wait()
+    if done.returncode or not pipe.is_fifo() or not (WORK / "piped").read_bytes().startswith(begins):
+        failures += 1
+        print(f"FAIL {options[0]} to a pipe: exit status {done.returncode}\n{done.stderr}")
+pipe.unlink()
 data = bytearray(image.read_bytes())
 for at in list(range(0, 64, 7)) + list(range(64, len(data), max(1, len(data) // 60))):
     for value in (0x00, 0xFF):
