@@ -111,6 +111,7 @@ static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *aren
     meta_add(arena, &list, HCT_META_MODEL_CHECKSUM, hct_arena_printf(arena, "%016" PRIx64, model.checksum));
   }
   meta_add(arena, &list, "inputs", hct_op_str_or(top, "hct.inputs", ""));
+  if (hct_op_has(top, "hct.labels")) meta_add(arena, &list, HCT_META_LABELS, hct_op_str(top, "hct.labels"));
   for (size_t i = 0; i < HCT_COUNT(options); i++) meta_add(arena, &list, options[i].key, hct_pass_option(pass, options[i].key, options[i].fallback));
   for (size_t i = 0; i < HCT_COUNT(figures); i++) {
     const char *name = hct_arena_printf(arena, "hct.%s", figures[i]);

@@ -237,6 +237,10 @@ static hct_status describe(host_program *p) {
     hct_text_printf(m, ", \"%s\": \"%016llx\", \"%s\": ", HCT_META_MODEL_CHECKSUM, (unsigned long long)model.checksum, HCT_META_MODEL_FILE);
     json_string(m, file_place(p, model.file));
   }
+  if (hct_op_has(mlirModuleGetOperation(p->module), "hct.labels")) {
+    hct_text_printf(m, ", \"%s\": ", HCT_META_LABELS);
+    json_string(m, hct_op_str(mlirModuleGetOperation(p->module), "hct.labels"));
+  }
   for (size_t i = 0; i < HCT_COUNT(options); i++) {
     hct_text_printf(m, ", \"%s\": ", options[i]);
     json_string(m, hct_pass_option(p->pass, options[i], fallbacks[i]));

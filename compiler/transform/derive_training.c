@@ -8,6 +8,7 @@
  * and what neither the loss nor a kept output needs is removed. Dropouts take a seed, one setting more, and the step. With --optimizer=none the gradients are results instead; with
  * --mode=infer the outputs stay as they are, and a loss, where one can be chosen, is marked as such. */
 #include <fnmatch.h>
+#include <math.h>
 #include <string.h>
 
 #include "compiler/pass.h"
@@ -189,12 +190,12 @@ static MlirValue add_argument(training *t, const hct_shape *shape, const char *n
 static bool setting_parse(training *t, size_t i, const char *text, double *out_value) {
   t->scale.adapts |= i == HCT_SETTING_LOSS_SCALE && !strcmp(text, "auto");
   if (i == HCT_SETTING_LOSS_SCALE && t->scale.adapts) return *out_value = HCT_FIRST_LOSS_SCALE, true;
-  return hct_parse_f64(text, out_value) && *out_value >= hct_settings[i].least;
+  return hct_parse_f64(text, out_value) && *out_value >= hct_settings[i].least && isfinite((float)*out_value) && (double)(float)*out_value < hct_settings[i].below;
 }
 
 static hct_status read_settings(training *t, double default_decay, float out_values[HCT_SETTING_COUNT]) {
   for (size_t i = 0; i < HCT_SETTING_GRADIENT_SCALE; i++) {
-    const char *text = hct_pass_option(t->context, hct_settings[i].name, NULL), *wanted = hct_settings[i].least > 0 ? "above 0" : "that is not negative";
+    const char *text = hct_pass_option(t->context, hct_settings[i].name, NULL), *wanted = isfinite(hct_settings[i].below) ? "of 0 to less than 1" : hct_settings[i].least > 0 ? "above 0" : "that is not negative";
     double value = i == HCT_SETTING_WEIGHT_DECAY ? default_decay : hct_settings[i].value;
     if (text && !setting_parse(t, i, text, &value)) return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--%s=%s: a number %s is needed", hct_settings[i].name, text, wanted);
     out_values[i] = (float)value;
@@ -409,6 +410,7 @@ hct_status hct_pass_derive_training(hct_pass_context *context, MlirModule module
   t.tape.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = body, .before = hct_block_terminator(body),
                                  .location = mlirOperationGetLocation(t.function)};
   hct_status status = derive(&t);
+  if (status == HCT_OK) hct_training_describe_labels(&t.tape, module);
   hct_arena_destroy(arena);
   return status;
 }

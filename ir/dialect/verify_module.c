@@ -63,7 +63,7 @@ static bool check_stages(MlirAttribute stages) {
 }
 
 static void check_module_attributes(hct_verifier *v, MlirOperation top) {
-  static const char *const numbers[] = {"hct.batch", "hct.micro_batch"}, *const texts[] = {"hct.package", "hct.done", "hct.model", "hct.model_file"};
+  static const char *const numbers[] = {"hct.batch", "hct.micro_batch"}, *const texts[] = {"hct.package", "hct.done", "hct.model", "hct.model_file", "hct.labels"};
   for (size_t i = 0; i < HCT_COUNT(numbers); i++)
     if (hct_op_has(top, numbers[i]) && hct_op_i64_or(top, numbers[i], 0) < 1) hct_verify_refuse(v, top, "%s is no positive number", numbers[i]);
   for (size_t i = 0; i < HCT_COUNT(texts); i++)

@@ -1,9 +1,10 @@
 #include "ir/isa/settings.h"
 
+#include <math.h>
 #include <string.h>
 
 const hct_setting hct_settings[HCT_SETTING_GRADIENT_SCALE] = {
-#define HCT_SETTING(NAME, name, value, least, meaning) {name, value, least},
+#define HCT_SETTING(NAME, name, value, least, below, meaning) {name, value, least, below},
 #include "ir/isa/settings.def"
 #undef HCT_SETTING
 };

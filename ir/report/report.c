@@ -159,10 +159,19 @@ static json_t *layers_json(const hct_report_input *in) {
   return rows;
 }
 
-static json_t *losses_json(const hct_report_input *in) {
-  json_t *losses = json_array();
-  for (size_t i = 0; i < in->loss_count; i++) json_array_append_new(losses, json_real(in->losses[i]));
-  return losses;
+json_t *hct_report_losses(const double *losses, size_t count) {
+  json_t *json = json_array();
+  for (size_t i = 0; i < count; i++) json_array_append_new(json, isfinite(losses[i]) ? json_real(losses[i]) : json_null());
+  return json;
+}
+
+void hct_report_print_losses(const double *losses, size_t count, FILE *out) {
+  size_t wrong = 0, first = 0;
+  for (size_t i = 0; i < count; i++) {
+    fprintf(out, "step %3zu  loss %.7f\n", i, isnan(losses[i]) ? (double)NAN : losses[i]);
+    if (!isfinite(losses[i]) && !wrong++) first = i;
+  }
+  if (wrong) fprintf(out, "warning: the loss is not finite in %zu of %zu steps, first in step %zu\n", wrong, count, first);
 }
 
 static json_t *simulator_json(const hct_report_input *in, const totals *t) {
@@ -185,7 +194,7 @@ static json_t *report_json(const hct_report_input *in) {
   json_object_set_new(json, "program", program_json(in));
   json_object_set_new(json, "package", json_pack("{s:s,s:I,s:I}", "name", in->package->name, "rows", (json_int_t)in->package->rows, "cols", (json_int_t)in->package->cols));
   json_object_set_new(json, "steps", json_integer((json_int_t)in->steps));
-  if (!in->predicted) json_object_set_new(json, "loss", losses_json(in));
+  if (!in->predicted) json_object_set_new(json, "loss", hct_report_losses(in->losses, in->loss_count));
   if (in->timing) {
     json_object_set_new(json, "time", time_json(in, &t));
     json_object_set_new(json, "energy", json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "total_j", t.energy.total_j, "mac_j", t.energy.mac_j, "vector_j", t.energy.vector_j, "sram_j", t.energy.sram_j, "nop_j", t.energy.nop_j, "dram_j", t.energy.dram_j, "static_j", t.energy.static_j));
@@ -234,7 +243,7 @@ void hct_report_print(const hct_report_input *in, FILE *out) {
   char a[32], b[32];
   fprintf(out, "%s on %s, %lldx%lld dies, batch %lld, micro-batch %lld, %.0f at once\n", hct_image_meta(in->image, "model") ? hct_image_meta(in->image, "model") : "program", in->package->name,
           (long long)in->package->rows, (long long)in->package->cols, (long long)in->image->batch, (long long)in->image->micro_batch, fmax(1, meta_number(in->image, "micro_batches_at_once")));
-  for (size_t i = 0; i < in->loss_count; i++) fprintf(out, "step %3zu  loss %.7f\n", i, in->losses[i]);
+  hct_report_print_losses(in->losses, in->loss_count, out);
   if (in->timing) {
     fprintf(out, "step time      %s (lower bound %s, by %s; MXU utilization %.2f %%)\n", scaled_text(t.step_s, "s", a), scaled_text(t.lower_bound_s, "s", b), t.bound, 100 * t.utilization);
     static const char *const names[HCT_ACTIVITY_COUNT] = {"MXU", "VPU", "NoP exposed", "DRAM exposed", "idle"};

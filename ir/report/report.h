@@ -2,6 +2,8 @@
 #ifndef HCT_REPORT_REPORT_H
 #define HCT_REPORT_REPORT_H
 
+#include <jansson.h>
+
 #include "ir/timing/machine.h"
 
 typedef struct hct_report_input {
@@ -18,6 +20,10 @@ typedef struct hct_report_input {
 } hct_report_input;
 
 hct_status hct_report_write(hct_diags *diags, const hct_report_input *input, const char *path);
+/* A loss a step: what is not finite is null, since JSON has no such numbers. */
+json_t *hct_report_losses(const double *losses, size_t count);
+/* One line a step; a line more where losses are not finite. */
+void hct_report_print_losses(const double *losses, size_t count, FILE *out);
 void hct_report_print(const hct_report_input *input, FILE *out);
 
 #endif

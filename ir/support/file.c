@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,17 +44,23 @@ void hct_file_unmap(hct_file *file) {
 struct hct_output {
   char *path, *temporary;
   FILE *stream;
+  bool copied; /* to a device or pipe, which no file takes the place of */
 };
 
 hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_output) {
   hct_loc loc = {.file = path};
   struct stat info;
-  if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return hct_error(diags, HCT_E_IO, loc, "cannot write: it is a directory");
-  size_t length = strlen(path) + 16;
+  bool there = stat(path, &info) == 0;
+  if (there && S_ISDIR(info.st_mode)) return hct_error(diags, HCT_E_IO, loc, "cannot write: it is a directory");
+  signal(SIGXFSZ, SIG_IGN); /* a limit on the sizes of files is an error of writing */
+  bool copied = there && !S_ISREG(info.st_mode);
+  const char *beside = copied ? P_tmpdir "/hecaton" : path;
+  size_t length = strlen(beside) + 16;
   char *temporary = malloc(length);
   hct_output *output = calloc(1, sizeof *output);
   HCT_BUG_ON(!temporary || !output, "out of memory");
-  snprintf(temporary, length, "%s.tmp.XXXXXX", path);
+  output->copied = copied;
+  snprintf(temporary, length, "%s.tmp.XXXXXX", beside);
   int fd = mkostemp(temporary, O_CLOEXEC);
   if (fd < 0) {
     hct_status status = hct_error(diags, HCT_E_IO, loc, "cannot write: %s", strerror(errno));
@@ -91,12 +98,47 @@ static bool folder_sync(const char *path) {
   return done;
 }
 
-static hct_status output_commit(hct_diags *diags, hct_output *output, bool durable, const char *previous) {
-  bool failed = fflush(output->stream) != 0 || ferror(output->stream) || (durable && fsync(fileno(output->stream)) != 0);
+/* Of a stream of which a write has failed some time ago: why the next one does. */
+static int write_again(FILE *stream) {
+  enum { MORE = 1 << 16 }; /* than the room that is left where a write has failed */
+  clearerr(stream);
+  errno = 0;
+  if (fseek(stream, 0, SEEK_END) == 0)
+    for (int i = 0; i < MORE && !ferror(stream); i++) fputc(0, stream);
+  if (!ferror(stream)) fflush(stream);
+  return errno ? errno : EIO;
+}
+
+static bool file_move(const char *from, const char *to) {
+  char data[1 << 14];
+  int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CLOEXEC);
+  bool done = in >= 0 && out >= 0;
+  unlink(from); /* a pipe that nobody reads ends the process */
+  for (ssize_t held; done && (held = read(in, data, sizeof data)) != 0;) {
+    done = held > 0;
+    for (ssize_t at = 0, written; done && at < held; at += written) done = (written = write(out, data + at, (size_t)(held - at))) > 0;
+  }
   int reason = errno;
+  if (in >= 0) close(in);
+  if (out >= 0 && close(out) != 0 && done) done = false, reason = errno;
+  errno = reason;
+  return done;
+}
+
+/* The temporary becomes what `path` names. */
+static bool output_place(const hct_output *output, bool durable) {
+  if (output->copied) return file_move(output->temporary, output->path);
+  return rename(output->temporary, output->path) == 0 && (!durable || folder_sync(output->path));
+}
+
+static hct_status output_commit(hct_diags *diags, hct_output *output, bool durable, const char *previous) {
+  int reason = ferror(output->stream) ? write_again(output->stream) : 0;
+  bool failed = reason != 0;
+  if (!failed && (fflush(output->stream) != 0 || (durable && fsync(fileno(output->stream)) != 0))) failed = true, reason = errno;
   if (fclose(output->stream) != 0 && !failed) failed = true, reason = errno;
+  if (output->copied) previous = NULL;
   if (!failed && previous && rename(output->path, previous) != 0 && errno != ENOENT) failed = true, reason = errno;
-  if (!failed && (rename(output->temporary, output->path) != 0 || (durable && !folder_sync(output->path)))) failed = true, reason = errno;
+  if (!failed && !output_place(output, durable)) failed = true, reason = errno;
   hct_status status = HCT_OK;
   if (failed) {
     status = hct_failure(diags, HCT_E_IO, (hct_loc){.file = output->path}, "cannot write: %s", strerror(reason));

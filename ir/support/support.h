@@ -198,7 +198,8 @@ typedef struct hct_file { /* a file mapped read-only */
 } hct_file;
 hct_status hct_file_map(hct_diags *diags, const char *path, hct_file *out_file);
 void hct_file_unmap(hct_file *file);
-/* An output that appears under `path` only when committed: a temporary beside the target, renamed. */
+/* An output that appears under `path` only when committed: a temporary beside the target, renamed. To a device or pipe it is copied then. From the first
+ * on, a write beyond the process's limit on sizes of files fails, where it would end the process. */
 typedef struct hct_output hct_output;
 hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_output);
 FILE *hct_output_stream(hct_output *output);

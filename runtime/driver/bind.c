@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/driver/sim_internal.h"
@@ -54,6 +55,44 @@ static hct_status input_bind(sim_job *job, binding *b) {
   return HCT_OK;
 }
 
+static bool is_ignored(const char *numbers, int64_t count, int64_t value) {
+  char *end = (char *)(uintptr_t)numbers;
+  for (int64_t i = 0; i < count; i++)
+    if (strtoll(end, &end, 10) == value) return true;
+  return false;
+}
+
+/* Refused: a value of an input that is to name one of `classes`, or one of `count` numbers that are ignored. */
+static hct_status labels_check(sim_job *job, const binding *b, const hct_array *array, int64_t step, int64_t classes, const char *ignored, int64_t count) {
+  size_t elements = array->bytes / hct_dtype_bytes(array->dtype);
+  for (size_t i = 0; i < elements; i++) {
+    int64_t value = hct_element_get_int(array->dtype, array->data + i * hct_dtype_bytes(array->dtype));
+    if ((value >= 0 && value < classes) || is_ignored(ignored, count, value)) continue;
+    hct_text at = {0};
+    size_t below = elements, left = i;
+    for (size_t d = 0; d < array->rank; left %= below, d++) below /= (size_t)array->dims[d], hct_text_printf(&at, "%s%zu", d ? "," : "", left / below);
+    hct_status status = hct_error(job->diags, HCT_E_INPUT, (hct_loc){.file = b->file}, "input '%s' has %lld at [%s] in step %lld; it names classes, which are 0 to %lld", b->name, (long long)value,
+                                  at.data ? at.data : "", (long long)step, (long long)classes - 1);
+    for (char *end = (char *)(uintptr_t)ignored; count > 0; count--) hct_note(job->diags, "%lld is ignored", strtoll(end, &end, 10));
+    hct_text_fini(&at);
+    return status;
+  }
+  return HCT_OK;
+}
+
+/* Against the image's HCT_META_LABELS. */
+static hct_status input_check(sim_job *job, const binding *b, const hct_array *array, int64_t step) {
+  const char *line = hct_image_meta(&job->image, HCT_META_LABELS);
+  for (char *end; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+    int64_t classes = strtoll(line, &end, 10), count = strtoll(end, &end, 10);
+    const char *ignored = end;
+    for (int64_t i = 0; i < count; i++) strtoll(end, &end, 10);
+    size_t length = strlen(b->name);
+    if (*end++ == ' ' && !strncmp(end, b->name, length) && end[length] == '\n') HCT_TRY(labels_check(job, b, array, step, classes, ignored, count));
+  }
+  return HCT_OK;
+}
+
 static hct_status input_place(sim_job *job, const binding *b, int64_t step) {
   hct_arena *arena = hct_arena_create();
   hct_array array = hct_tensor_shape(b->tensor);
@@ -65,8 +104,9 @@ static hct_status input_place(sim_job *job, const binding *b, int64_t step) {
   if (status == HCT_OK) {
     array.data = data;
     hct_array_convert(arena, &array, wanted);
-    hct_loader_place(&job->image, job->memories, b->tensor, array.data);
+    status = input_check(job, b, &array, step);
   }
+  if (status == HCT_OK) hct_loader_place(&job->image, job->memories, b->tensor, array.data);
   hct_arena_destroy(arena);
   return status;
 }

@@ -12,7 +12,7 @@ enum { MOST_NUMBERS = 4 };
 static const struct { const char *name, *usage; hct_schedule_kind kind; size_t least, most; } kinds[] = {
     {"constant", "PEAK,WARMUP", HCT_SCHEDULE_CONSTANT, 1, 2}, {"linear", "PEAK,WARMUP,TOTAL[,FLOOR]", HCT_SCHEDULE_LINEAR, 3, 4}, {"cosine", "PEAK,WARMUP,TOTAL[,FLOOR]", HCT_SCHEDULE_COSINE, 3, 4}};
 
-typedef struct request { hct_diags *diags; hct_arena *arena; const char *name, *text; double least; int64_t steps; } request;
+typedef struct request { hct_diags *diags; hct_arena *arena; const char *name, *text; const hct_setting *setting; int64_t steps; } request;
 
 static hct_status refuse(const request *r, const char *must) {
   hct_status status = hct_error(r->diags, HCT_E_OPTION, (hct_loc){0}, "--set %s=%s: it must be %s", r->name, r->text, must);
@@ -20,7 +20,13 @@ static hct_status refuse(const request *r, const char *must) {
   return status;
 }
 
-static bool number_fits(const request *r, double value) { return isfinite(value) && value >= r->least; }
+/* Settings are f32. */
+static bool number_fits(const request *r, double value) { return isfinite((float)value) && value >= r->setting->least && (double)(float)value < r->setting->below; }
+
+static const char *range_text(const request *r) {
+  const hct_setting *s = r->setting;
+  return isfinite(s->below) ? hct_arena_printf(r->arena, "%g at least, and below %g", s->least, s->below) : hct_arena_printf(r->arena, "%g at least, and finite in f32", s->least);
+}
 
 /* ---- what is given ---- */
 static hct_status read_file(const request *r, hct_schedule *out_schedule) {
@@ -36,7 +42,7 @@ static hct_status read_file(const request *r, hct_schedule *out_schedule) {
   double *values = HCT_NEW_ARRAY(r->arena, double, (size_t)array.dims[0] + 1);
   for (int64_t i = 0; i < array.dims[0]; i++) {
     values[i] = hct_element_get(array.dtype, array.data + i * (int64_t)hct_dtype_bytes(array.dtype));
-    if (!number_fits(r, values[i])) return hct_error(r->diags, HCT_E_INPUT, loc, "--set %s: value %lld is %g; it must be finite, and %g at least", r->name, (long long)i, values[i], r->least);
+    if (!number_fits(r, values[i])) return hct_error(r->diags, HCT_E_INPUT, loc, "--set %s: value %lld is %g; it must be %s", r->name, (long long)i, values[i], range_text(r));
   }
   *out_schedule = (hct_schedule){.kind = HCT_SCHEDULE_VALUES, .values = values, .count = (size_t)array.dims[0]};
   return HCT_OK;
@@ -59,7 +65,8 @@ static hct_status read_schedule(const request *r, size_t kind, const char *text,
   bool fits = count >= kinds[kind].least && count <= kinds[kind].most;
   for (size_t i = 0; fits && i < count; i++) fits = isfinite(n[i]) && n[i] >= 0;
   if (!fits) return refuse(r, hct_arena_printf(r->arena, "%s:%s, numbers that are not negative", kinds[kind].name, kinds[kind].usage));
-  if (!number_fits(r, n[0])) return refuse(r, hct_arena_printf(r->arena, "%g at least", r->least));
+  double first = n[1] > 0 ? 0 : n[0], last = kinds[kind].kind == HCT_SCHEDULE_CONSTANT ? n[0] : n[3]; /* the least of its values is one of these */
+  if (!number_fits(r, n[0]) || !number_fits(r, first) || !number_fits(r, last)) return refuse(r, hct_arena_printf(r->arena, "%s, in every step; WARMUP begins at 0", range_text(r)));
   if (kinds[kind].least > 2 && n[2] <= n[1]) return refuse(r, "of a TOTAL above WARMUP");
   if (n[3] > n[0]) return refuse(r, "of a FLOOR that is not above PEAK");
   *out_schedule = (hct_schedule){.kind = kinds[kind].kind, .peak = n[0], .warmup = n[1], .total = n[2], .floor = n[3]};
@@ -70,7 +77,7 @@ static hct_status read_text(const request *r, hct_schedule *out_schedule) {
   double number;
   size_t length = strlen(r->text), name = strcspn(r->text, ":");
   if (hct_parse_f64(r->text, &number)) {
-    if (!number_fits(r, number)) return refuse(r, hct_arena_printf(r->arena, "%g at least", r->least));
+    if (!number_fits(r, number)) return refuse(r, range_text(r));
     *out_schedule = (hct_schedule){.kind = HCT_SCHEDULE_CONSTANT, .peak = number};
     return HCT_OK;
   }
@@ -105,7 +112,7 @@ hct_status hct_schedules_add(hct_diags *diags, hct_arena *arena, const hct_tenso
     hct_hint(diags, "hecaton-compile --%s=...", option);
     return status;
   }
-  request r = {diags, arena, name, text, hct_settings[at].least, steps};
+  request r = {diags, arena, name, text, &hct_settings[at], steps};
   return read_text(&r, &schedules->items[at]);
 }
 

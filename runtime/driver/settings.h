@@ -18,8 +18,8 @@ typedef struct hct_schedule {
 
 typedef struct hct_schedules { hct_schedule items[HCT_SETTING_GRADIENT_SCALE]; } hct_schedules;
 
-/* `text`: what --set NAME= is given. Refused (HCT_E_OPTION, HCT_E_INPUT): another name, what is neither a number, a schedule nor a file, a value below the setting's
- * least or of no use to the program (`settings`: its tensor, NULL: it has none), a file of fewer values than `steps`. */
+/* `text`: what --set NAME= is given. Refused (HCT_E_OPTION, HCT_E_INPUT): another name, what is neither a number, a schedule nor a file, a value outside of the setting's
+ * range in any step, or of no use to the program (`settings`: its tensor, NULL: it has none), a file of fewer values than `steps`. */
 hct_status hct_schedules_add(hct_diags *diags, hct_arena *arena, const hct_tensor *settings, int64_t steps, const char *name, const char *text, hct_schedules *schedules);
 /* Values of a step, into `values` [HCT_SETTING_COUNT], which holds what was compiled. Whether one differs from step to step. */
 bool hct_schedules_at(const hct_schedules *schedules, int64_t step, float *values);

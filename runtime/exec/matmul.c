@@ -1,6 +1,6 @@
 /* c[m,n] (+)= sum over k of a[m,k] b[k,n]. Small products, where a library's set-up would cost more than the work, sum in double and round
- * once an instruction; large ones sum in f32. No operand is packed here: oneDNN has the products whose operands lie as BLAS's do, and BLIS, which
- * takes any row and column strides, the others, and those that oneDNN is slow in. */
+ * once an instruction; large ones sum in f32. f32 is not packed here: oneDNN has the products whose operands lie as BLAS's do, and BLIS, which takes any
+ * row and column strides that are not negative (it packs a stride of -1 as one of 1), the others, and those that oneDNN is slow in. */
 #include <blis.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
@@ -10,7 +10,11 @@
 
 enum { SMALL_MACS = 64 * 1024 };
 
-static bool plain_f32(const exec_operand *operand) { return operand->dtype == HCT_F32 && ((uintptr_t)operand->data & 3) == 0; }
+static bool plain_f32(const exec_operand *operand) {
+  for (int d = 0; d < 3; d++)
+    if (operand->stride[d] < 0) return false;
+  return operand->dtype == HCT_F32 && ((uintptr_t)operand->data & 3) == 0;
+}
 
 static void matmul_small(exec_frame *frame) {
   const exec_operand *c = &frame->view[0], *a = &frame->view[1], *b = &frame->view[2];
@@ -95,7 +99,7 @@ static void matmul_f32(exec_frame *frame) {
   else if (!matmul_dnnl(frame)) matmul_blis(frame);
 }
 
-/* Other element types: as f32, accumulated in f32, and the result rounded once. */
+/* Other element types, and operands that run backwards: as dense f32, accumulated in f32, and the result rounded once. */
 static void matmul_converted(exec_frame *frame) {
   exec_operand *c = &frame->view[0], *a = &frame->view[1], *b = &frame->view[2], result = *c;
   int64_t M = frame->shape[0], N = frame->shape[1], K = frame->shape[2];

@@ -3,12 +3,13 @@
 #include <jansson.h>
 #include <sys/resource.h>
 
+#include "ir/report/report.h"
+
 hct_status hct_report_host_write(hct_diags *diags, const hct_report_host_input *input, const char *path) {
   static const char *const keys[] = {"model", "mode", "dtype"};
   hct_output *output;
   HCT_TRY(hct_output_open(diags, path, &output));
-  json_t *losses = json_array(), *program = json_object();
-  for (size_t i = 0; i < input->loss_count; i++) json_array_append_new(losses, json_real(input->losses[i]));
+  json_t *losses = hct_report_losses(input->losses, input->loss_count), *program = json_object();
   for (size_t i = 0; i < HCT_COUNT(keys); i++)
     if (hct_image_meta(input->image, keys[i])) json_object_set_new(program, keys[i], json_string(hct_image_meta(input->image, keys[i])));
   json_object_set_new(program, "batch", json_integer((json_int_t)input->image->batch));
@@ -25,6 +26,6 @@ hct_status hct_report_host_write(hct_diags *diags, const hct_report_host_input *
 void hct_report_host_print(const hct_report_host_input *input, FILE *out) {
   const char *model = hct_image_meta(input->image, "model");
   fprintf(out, "%s on this machine, batch %lld\n", model ? model : "program", (long long)input->image->batch);
-  for (size_t i = 0; i < input->loss_count; i++) fprintf(out, "step %3zu  loss %.7f\n", i, input->losses[i]);
+  hct_report_print_losses(input->losses, input->loss_count, out);
   fprintf(out, "%lld steps in %.3f s\n", (long long)input->steps, input->wall_s);
 }

@@ -248,7 +248,7 @@ def check_refusals(tools):
     for given, message in (
         (f"lr={tools.work}/short.npy", "the file has values for 19 steps; --steps=20 asks for more"),
         (f"lr={tools.work}/wide.npy", "a vector of f32 or f64, one value a step, is needed; the file has f32 of rank 2"),
-        (f"lr={tools.work}/wrong.npy", "value 20 is -1; it must be finite, and 0 at least"),
+        (f"lr={tools.work}/wrong.npy", "value 20 is -1; it must be 0 at least, and finite in f32"),
         (f"lr={tools.work}/none.npy", "none.npy"),
         ("lr=fast", "it must be a number, a schedule, or a file *.npy of one value a step"),
         ("lr=-1", "it must be 0 at least"),
@@ -258,16 +258,23 @@ def check_refusals(tools):
         ("lr=cosine:1,2,3,4", "it must be of a FLOOR that is not above PEAK"),
         ("lr=constant:1,2,3", "it must be constant:PEAK,WARMUP"),
         ("rate=1", "there is no such setting; settings are lr, momentum"),
+        ("beta1=1", "it must be 0 at least, and below 1"),
+        ("beta2=0.99999999999", "it must be 0 at least, and below 1"),
+        ("beta1=constant:1,0", "it must be 0 at least, and below 1, in every step"),
+        ("lr=1e39", "it must be 0 at least, and finite in f32"),
         ("clip-norm=1", "the program was compiled without --clip-norm"),
         ("loss-scale-interval=5", "the program was compiled without --loss-scale"),
     ):
         error = run(*tools.command(given), fails=True)
         assert "error[" in error and message in error, f"--set {given}:\n{error}\nwanted: {message}"
-    for options, message in ((["--clip-norm=0"], "--clip-norm=0: a number above 0 is needed"), (["--loss-scale=often"], "--loss-scale=often: a number above 0 is needed"),
+    for options, message in ((["--clip-norm=0"], "--clip-norm=0: a number above 0 is needed"), (["--loss-scale=often"], "--loss-scale=often: a number above 0 is needed"), (["--beta2=1"], "--beta2=1: a number of 0 to less than 1 is needed"),
                              (["--optimizer=none", "--clip-norm=1"], "--clip-norm=1: there is no optimizer step that it would be part of")):
         error = tools.compile(*options, fails=True)
         assert "error[" in error and message in error, f"{options}:\n{error}\nwanted: {message}"
-    tools.compile("--clip-norm=1", "--mesh=1x1")
+    tools.compile("--clip-norm=1", "--loss-scale=8", "--mesh=1x1")
+    for given in ("loss-scale=constant:8,1", "loss-scale=linear:8,0,2", "clip-norm=cosine:1,0,5"):
+        error = run(*tools.command(given), fails=True)
+        assert f"--set {given}: it must be 1e-30 at least, and finite in f32, in every step" in error, error
     error = run(*tools.command("clip-norm=0"), fails=True)
     assert "it must be 1e-30 at least" in error, error
     print("ok refusals")

@@ -3,13 +3,14 @@
 
 usage: inputs.py BIN_DIRECTORY WORK_DIRECTORY
 """
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
@@ -122,11 +123,50 @@ first = {subprocess.run([str(BIN / "hecaton-sim"), str(image), "--input", f"ids=
 if len(first) != 1 or not any("error[E0703]" in text for text in first):
     failures += 1
     print("FAIL the first fault depends on the number of threads:", first)
+# Labels that name no class, by both backends and where the loss is appended; those that are ignored and the last class are taken.
+host, flat = WORK / "good.so", model("flat", [node("Identity", ["x"], ["y"]), node("MatMul", ["y", "w"], ["logits"])], [("x", F, [3, 5])], [("logits", F, [3, 7])], [numpy_helper.from_array(np.ones((5, 7), np.float32), "w")])
+appended = WORK / "appended.hct"
+subprocess.run([BIN / "hecaton-compile", good, "-o", host, "--backend=host"], check=True, capture_output=True)
+subprocess.run([BIN / "hecaton-compile", flat, "-o", appended, "--mesh=1x2", "--loss=cross-entropy:logits"], check=True, capture_output=True)
+np.save(WORK / "x.npy", np.ones((3, 5), np.float32))
+for program, given, shape, classes in ((image, f"ids={ids}", (2, 4), 16), (host, f"ids={ids}", (2, 4), 16), (appended, f"x={WORK}/x.npy", (3,), 7)):
+    for value, fits in ((classes, False), (-1, False), (classes - 1, True), (-100, True)):
+        some = np.zeros((2, *shape), np.int64)
+        some[(1, *(d - 1 for d in shape))] = value
+        np.save(WORK / "some.npy", some)
+        options = ["--input", given, "--input", f"labels={WORK}/some.npy", "--steps=2", "--mode=functional"]
+        at = ",".join(str(d - 1) for d in shape)
+        if not fits:
+            sim(f"label {value}", [f"some.npy: error[E0701]: input 'labels' has {value} at [{at}] in step 1; it names classes, which are 0 to {classes - 1}", "-100 is ignored"], *options, program=program)
+        elif subprocess.run([BIN / "hecaton-sim", program, *options], capture_output=True).returncode:
+            failures += 1
+            print(f"FAIL label {value} of {program} is refused")
 sim("output", ["there is no output 'grad:nothing'"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--output", f"grad:nothing={WORK}/g.npy")
 sim("mode", ["--mode=fast"], "--mode=fast")
 sim("set", ["--set colour=1"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--set", "colour=1")
 sim("usage", ["unrecognized option"], "--nonsense", status=2)
 sim("onnx", ["not a Hecaton program image"], program=good)
+# Where writing fails for want of room, that is said; what is no file is written to, and not replaced.
+given = ["--input", f"ids={ids}", "--input", f"labels={labels}", "--mode=functional"]
+little = ["/bin/bash", "-c", 'ulimit -f 4; exec "$@"', "-"]
+for option in ("--checkpoint", "--save-model", "--report"):
+    path = WORK / "large"
+    refused(f"{option} of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-sim", image, *given, option, path, output=path)
+refused("a dump of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-compile", good, "--emit=dist", "-o", path, output=path)
+refused("an image of too many bytes", ["large: error[E0101]: cannot write"], 1, *little, BIN / "hecaton-compile", good, "-o", path, output=path)
+pipe = WORK / "pipe"
+pipe.unlink(missing_ok=True)
+os.mkfifo(pipe)
+for options, begins in ((["hecaton-sim", image, *given, f"--report={pipe}"], b"{"), (["hecaton-compile", good, "--emit=dist", "-o", pipe], b"#loc")):
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=(WORK / "piped").open("wb"))
+    done = subprocess.run([str(BIN / options[0]), *(str(o) for o in options[1:])], capture_output=True, text=True)
+    if done.returncode or not pipe.is_fifo():
+        reader.kill()
+    reader.wait()
+    if done.returncode or not pipe.is_fifo() or not (WORK / "piped").read_bytes().startswith(begins):
+        failures += 1
+        print(f"FAIL {options[0]} to a pipe: exit status {done.returncode}\n{done.stderr}")
+pipe.unlink()
 data = bytearray(image.read_bytes())
 for at in list(range(0, 64, 7)) + list(range(64, len(data), max(1, len(data) // 60))):
     for value in (0x00, 0xFF):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Rules of the house that a compiler does not check: dependencies run one way, hecaton-sim links no MLIR, CHECK lines are read by
-FileCheck, each pass has its tests, the top level is what the owner asked for, files stay small.
+FileCheck, each pass has its tests, each unit test is run, the top level is what the owner asked for, files stay small.
 
 usage: lint.py SOURCE_DIRECTORY BIN_DIRECTORY
 """
@@ -60,6 +60,12 @@ for path in files:
         first = (SOURCE / path).read_text().split("\n", 1)[0]
         if not re.match(r"(//|#) [A-Z0-9].*\w", first):
             faults.append(f"{path}: the first line is no sentence")
+
+# Each unit test is run.
+run = (SOURCE / "test/unit/unit.test").read_text().split()
+for path in files:
+    if path.parts[:2] == ("test", "unit") and path.name.startswith("test_") and f"%unit/{path.stem}" not in run:
+        faults.append(f"{path}: test/unit/unit.test does not run it")
 
 linked = subprocess.run(["ldd", BIN / "hecaton-sim"], capture_output=True, text=True).stdout
 if re.search("MLIR|LLVM", linked):

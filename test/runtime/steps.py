@@ -64,6 +64,15 @@ for backend in ("chiplet", "host"):
     os.truncate("long.npy", 1000)
     said = process.communicate()[1]
     check(f"{backend}: cut while it is read", process.returncode == 1 and "long.npy: error[E0701]: it has been cut" in said, f"{process.returncode}\n{said}")
+# A loss that is no number keeps its place.
+broken = y.copy()
+broken[1, 2] = np.inf
+np.save("broken.npy", np.stack([y, broken, np.full_like(y, np.nan), y]))
+for backend in ("chiplet", "host"):
+    result = subprocess.run([SIM, f"./{backend}.hct", "--mode=functional", "--input", "x=x.npy", "--input", "y=broken.npy", "--steps=4", "--report=report.json"], capture_output=True, text=True)
+    losses = json.load(open("report.json"))["loss"]
+    check(f"{backend}: losses that are no numbers", [v is None for v in losses] == [False, True, True, False], losses)
+    check(f"{backend}: losses that are no numbers are said", "step   1  loss inf\nstep   2  loss nan\n" in result.stdout and "the loss is not finite in 2 of 4 steps, first in step 1" in result.stdout, result.stdout)
 # An input that nothing in the program needs may be given, and one that the model has not is refused.
 graph.input.append(helper.make_tensor_value_info("spare", TensorProto.FLOAT, [3]))
 onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "spare.onnx")

@@ -9,7 +9,7 @@ enum { MOST = 70 };
 
 static const struct { uint8_t fn; double (*exact)(double); double low, high; } functions[] = {
     {HCT_FN_MAP1_EXP, exp, -80, 80}, {HCT_FN_MAP1_LOG, log, 1e-3, 50}, {HCT_FN_MAP1_TANH, tanh, -9, 9}, {HCT_FN_MAP1_ERF, erf, -4, 4}, {HCT_FN_MAP1_SIN, sin, -30, 30},
-    {HCT_FN_MAP1_COS, cos, -30, 30}, {HCT_FN_MAP1_TAN, tan, -1.5, 1.5}, {HCT_FN_MAP1_EXPM1, expm1, -5, 20}, {HCT_FN_MAP1_LOG1P, log1p, -0.9, 50}, {HCT_FN_MAP1_SQRT, sqrt, 0, 1e6},
+    {HCT_FN_MAP1_COS, cos, -30, 30}, {HCT_FN_MAP1_TAN, tan, -1.5, 1.5}, {HCT_FN_MAP1_EXPM1, expm1, -5, 20}, {HCT_FN_MAP1_LOG1P, log1p, -0.9, 50}, {HCT_FN_MAP1_LOG1P, log1p, 1e8, 3.4e38}, {HCT_FN_MAP1_SQRT, sqrt, 0, 1e6},
     {HCT_FN_MAP1_ABS, fabs, -3, 3}, {HCT_FN_MAP1_FLOOR, floor, -9, 9},
 };
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Trains a character-level GPT on a licence text, on the simulated dies of a package, and lets it write.
 
 usage: char_gpt.py BIN_DIRECTORY WORK_DIRECTORY [--steps=N] [--hidden=N] [--characters=N] [--package=NAME]
