@@ -167,7 +167,8 @@ static bool place_all(placement *p) {
 
 /* Engines run at their own pace: what writes bytes that another engine still reads waits for that one, and holds up all that is queued behind it. So
  * buffers move, where there is room, to where nothing lies that was used just before them or will be just after. */
-static void spread(placement *p) {
+static void spread(placement *p, hct_arena *arena) {
+  for (int grace = 1; grace <= GRACES; grace++) p->meets[grace] = meets_find(p, arena, grace);
   for (size_t i = 0; i < p->count; i++) {
     chiplet_buffer *buffer = p->order[i];
     for (int grace = GRACES; grace > 0; grace--) {
@@ -258,7 +259,7 @@ static placement placement_make(chiplet_program *program, hct_arena *arena) {
     p.count++;
   }
   p.next_product = next_products(program, arena);
-  for (int grace = 0; grace <= GRACES; grace++) p.meets[grace] = meets_find(&p, arena, grace);
+  p.meets[0] = meets_find(&p, arena, 0);
   return p;
 }
 
@@ -268,7 +269,7 @@ static bool allocate_sram(chiplet_program *program, int64_t *out_needed) {
   hct_arena *scratch = hct_arena_create();
   placement p = placement_make(program, scratch);
   bool fits = place_in_time(&p) || (most_live(&p) <= p.capacity && place_by_size(&p));
-  if (fits) spread(&p);
+  if (fits) spread(&p, scratch);
   else place_in_time(&p);
   *out_needed = p.needed;
   hct_arena_destroy(scratch);
