@@ -8,7 +8,7 @@
 
 #include "runtime/exec/exec.h"
 
-enum { SMALL_MACS = 64 * 1024 };
+enum { SMALL_MACS = 64 * 1024, MOST_SUMMED = 256 /* products in a row, as BLIS has it: sums of parts round less than one long sum */ };
 
 static bool plain_f32(const exec_operand *operand) {
   for (int d = 0; d < 3; d++)
@@ -68,7 +68,13 @@ static bool matmul_dnnl(const exec_frame *frame) {
   }
   if (is_slow_in_dnnl(&a, &b, N, K)) return false;
   omp_set_num_threads(1); /* of this thread */
-  return dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', M, N, K, 1, a.data, a.leading, b.data, b.leading, frame->instr->accumulate ? 1 : 0, c.data, c.leading) == dnnl_success;
+  for (int64_t k = 0; k < K; k += MOST_SUMMED) {
+    const float *left = a.data + (a.transposed ? k * a.leading : k), *right = b.data + (b.transposed ? k : k * b.leading);
+    float beta = k || frame->instr->accumulate ? 1 : 0;
+    dnnl_status_t status = dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', M, N, K - k < MOST_SUMMED ? K - k : MOST_SUMMED, 1, left, a.leading, right, b.leading, beta, c.data, c.leading);
+    HCT_BUG_ON(status != dnnl_success, "dnnl_sgemm gives %d", status);
+  }
+  return true;
 }
 
 static void matmul_blis(const exec_frame *frame) {
