@@ -23,6 +23,7 @@ static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass
 
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
+static const double NEARLY = 1.1; /* times the best step that is predicted */
 enum { MOST_TOKEN_BLOCKS = 16, TRIED_LAYERS = 4 /* of more equal ones than HCT_MOST_WHOLE_LAYERS */ };
 
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
@@ -190,7 +191,7 @@ static void compare_stored(hct_pass_context *pass, MlirModule module, candidate 
   hct_remark(pass->diags, (hct_loc){0}, "--recompute=auto: activations are stored, since computing some again %s", why);
 }
 
-static void compare_groups(hct_pass_context *pass, MlirModule module, candidate *best) {
+static void groups_vary(const hct_pass_context *pass, MlirModule module, candidate *best) {
   const candidate found = *best;
   if (!strcmp(found.groups, "blocks") || (!strcmp(found.groups, "auto") && is_tight(pass, best))) candidate_try_shares(pass, module, best);
   if (!strcmp(found.groups, "auto")) {
@@ -199,6 +200,19 @@ static void compare_groups(hct_pass_context *pass, MlirModule module, candidate 
     candidate_try(pass, module, &blocks);
     if (blocks.fits && better(pass, &blocks, best)) *best = blocks;
   }
+}
+
+/* Of candidates that are nearly as good as the best, others may come out best with other groups. */
+static void compare_groups(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *number) {
+  double most = NEARLY * list->items[*number].estimate.step_s;
+  groups_vary(pass, module, &list->items[*number]);
+  for (size_t i = 0; i < list->count && objective_of(pass) == HCT_OBJECTIVE_TIME; i++) {
+    candidate *c = &list->items[i];
+    if (i == *number || !c->fits || c->estimate.step_s > most) continue;
+    groups_vary(pass, module, c);
+    if (better(pass, c, &list->items[*number])) *number = i;
+  }
+  const candidate *best = &list->items[*number];
   if (strcmp(best->groups, "auto")) hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, since the groups of least estimated cost do not fit in SRAM, or leave too little of it to other things", best->groups);
 }
 
@@ -342,7 +356,7 @@ static void choose_among(hct_pass_context *pass, MlirModule module, size_t layer
   if (any_token_blocks(pass)) blocks_choose(pass, module, &list, &best);
   if (best == SIZE_MAX && is_auto(pass, "units", "auto") && (layers || any_groups(pass, module))) layers_choose(pass, module, &list, count, &best);
   bool fits = best != SIZE_MAX;
-  if (fits && any_groups(pass, module)) compare_groups(pass, module, &list.items[best]);
+  if (fits && any_groups(pass, module)) compare_groups(pass, module, &list, &best);
   if (fits && any_recompute(pass)) compare_stored(pass, module, &list.items[best]);
   /* When nothing fits, the last one, of the smallest micro-batch or of the most blocks, is compiled once more, and says why not. */
   const candidate *chosen = &list.items[fits ? best : list.count - 1];
