@@ -101,7 +101,8 @@ static exec_operand dense_operand(float *data, int outer, int inner, int64_t col
 }
 
 static void matmul_f32(exec_frame *frame) {
-  if (frame->shape[0] * frame->shape[1] * frame->shape[2] <= SMALL_MACS) matmul_small(frame);
+  bool vector = frame->shape[0] == 1 || frame->shape[1] == 1; /* BLIS reads behind the end of these */
+  if (vector || frame->shape[0] * frame->shape[1] * frame->shape[2] <= SMALL_MACS) matmul_small(frame);
   else if (!matmul_dnnl(frame)) matmul_blis(frame);
 }
 
