@@ -1,5 +1,5 @@
-/* c[m,n] (+)= sum over k of a[m,k] b[k,n]. Small products, where a library's set-up would cost more than the work, sum in double and round
- * once an instruction; large ones sum in f32. f32 is not packed here: oneDNN has the products whose operands lie as BLAS's do, and BLIS, which takes any
+/* c[m,n] (+)= sum over k of a[m,k] b[k,n]. Small products, where a library's set-up would cost more than the work, and those with vectors sum in double and round
+ * once an instruction; others sum in f32. f32 is not packed here: oneDNN has the products whose operands lie as BLAS's do, and BLIS, which takes any
  * row and column strides that are not negative (it packs a stride of -1 as one of 1), the others, and those that oneDNN is slow in. */
 #include <blis.h>
 #include <oneapi/dnnl/dnnl.h>
