@@ -11,6 +11,11 @@ def tools_from(folder):
     os.environ["PATH"] = f"{os.path.abspath(folder)}{os.pathsep}{os.environ['PATH']}"
 
 
+def target(mesh):
+    """hecaton-compile's options for `mesh`, RxC or host, the backend that is the oracle."""
+    return ["--backend=host"] if mesh == "host" else [f"--mesh={mesh}"]
+
+
 def check(name, good, said=""):
     global failures
     if not good:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Element types below f16 and i8: every code, every rounding, files that pack them, and what ONNX does not let them do.
 
-usage: low_types.py BIN_DIRECTORY WORK_DIRECTORY MESH|host SOURCE_DIRECTORY
+usage: low_types.py BIN_DIRECTORY WORK_DIRECTORY MESH|host
 """
 import re
 import struct
@@ -14,14 +14,14 @@ from onnx import TensorProto, helper
 
 sys.dont_write_bytecode = True
 BIN, WORK, MESH = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-sys.path.append(str(Path(sys.argv[4])))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 import checks  # noqa: E402
 import element_formats as low  # noqa: E402
-from checks import check, done, run  # noqa: E402
+from checks import check, done, run, target  # noqa: E402
 
 checks.tools_from(BIN)
 WORK.mkdir(parents=True, exist_ok=True)
-TARGET = ["--backend=host"] if MESH == "host" else [f"--mesh={MESH}"]
+TARGET = target(MESH)
 FLOAT, INT8, UINT8 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8
 NUMBERS = {**{name: f.number for name, f in low.FLOATS.items()}, **{name: row[0] for name, row in low.INTEGERS.items()}}
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear against NumPy in f32: every type, scales of a tensor, of an axis and of blocks.
 
-usage: quantize.py BIN_DIRECTORY WORK_DIRECTORY MESH|host SOURCE_DIRECTORY
+usage: quantize.py BIN_DIRECTORY WORK_DIRECTORY MESH|host
 """
 import sys
 from pathlib import Path
@@ -11,14 +11,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.dont_write_bytecode = True
 BIN, WORK, MESH = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-sys.path.append(str(Path(sys.argv[4])))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 import checks  # noqa: E402
 import element_formats as low  # noqa: E402
-from checks import check, done, run  # noqa: E402
+from checks import check, done, run, target  # noqa: E402
 
 checks.tools_from(BIN)
 WORK.mkdir(parents=True, exist_ok=True)
-TARGET = ["--backend=host"] if MESH == "host" else [f"--mesh={MESH}"]
+TARGET = target(MESH)
 numbers = np.random.default_rng(7)
 WHOLE = {"UINT8": (2, 8, False), "INT8": (3, 8, True), "UINT16": (4, 16, False), "INT16": (5, 16, True), **low.INTEGERS}
 X = np.concatenate([40 * numbers.standard_normal((5, 7, 6)).astype(np.float32), np.array([np.inf, -np.inf, 1e9, -1e9, 0.75, -0.75], np.float32) * np.ones((1, 7, 6), np.float32)])  # with ties, of a scale of 0.5
