@@ -111,6 +111,8 @@ typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
 
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
 hct_status chiplet_tensor_data(chiplet_program *program, const char *reference, hct_tensor *tensor); /* sets where its initial contents are (data.h) */
+/* Contents of an image's parameters, which a trial does without: as the module, and what was left out of it (or NULL), say. */
+hct_status chiplet_parameters_read(hct_pass_context *pass, MlirModule module, hct_arena *arena, const hct_left_out *left_out, hct_image *image);
 /* Puts the layers that pass->left_out says are missing into a program that was just read. False, and the program as before: they cannot be told from others. */
 hct_status chiplet_unfold(chiplet_program *program, bool *out_unfolded);
 /* Runs of at least `fewest` periods that are alike. */

@@ -91,7 +91,8 @@ hct_status chiplet_tensor_data(chiplet_program *p, const char *text, hct_tensor 
   int64_t elements = hct_layout_elements(&tensor->layout);
   if (!hct_data_reference_parse(p->arena, text, &reference) || !hct_data_fits(tensor->dtype, reference.dtype, elements, reference.bytes, &unused))
     return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = tensor->name}, "'%s' is no reference to data of %lld elements of %s", text, (long long)elements, hct_dtype_name(tensor->dtype));
-  if (p->pass->streams_only || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
+  bool later = p->pass->streams_only && tensor->role == HCT_ROLE_PARAM;
+  if (later || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
   tensor->data_dtype = reference.dtype;
   if (reference.kind == HCT_DATA_INSIDE) return data_inside(p, &reference, tensor);
   tensor->data_file = reference.file;
@@ -305,4 +306,21 @@ hct_status chiplet_read(chiplet_program *program, MlirModule module) {
   program->ops = list.items;
   program->op_count = list.count;
   return reader.status;
+}
+
+hct_status chiplet_parameters_read(hct_pass_context *pass, MlirModule module, hct_arena *arena, const hct_left_out *left_out, hct_image *image) {
+  chiplet_program program = {.pass = pass, .arena = arena};
+  hct_map *references = hct_map_create(arena);
+  MlirBlock body = hct_function_body(hct_module_function(module));
+  for (MlirOperation op = mlirBlockGetFirstOperation(body); !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+    MlirAttribute data = hct_op_is(op, "hct_tile.dram") ? mlirOperationGetAttributeByName(op, hct_ref("data")) : mlirAttributeGetNull();
+    if (!mlirAttributeIsNull(data) && hct_attr_text(data) && !strcmp(hct_op_str(op, "role"), hct_role_name(HCT_ROLE_PARAM))) hct_map_put(references, hct_op_str(op, "name"), (void *)(uintptr_t)hct_attr_text(data));
+  }
+  for (size_t t = 0; t < image->tensor_count; t++) {
+    hct_tensor *tensor = &image->tensors[t];
+    const char *text = hct_map_get(references, tensor->name);
+    if (!text && left_out) text = hct_map_get(left_out->data, tensor->name);
+    if (tensor->role == HCT_ROLE_PARAM && text && text[0]) HCT_TRY(chiplet_tensor_data(&program, text, tensor));
+  }
+  return HCT_OK;
 }
