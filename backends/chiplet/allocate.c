@@ -220,7 +220,7 @@ void chiplet_buffers_measure(chiplet_program *program) {
   for (size_t b = 0; b < program->buffers.count; b++) {
     chiplet_buffer *buffer = &program->buffers.items[b];
     hct_place place = chiplet_place(program, buffer->section, 0, 0); /* die (0, 0) holds most */
-    buffer->bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(&buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
+    buffer->bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
   }
 }
 

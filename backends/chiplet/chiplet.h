@@ -22,7 +22,7 @@
 #include "ir/timing/estimate.h"
 
 typedef struct chiplet_buffer { /* in SRAM */
-  hct_layout layout;
+  const hct_layout *layout; /* one of each that the program was read with */
   hct_dtype dtype;
   int64_t section;       /* -1, 0 full micro-batches, 1 the last one */
   int64_t piece_first, piece_elements; /* elements of the tile that it holds, as far as the die has them; 0 elements: all */
@@ -100,7 +100,7 @@ typedef struct chiplet_program {
   struct { hct_tensor *items; size_t count, capacity; } tensors;
   struct { hct_source *items; size_t count, capacity; } sources;
   struct { int64_t *items; size_t count, capacity; } streams; /* of random numbers: `stream` of dropouts, each once */
-  hct_map *source_index;
+  hct_map *source_index, *layouts; /* by what their text says */
   int64_t sram_bytes, dram_bytes;
   repeat_list repeats;
   int64_t layer_step; /* periods of an iteration over layers */

@@ -18,7 +18,7 @@ enum { LONGEST_PERIOD = 32 /* loops */, NONE_YET = -1 };
 
 /* ---- what is alike ---- */
 static bool factors_alike(const chiplet_op *a, const chiplet_op *b) {
-  for (int i = 0; i < a->loop_count; i++)
+  for (int i = 0; a->loops != b->loops && i < a->loop_count; i++)
     if (a->loops[i].size != b->loops[i].size || a->loops[i].axis_count != b->loops[i].axis_count || memcmp(a->loops[i].axes, b->loops[i].axes, a->loops[i].axis_count)) return false;
   return true;
 }
@@ -27,22 +27,24 @@ static bool operands_alike(const chiplet_op *a, const chiplet_op *b) {
   for (size_t k = 0; k < a->operand_count; k++) {
     const chiplet_operand *x = &a->operands[k], *y = &b->operands[k];
     if (x->fix_count != y->fix_count) return false;
-    for (int f = 0; f < x->fix_count; f++)
+    for (int f = 0; x->fixes != y->fixes && f < x->fix_count; f++)
       if (x->fixes[f].factor != y->fixes[f].factor || x->fixes[f].index != y->fixes[f].index) return false;
-    for (int i = 0; i < a->loop_count; i++)
-      if (x->walks != y->walks && (x->walks[i].factor != y->walks[i].factor || x->walks[i].start != y->walks[i].start || x->walks[i].step != y->walks[i].step)) return false;
+    for (int i = 0; x->walks != y->walks && i < a->loop_count; i++)
+      if (x->walks[i].factor != y->walks[i].factor || x->walks[i].start != y->walks[i].start || x->walks[i].step != y->walks[i].step) return false;
   }
   return true;
 }
 
+static bool texts_alike(const char *a, const char *b) { return a == b || !strcmp(a ? a : "", b ? b : ""); }
+
 /* All but buffers, tensors, order, times, sources and streams of random numbers. */
 static bool ops_alike(const chiplet_op *a, const chiplet_op *b) {
-  bool same = a->kind == b->kind && a->section == b->section && !strcmp(a->fn ? a->fn : "", b->fn ? b->fn : "") && a->accumulate == b->accumulate && a->has_scalar == b->has_scalar && a->in == b->in &&
+  bool same = a->kind == b->kind && a->section == b->section && texts_alike(a->fn, b->fn) && a->accumulate == b->accumulate && a->has_scalar == b->has_scalar && a->in == b->in &&
               !memcmp(&a->scalar, &b->scalar, sizeof a->scalar) && a->operand_count == b->operand_count && a->timed == b->timed && a->constant_index == b->constant_index &&
               a->index_scale == b->index_scale && a->index_offset == b->index_offset && a->loop_count == b->loop_count && a->row_loops == b->row_loops && a->factor == b->factor &&
-              a->over_time == b->over_time && a->ring == b->ring && a->lane == b->lane && a->within == b->within && !strcmp(a->table_axes ? a->table_axes : "", b->table_axes ? b->table_axes : "") &&
+              a->over_time == b->over_time && a->ring == b->ring && a->lane == b->lane && a->within == b->within && texts_alike(a->table_axes, b->table_axes) &&
               a->classes == b->classes && a->trips == b->trips && a->body_count == b->body_count && !a->numbers == !b->numbers;
-  for (int i = 0; same && a->numbers && i <= a->loop_count; i++) same = a->numbers[i] == b->numbers[i];
+  for (int i = 0; same && a->numbers != b->numbers && i <= a->loop_count; i++) same = a->numbers[i] == b->numbers[i];
   return same && factors_alike(a, b) && operands_alike(a, b);
 }
 
@@ -54,7 +56,7 @@ static bool deeply_alike(const chiplet_op *a, const chiplet_op *b) {
 }
 
 static bool buffers_alike(const chiplet_buffer *a, const chiplet_buffer *b) {
-  return a->dtype == b->dtype && a->section == b->section && a->piece_first == b->piece_first && a->piece_elements == b->piece_elements && hct_layout_equal(&a->layout, &b->layout);
+  return a->dtype == b->dtype && a->section == b->section && a->piece_first == b->piece_first && a->piece_elements == b->piece_elements && (a->layout == b->layout || hct_layout_equal(a->layout, b->layout));
 }
 
 static bool tensors_alike(const hct_tensor *a, const hct_tensor *b) {

@@ -50,16 +50,20 @@ static uint32_t source_of(tile_reader *r, MlirOperation op) {
 }
 
 /* ---- buffers and tensors ---- */
-static hct_layout layout_of(MlirOperation op) {
-  hct_layout layout;
-  HCT_BUG_ON(!hct_layout_parse(hct_op_str(op, "layout"), &layout), "layout '%s'", hct_op_str(op, "layout"));
+static const hct_layout *layout_of(chiplet_program *p, MlirOperation op) {
+  const char *text = hct_op_str(op, "layout");
+  hct_layout *layout = hct_map_get(p->layouts, text);
+  if (layout) return layout;
+  layout = HCT_NEW(p->arena, hct_layout);
+  HCT_BUG_ON(!hct_layout_parse(text, layout), "layout '%s'", text);
+  hct_map_put(p->layouts, text, layout);
   return layout;
 }
 
 static void read_buffer(tile_reader *r, MlirOperation op, bool alias) {
   chiplet_program *p = r->program;
   hct_loc loc = hct_loc_of(p->arena, op);
-  chiplet_buffer buffer = {.layout = layout_of(op), .section = hct_op_i64(op, "section"), .first = SIZE_MAX, .storage = p->buffers.count,
+  chiplet_buffer buffer = {.layout = layout_of(p, op), .section = hct_op_i64(op, "section"), .first = SIZE_MAX, .storage = p->buffers.count,
                            .made_for = loc.where ? loc.where : "?"};
   if (alias) {
     size_t of = value_index(r->buffers, hct_op_operand(op, 0), "buffer");
@@ -126,7 +130,7 @@ static size_t constant_known(tile_reader *r, MlirAttribute data, const hct_tenso
 
 static void read_tensor(tile_reader *r, MlirOperation op) {
   chiplet_program *p = r->program;
-  hct_tensor tensor = {.name = hct_op_str(op, "name"), .layout = layout_of(op)};
+  hct_tensor tensor = {.name = hct_op_str(op, "name"), .layout = *layout_of(p, op)};
   HCT_BUG_ON(!hct_dtype_parse(hct_op_str(op, "dtype"), &tensor.dtype) || !hct_role_parse(hct_op_str(op, "role"), &tensor.role), "tensor '%s'", tensor.name);
   MlirAttribute data = mlirOperationGetAttributeByName(op, hct_ref("data"));
   hct_status status = HCT_OK;
@@ -299,6 +303,7 @@ hct_status chiplet_read(chiplet_program *program, MlirModule module) {
   program->rows = program->pass->package.rows;
   program->cols = program->pass->package.cols;
   program->source_index = hct_map_create(program->arena);
+  program->layouts = hct_map_create(program->arena);
   HCT_PUSH(program->arena, &program->sources, ((hct_source){"", "", "", "", ""}));
   tile_reader reader = {.program = program, .buffers = hct_index_map_create(program->arena), .tensors = hct_index_map_create(program->arena),
                         .numbers = hct_index_map_create(program->arena), .counters = hct_index_map_create(program->arena)};
