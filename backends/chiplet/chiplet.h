@@ -79,6 +79,7 @@ typedef struct chiplet_op {
   struct chiplet_op *body;
   size_t body_count, body_end; /* order of the last operation inside */
   bool over_layers;     /* the loop is over layers, else over micro-batches, pieces or ring steps */
+  const struct chiplet_op *copy_of; /* of layers that were put back (unfold.c): copies of one are alike; NULL: not known */
   size_t period_of;     /* not 0: a period of the repeat of this number less one begins here */
   int64_t layer_stride; /* in a loop over layers, from one to the next: load, store: bytes between their tensors; dropout: numbers of streams */
 } chiplet_op;

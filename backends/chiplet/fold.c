@@ -39,6 +39,7 @@ static bool texts_alike(const char *a, const char *b) { return a == b || !strcmp
 
 /* All but buffers, tensors, order, times, sources and streams of random numbers. */
 static bool ops_alike(const chiplet_op *a, const chiplet_op *b) {
+  if (a->copy_of && a->copy_of == b->copy_of) return true;
   bool same = a->kind == b->kind && a->section == b->section && texts_alike(a->fn, b->fn) && a->accumulate == b->accumulate && a->has_scalar == b->has_scalar && a->in == b->in &&
               !memcmp(&a->scalar, &b->scalar, sizeof a->scalar) && a->operand_count == b->operand_count && a->timed == b->timed && a->constant_index == b->constant_index &&
               a->index_scale == b->index_scale && a->index_offset == b->index_offset && a->loop_count == b->loop_count && a->row_loops == b->row_loops && a->factor == b->factor &&
@@ -49,6 +50,7 @@ static bool ops_alike(const chiplet_op *a, const chiplet_op *b) {
 }
 
 static bool deeply_alike(const chiplet_op *a, const chiplet_op *b) {
+  if (a->copy_of && a->copy_of == b->copy_of) return true;
   if (!ops_alike(a, b)) return false;
   for (size_t i = 0; i < a->body_count; i++)
     if (!deeply_alike(&a->body[i], &b->body[i])) return false;
@@ -180,6 +182,7 @@ typedef struct folding {
 
 static chiplet_op op_renamed(folding *f, const chiplet_op *op) {
   chiplet_op copy = *op;
+  copy.copy_of = NULL; /* it may be changed from here on */
   copy.operands = chiplet_operands_copy(f->to->arena, op);
   for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = f->buffer[op->operands[k].buffer];
   if (!op->body_count) return copy;

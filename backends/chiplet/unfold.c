@@ -103,6 +103,7 @@ static chiplet_op op_moved(unfolding *u, const chiplet_op *op, size_t shift) {
   for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = moved(&u->buffers, op->operands[k].buffer, shift, u->layers);
   if (op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE) copy.tensor = moved(&u->tensors, op->tensor, shift, u->layers);
   if (op->kind == CHIPLET_DROPOUT) copy.stream = moved(&u->streams, op->stream, shift, u->layers);
+  copy.copy_of = op;
   copy.source = (uint32_t)moved(&u->sources, op->source, shift, u->layers);
   if (!op->body_count) return copy;
   copy.body = HCT_NEW_ARRAY(u->program->arena, chiplet_op, op->body_count);

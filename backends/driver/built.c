@@ -35,19 +35,33 @@ void hct_built_discard(hct_built *built) {
   *built = (hct_built){.layers = built->layers};
 }
 
-hct_status hct_figures_extrapolate(const hct_pass_context *pass, MlirModule graph, MlirModule module) {
-  static const char *const names[] = {"hct.parameters", "hct.fallbacks", "hct.model_flops", "hct.dram_compulsory_bytes"};
+enum { FIGURE_COUNT = 4 };
+static const char *const figure_names[FIGURE_COUNT] = {"hct.parameters", "hct.fallbacks", "hct.model_flops", "hct.dram_compulsory_bytes"};
+
+/* Of the model with `keep` of the graph's layers. */
+static hct_status figures_read(const hct_pass_context *pass, MlirModule graph, size_t keep, int64_t out_figures[FIGURE_COUNT]) {
   MlirModule less = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(graph)));
   hct_pass_context quiet = *pass;
   size_t layers;
   quiet.diags = hct_diags_create(NULL);
-  HCT_BUG_ON(!hct_layers_shorten(less, HCT_COMPILED_LAYERS - 1, HCT_COMPILED_LAYERS - 1, &layers, NULL), "what lost layers can lose one more");
+  HCT_BUG_ON(!hct_layers_shorten(less, HCT_COMPILED_LAYERS - 1, keep, &layers, NULL), "what lost layers can lose more");
   hct_status status = hct_pipeline_run(&quiet, less, HCT_LEVEL_DIST);
-  for (size_t i = 0; status == HCT_OK && i < HCT_COUNT(names); i++) {
-    int64_t all = hct_op_i64(mlirModuleGetOperation(module), names[i]), fewer = hct_op_i64(mlirModuleGetOperation(less), names[i]);
-    hct_op_set(mlirModuleGetOperation(module), names[i], hct_attr_i64(pass->context, all + pass->left_out->count * (all - fewer)));
-  }
+  for (size_t i = 0; status == HCT_OK && i < FIGURE_COUNT; i++) out_figures[i] = hct_op_i64(mlirModuleGetOperation(less), figure_names[i]);
   mlirModuleDestroy(less);
   hct_diags_destroy(quiet.diags);
   return status;
+}
+
+hct_status hct_figures_extrapolate(const hct_pass_context *pass, MlirModule graph, MlirModule module) {
+  static const size_t kept[] = {2, HCT_COMPILED_LAYERS - 1}; /* the first and the last layer; but one, where several lack no whole number of times what one has */
+  int64_t all[FIGURE_COUNT], fewer[FIGURE_COUNT], layers = 0;
+  bool whole = false;
+  for (size_t i = 0; i < FIGURE_COUNT; i++) all[i] = hct_op_i64(mlirModuleGetOperation(module), figure_names[i]);
+  for (size_t k = 0; k < HCT_COUNT(kept) && !whole; k++) {
+    HCT_TRY(figures_read(pass, graph, kept[k], fewer));
+    layers = HCT_COMPILED_LAYERS - (int64_t)kept[k], whole = true;
+    for (size_t i = 0; i < FIGURE_COUNT; i++) whole &= (all[i] - fewer[i]) % layers == 0;
+  }
+  for (size_t i = 0; i < FIGURE_COUNT; i++) hct_op_set(mlirModuleGetOperation(module), figure_names[i], hct_attr_i64(pass->context, all[i] + pass->left_out->count * ((all[i] - fewer[i]) / layers)));
+  return HCT_OK;
 }
