@@ -7,9 +7,8 @@
 
 enum { HCT_SPAN_CLASSES = 62 };
 typedef struct hct_span { int64_t start, end; } hct_span; /* the first member of what is kept; not changed while it is */
-typedef struct hct_span_entry { hct_span range, *span; } hct_span_entry; /* `range` is the span's: lists are gone through without it */
 typedef struct hct_spans { /* all zero: empty */
-  struct { hct_span_entry *items; size_t count, capacity; } lists[HCT_SPAN_CLASSES]; /* from 2^class long on */
+  struct { hct_span **items; size_t count, capacity; } lists[HCT_SPAN_CLASSES]; /* from 2^class long on */
   uint64_t used; /* bit c: list c may have spans */
   size_t count;
 } hct_spans;
