@@ -134,12 +134,8 @@ static bool short_lived(const finder *f, const chiplet_repeat *r) {
   return true;
 }
 
-/* The repeat that begins at op `first`, of periods of so many ops; its count is 0 where there are not `fewest`. */
-static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena, size_t first, size_t period, int64_t fewest) {
-  chiplet_repeat r = {.first = first, .period = period};
-  if (first + (size_t)fewest * period > program->op_count) return r;
-  for (size_t i = first; i < first + (size_t)(fewest - 1) * period; i++)
-    if (!deeply_alike(&program->ops[i], &program->ops[i + period])) return r;
+/* Its arrays in the arena. */
+static chiplet_repeat repeat_match(const chiplet_program *program, hct_arena *arena, size_t first, size_t period) {
   finder f = {program, arena, chain_make(arena, program->buffers.count), chain_make(arena, program->tensors.count), chain_make(arena, program->streams.count), HCT_NEW_ARRAY(arena, int64_t, program->sources.count + 1)};
   size_t matched = 0;
   while (first + period + matched < program->op_count && ops_pair(&f, &program->ops[first + matched], &program->ops[first + period + matched])) {
@@ -147,13 +143,24 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
     if (matched >= period && !evenly_spaced(&f, op - period, op)) break;
     matched++;
   }
-  r.count = (int64_t)(matched / period) + 1;
-  r.next_buffer = f.buffers.next;
-  r.next_tensor = f.tensors.next;
-  r.next_source = f.next_source;
-  r.next_stream = f.streams.next;
-  if (r.count < fewest || !short_lived(&f, &r)) r.count = 0;
+  chiplet_repeat r = {.first = first, .period = period, .count = (int64_t)(matched / period) + 1, .next_buffer = f.buffers.next, .next_tensor = f.tensors.next, .next_source = f.next_source, .next_stream = f.streams.next};
+  if (!short_lived(&f, &r)) r.count = 0;
   return r;
+}
+
+/* The repeat that begins at op `first`, of periods of so many ops; its count is 0 where there are not `fewest`. */
+static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena, size_t first, size_t period, int64_t fewest) {
+  if (first + (size_t)fewest * period > program->op_count) return (chiplet_repeat){0};
+  for (size_t i = first; i < first + (size_t)(fewest - 1) * period; i++)
+    if (!deeply_alike(&program->ops[i], &program->ops[i + period])) return (chiplet_repeat){0};
+  hct_arena *own = hct_arena_create();
+  chiplet_repeat r = repeat_match(program, own, first, period);
+  if (r.count >= fewest) {
+    hct_arena_adopt(arena, own);
+    return r;
+  }
+  hct_arena_destroy(own);
+  return (chiplet_repeat){0};
 }
 
 void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
