@@ -3,7 +3,7 @@
 
 #include "backends/chiplet/chiplet.h"
 
-enum { ALIGNMENT = 64, GRACES = 2 /* products that bytes rest for, if there is room */ };
+enum { ALIGNMENT = 64, PARTS = 1024, GRACES = 2 /* products that bytes rest for, if there is room */ };
 
 static int64_t aligned(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -62,22 +62,6 @@ static int by_start(const void *a, const void *b) {
 
 typedef struct extent { int64_t start, end; } extent; /* bytes taken */
 
-static int by_address(const void *a, const void *b) {
-  const extent *x = a, *y = b;
-  return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/* The lowest gap between what is taken that is large enough. */
-static int64_t first_fit(extent *taken, size_t count, int64_t bytes) {
-  int64_t at = 0;
-  qsort(taken, count, sizeof *taken, by_address);
-  for (size_t i = 0; i < count; i++) {
-    if (taken[i].start - at >= bytes) return at;
-    if (taken[i].end > at) at = taken[i].end;
-  }
-  return at;
-}
-
 /* By class: where those that live beside it begin in `with`; behind the last class: where all end. */
 typedef struct meeting { size_t *first; uint32_t *with; } meeting;
 
@@ -88,7 +72,7 @@ typedef struct placement {
   chiplet_buffer **all, **order;         /* buffers with bytes of their own, by start; of those alike the first, a class */
   size_t all_count, count;
   living *live;                          /* scratch */
-  extent *beside;                        /* scratch */
+  extent *beside, *sorted;               /* scratch */
   size_t *class_of;                      /* by buffer, of the first of those alike */
   meeting meets[GRACES + 1];             /* by how many products a buffer's life is taken to be longer */
   size_t *next_product;                  /* by operation: the next product after it; behind the last, itself */
@@ -137,6 +121,22 @@ static meeting meets_find(placement *p, hct_arena *arena, int grace) {
   return m;
 }
 
+static size_t part_of(const placement *p, const extent *e) { return e->start < p->capacity ? (size_t)(e->start / (p->capacity / PARTS + 1)) : PARTS - 1; }
+
+/* p->beside by address: by parts of the memory first, of which each has few. A sort that knows nothing of addresses takes a tenth of a compilation. */
+static void beside_sort(placement *p, size_t count) {
+  size_t next[PARTS + 1] = {0};
+  for (size_t i = 0; i < count; i++) next[part_of(p, &p->beside[i]) + 1]++;
+  for (size_t part = 1; part < PARTS; part++) next[part] += next[part - 1];
+  for (size_t i = 0; i < count; i++) p->sorted[next[part_of(p, &p->beside[i])]++] = p->beside[i];
+  for (size_t i = 1; i < count; i++) {
+    extent one = p->sorted[i];
+    size_t at = i;
+    for (; at > 0 && p->sorted[at - 1].start > one.start; at--) p->sorted[at] = p->sorted[at - 1];
+    p->sorted[at] = one;
+  }
+}
+
 /* The lowest place where nothing is that lives beside any of those alike the buffer. */
 static int64_t place_find(placement *p, const chiplet_buffer *buffer, int grace) {
   const meeting *m = &p->meets[grace];
@@ -147,7 +147,11 @@ static int64_t place_find(placement *p, const chiplet_buffer *buffer, int grace)
     p->seen[other] = mark;
     p->beside[count++] = (extent){p->classes[other]->addr, p->classes[other]->addr + taken(p->classes[other])};
   }
-  return first_fit(p->beside, count, taken(buffer));
+  beside_sort(p, count);
+  int64_t at = 0;
+  for (size_t i = 0; i < count && p->sorted[i].start - at < taken(buffer); i++)
+    if (p->sorted[i].end > at) at = p->sorted[i].end;
+  return at;
 }
 
 /* In the order at hand. False at the first that does not fit. */
@@ -245,7 +249,7 @@ static size_t *next_products(const chiplet_program *program, hct_arena *arena) {
 
 static placement placement_make(chiplet_program *program, hct_arena *arena) {
   size_t most = program->buffers.count + 1;
-  placement p = {.buffers = program->buffers.items, .all = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .order = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .live = HCT_NEW_ARRAY(arena, living, most), .beside = HCT_NEW_ARRAY(arena, extent, most),
+  placement p = {.buffers = program->buffers.items, .all = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .order = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .live = HCT_NEW_ARRAY(arena, living, most), .beside = HCT_NEW_ARRAY(arena, extent, most), .sorted = HCT_NEW_ARRAY(arena, extent, most),
                  .class_of = HCT_NEW_ARRAY(arena, size_t, most), .classes = HCT_NEW_ARRAY(arena, chiplet_buffer *, most), .placed = HCT_NEW_ARRAY(arena, bool, most), .seen = HCT_NEW_ARRAY(arena, size_t, most),
                  .capacity = program->pass->package.sram_bytes};
   for (size_t b = 0; b < program->buffers.count; b++)
