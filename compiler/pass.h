@@ -34,6 +34,7 @@ typedef struct hct_pass_context {
   hct_interleaving interleaving; /* what the chiplet backend found best for these options: not tried again */
   struct { hct_map **items; size_t count, capacity; } fallbacks; /* options of choices that are next best, where the program does not fit with `options` */
   hct_left_out *left_out;     /* NULL: nothing is */
+  struct hct_built *built;    /* NULL, or a trial's program (backends/backend.h) */
   hct_package package;        /* from the module's attribute hct.package; mesh included */
 } hct_pass_context;
 

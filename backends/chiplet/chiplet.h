@@ -22,7 +22,7 @@
 #include "ir/timing/estimate.h"
 
 typedef struct chiplet_buffer { /* in SRAM */
-  hct_layout layout;
+  const hct_layout *layout; /* one of each that the program was read with */
   hct_dtype dtype;
   int64_t section;       /* -1, 0 full micro-batches, 1 the last one */
   int64_t piece_first, piece_elements; /* elements of the tile that it holds, as far as the die has them; 0 elements: all */
@@ -79,6 +79,7 @@ typedef struct chiplet_op {
   struct chiplet_op *body;
   size_t body_count, body_end; /* order of the last operation inside */
   bool over_layers;     /* the loop is over layers, else over micro-batches, pieces or ring steps */
+  const struct chiplet_op *copy_of; /* of layers that were put back (unfold.c): copies of one are alike; NULL: not known */
   size_t period_of;     /* not 0: a period of the repeat of this number less one begins here */
   int64_t layer_stride; /* in a loop over layers, from one to the next: load, store: bytes between their tensors; dropout: numbers of streams */
 } chiplet_op;
@@ -100,7 +101,7 @@ typedef struct chiplet_program {
   struct { hct_tensor *items; size_t count, capacity; } tensors;
   struct { hct_source *items; size_t count, capacity; } sources;
   struct { int64_t *items; size_t count, capacity; } streams; /* of random numbers: `stream` of dropouts, each once */
-  hct_map *source_index;
+  hct_map *source_index, *layouts; /* by what their text says */
   int64_t sram_bytes, dram_bytes;
   repeat_list repeats;
   int64_t layer_step; /* periods of an iteration over layers */
@@ -111,6 +112,8 @@ typedef struct op_list { chiplet_op *items; size_t count, capacity; } op_list;
 
 hct_status chiplet_read(chiplet_program *program, MlirModule module);
 hct_status chiplet_tensor_data(chiplet_program *program, const char *reference, hct_tensor *tensor); /* sets where its initial contents are (data.h) */
+/* Contents of an image's parameters, which a trial does without: as the module, and what was left out of it (or NULL), say. */
+hct_status chiplet_parameters_read(hct_pass_context *pass, MlirModule module, hct_arena *arena, const hct_left_out *left_out, hct_image *image);
 /* Puts the layers that pass->left_out says are missing into a program that was just read. False, and the program as before: they cannot be told from others. */
 hct_status chiplet_unfold(chiplet_program *program, bool *out_unfolded);
 /* Runs of at least `fewest` periods that are alike. */

@@ -74,8 +74,8 @@ typedef struct part_shape { /* a buffer around one factor: outer x extent x inne
 static part_shape shape_around(const chiplet_stream *s, const chiplet_buffer *buffer, int factor) {
   part_shape shape = {1, 1, 1};
   if (factor < 0) return (part_shape){1, chiplet_elements(s, buffer), 1};
-  for (int f = 0; f < buffer->layout.factor_count; f++) {
-    int64_t extent = chiplet_extent(s, &buffer->layout.factors[f], buffer->section);
+  for (int f = 0; f < buffer->layout->factor_count; f++) {
+    int64_t extent = chiplet_extent(s, &buffer->layout->factors[f], buffer->section);
     if (f < factor) shape.outer *= extent;
     else if (f == factor) shape.extent = extent;
     else shape.inner *= extent;

@@ -18,7 +18,7 @@ enum { LONGEST_PERIOD = 32 /* loops */, NONE_YET = -1 };
 
 /* ---- what is alike ---- */
 static bool factors_alike(const chiplet_op *a, const chiplet_op *b) {
-  for (int i = 0; i < a->loop_count; i++)
+  for (int i = 0; a->loops != b->loops && i < a->loop_count; i++)
     if (a->loops[i].size != b->loops[i].size || a->loops[i].axis_count != b->loops[i].axis_count || memcmp(a->loops[i].axes, b->loops[i].axes, a->loops[i].axis_count)) return false;
   return true;
 }
@@ -27,26 +27,30 @@ static bool operands_alike(const chiplet_op *a, const chiplet_op *b) {
   for (size_t k = 0; k < a->operand_count; k++) {
     const chiplet_operand *x = &a->operands[k], *y = &b->operands[k];
     if (x->fix_count != y->fix_count) return false;
-    for (int f = 0; f < x->fix_count; f++)
+    for (int f = 0; x->fixes != y->fixes && f < x->fix_count; f++)
       if (x->fixes[f].factor != y->fixes[f].factor || x->fixes[f].index != y->fixes[f].index) return false;
-    for (int i = 0; i < a->loop_count; i++)
-      if (x->walks != y->walks && (x->walks[i].factor != y->walks[i].factor || x->walks[i].start != y->walks[i].start || x->walks[i].step != y->walks[i].step)) return false;
+    for (int i = 0; x->walks != y->walks && i < a->loop_count; i++)
+      if (x->walks[i].factor != y->walks[i].factor || x->walks[i].start != y->walks[i].start || x->walks[i].step != y->walks[i].step) return false;
   }
   return true;
 }
 
+static bool texts_alike(const char *a, const char *b) { return a == b || !strcmp(a ? a : "", b ? b : ""); }
+
 /* All but buffers, tensors, order, times, sources and streams of random numbers. */
 static bool ops_alike(const chiplet_op *a, const chiplet_op *b) {
-  bool same = a->kind == b->kind && a->section == b->section && !strcmp(a->fn ? a->fn : "", b->fn ? b->fn : "") && a->accumulate == b->accumulate && a->has_scalar == b->has_scalar && a->in == b->in &&
+  if (a->copy_of && a->copy_of == b->copy_of) return true;
+  bool same = a->kind == b->kind && a->section == b->section && texts_alike(a->fn, b->fn) && a->accumulate == b->accumulate && a->has_scalar == b->has_scalar && a->in == b->in &&
               !memcmp(&a->scalar, &b->scalar, sizeof a->scalar) && a->operand_count == b->operand_count && a->timed == b->timed && a->constant_index == b->constant_index &&
               a->index_scale == b->index_scale && a->index_offset == b->index_offset && a->loop_count == b->loop_count && a->row_loops == b->row_loops && a->factor == b->factor &&
-              a->over_time == b->over_time && a->ring == b->ring && a->lane == b->lane && a->within == b->within && !strcmp(a->table_axes ? a->table_axes : "", b->table_axes ? b->table_axes : "") &&
+              a->over_time == b->over_time && a->ring == b->ring && a->lane == b->lane && a->within == b->within && texts_alike(a->table_axes, b->table_axes) &&
               a->classes == b->classes && a->trips == b->trips && a->body_count == b->body_count && !a->numbers == !b->numbers;
-  for (int i = 0; same && a->numbers && i <= a->loop_count; i++) same = a->numbers[i] == b->numbers[i];
+  for (int i = 0; same && a->numbers != b->numbers && i <= a->loop_count; i++) same = a->numbers[i] == b->numbers[i];
   return same && factors_alike(a, b) && operands_alike(a, b);
 }
 
 static bool deeply_alike(const chiplet_op *a, const chiplet_op *b) {
+  if (a->copy_of && a->copy_of == b->copy_of) return true;
   if (!ops_alike(a, b)) return false;
   for (size_t i = 0; i < a->body_count; i++)
     if (!deeply_alike(&a->body[i], &b->body[i])) return false;
@@ -54,7 +58,7 @@ static bool deeply_alike(const chiplet_op *a, const chiplet_op *b) {
 }
 
 static bool buffers_alike(const chiplet_buffer *a, const chiplet_buffer *b) {
-  return a->dtype == b->dtype && a->section == b->section && a->piece_first == b->piece_first && a->piece_elements == b->piece_elements && hct_layout_equal(&a->layout, &b->layout);
+  return a->dtype == b->dtype && a->section == b->section && a->piece_first == b->piece_first && a->piece_elements == b->piece_elements && (a->layout == b->layout || hct_layout_equal(a->layout, b->layout));
 }
 
 static bool tensors_alike(const hct_tensor *a, const hct_tensor *b) {
@@ -130,12 +134,8 @@ static bool short_lived(const finder *f, const chiplet_repeat *r) {
   return true;
 }
 
-/* The repeat that begins at op `first`, of periods of so many ops; its count is 0 where there are not `fewest`. */
-static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena, size_t first, size_t period, int64_t fewest) {
-  chiplet_repeat r = {.first = first, .period = period};
-  if (first + (size_t)fewest * period > program->op_count) return r;
-  for (size_t i = first; i < first + (size_t)(fewest - 1) * period; i++)
-    if (!deeply_alike(&program->ops[i], &program->ops[i + period])) return r;
+/* Its arrays in the arena. */
+static chiplet_repeat repeat_match(const chiplet_program *program, hct_arena *arena, size_t first, size_t period) {
   finder f = {program, arena, chain_make(arena, program->buffers.count), chain_make(arena, program->tensors.count), chain_make(arena, program->streams.count), HCT_NEW_ARRAY(arena, int64_t, program->sources.count + 1)};
   size_t matched = 0;
   while (first + period + matched < program->op_count && ops_pair(&f, &program->ops[first + matched], &program->ops[first + period + matched])) {
@@ -143,13 +143,24 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
     if (matched >= period && !evenly_spaced(&f, op - period, op)) break;
     matched++;
   }
-  r.count = (int64_t)(matched / period) + 1;
-  r.next_buffer = f.buffers.next;
-  r.next_tensor = f.tensors.next;
-  r.next_source = f.next_source;
-  r.next_stream = f.streams.next;
-  if (r.count < fewest || !short_lived(&f, &r)) r.count = 0;
+  chiplet_repeat r = {.first = first, .period = period, .count = (int64_t)(matched / period) + 1, .next_buffer = f.buffers.next, .next_tensor = f.tensors.next, .next_source = f.next_source, .next_stream = f.streams.next};
+  if (!short_lived(&f, &r)) r.count = 0;
   return r;
+}
+
+/* The repeat that begins at op `first`, of periods of so many ops; its count is 0 where there are not `fewest`. */
+static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena, size_t first, size_t period, int64_t fewest) {
+  if (first + (size_t)fewest * period > program->op_count) return (chiplet_repeat){0};
+  for (size_t i = first; i < first + (size_t)(fewest - 1) * period; i++)
+    if (!deeply_alike(&program->ops[i], &program->ops[i + period])) return (chiplet_repeat){0};
+  hct_arena *own = hct_arena_create();
+  chiplet_repeat r = repeat_match(program, own, first, period);
+  if (r.count >= fewest) {
+    hct_arena_adopt(arena, own);
+    return r;
+  }
+  hct_arena_destroy(own);
+  return (chiplet_repeat){0};
 }
 
 void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
@@ -178,6 +189,7 @@ typedef struct folding {
 
 static chiplet_op op_renamed(folding *f, const chiplet_op *op) {
   chiplet_op copy = *op;
+  copy.copy_of = NULL; /* it may be changed from here on */
   copy.operands = chiplet_operands_copy(f->to->arena, op);
   for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = f->buffer[op->operands[k].buffer];
   if (!op->body_count) return copy;

@@ -97,7 +97,7 @@ static void meta_add(hct_arena *arena, meta_list *list, const char *key, const c
   HCT_PUSH(arena, list, meta);
 }
 
-static void meta_make(hct_pass_context *pass, MlirModule module, hct_arena *arena, double step_s, int64_t copies, hct_image *image) {
+static void meta_make(const hct_pass_context *pass, MlirModule module, hct_arena *arena, double step_s, int64_t copies, hct_image *image) {
   static const struct { const char *key, *fallback; } options[] = {
       {"strategy", "hecaton"}, {"schedule", "fused"}, {"overlap", "ring"}, {"objective", "time"}, {"recompute", "auto"}, {"dtype", "f32"}, {"mode", "train"}, {"optimizer", "adamw"},
   };
@@ -135,6 +135,7 @@ typedef struct attempt {
   hct_arena *arena;
   hct_image image;
   hct_estimate estimate;
+  hct_diags *diags; /* what was said of it */
 } attempt;
 
 static hct_image image_of(chiplet_program *program, hct_arena *arena) {
@@ -150,11 +151,11 @@ static hct_image image_of(chiplet_program *program, hct_arena *arena) {
 }
 
 /* Its arena holds the image, and is destroyed where that does not fit. */
-static hct_status attempt_make(const chiplet_program *read, hct_diags *diags, attempt *a) {
+static hct_status attempt_make(const chiplet_program *read, attempt *a) {
   hct_pass_context pass = *read->pass;
   chiplet_program base = *read;
-  pass.diags = diags;
   a->arena = hct_arena_create();
+  pass.diags = a->diags = hct_diags_create(NULL);
   base.pass = &pass, base.arena = a->arena;
   chiplet_program program = chiplet_interleave(&base, a->at_once, a->joined);
   if (a->prefetch_percent) chiplet_rotate(&program, pass.package.sram_bytes / 100 * a->prefetch_percent);
@@ -171,12 +172,26 @@ static hct_status attempt_make(const chiplet_program *read, hct_diags *diags, at
   return HCT_OK;
 }
 
+static void attempt_drop(attempt *a) {
+  if (a->fits) hct_arena_destroy(a->arena);
+  hct_diags_destroy(a->diags);
+  a->fits = false, a->diags = NULL;
+}
+
+/* With what is said of it. */
+static hct_status attempt_take(const chiplet_program *read, attempt *a, hct_status status) {
+  hct_diags_repeat(read->pass->diags, a->diags);
+  hct_diags_destroy(a->diags);
+  a->diags = NULL;
+  return status;
+}
+
 /* False: the best is what it was. */
 static bool attempt_better(attempt *best, attempt *a, hct_objective objective) {
-  attempt *loser = best->fits && !hct_estimate_better(&a->estimate, &best->estimate, objective) ? a : best;
-  if (loser->fits) hct_arena_destroy(loser->arena);
-  if (loser == best) *best = *a;
-  return loser != a;
+  bool better = !best->fits || hct_estimate_better(&a->estimate, &best->estimate, objective);
+  attempt_drop(better ? best : a);
+  if (better) *best = *a;
+  return better;
 }
 
 static int64_t most_iterations(const chiplet_program *program) {
@@ -194,35 +209,35 @@ static hct_status attempts_of(chiplet_program *read, attempt *best) {
   bool ring = !strcmp(hct_pass_option(read->pass, "overlap", "ring"), "ring");
   hct_objective objective = hct_objective_parse(hct_pass_option(read->pass, "objective", "time"));
   int64_t iterations = most_iterations(read);
-  hct_diags *quiet = hct_diags_create(NULL);
   *best = (attempt){.at_once = 1};
   if (ring) chiplet_times_measure(read);
   const hct_interleaving *known = &read->pass->interleaving;
   if (known->known && known->at_once) {
-    hct_diags_destroy(quiet);
     *best = (attempt){.at_once = known->at_once, .joined = known->joined};
-    return attempt_make(read, read->pass->diags, best);
+    return attempt_take(read, best, attempt_make(read, best));
   }
   for (int64_t at_once = 1; ring && !known->known && at_once <= MOST_AT_ONCE; at_once *= 2) {
     attempt a = {.at_once = at_once < iterations ? at_once : iterations, .joined = true};
-    if (attempt_make(read, quiet, &a) != HCT_OK && !a.uneven) {
+    if (attempt_make(read, &a) != HCT_OK && !a.uneven) {
+      attempt_drop(&a);
       a.joined = false;
-      attempt_make(read, quiet, &a);
+      attempt_make(read, &a);
     }
-    if (a.uneven && best->fits) hct_arena_destroy(best->arena);
+    if (a.uneven || !a.fits) attempt_drop(a.uneven ? best : &a);
     if (a.uneven) *best = a;
     if (!a.fits || !attempt_better(best, &a, objective) || at_once >= iterations) break;
   }
   for (size_t i = 0; ring && !best->fits && !best->uneven && i < HCT_COUNT(PREFETCH_PERCENT); i++) {
     if (known->known && PREFETCH_PERCENT[i] > known->prefetch_percent) continue;
+    attempt_drop(best);
     *best = (attempt){.at_once = 0, .prefetch_percent = PREFETCH_PERCENT[i]};
-    attempt_make(read, quiet, best);
+    attempt_make(read, best);
   }
-  hct_diags_destroy(quiet);
-  if (best->fits) return HCT_OK;
+  if (best->fits) return attempt_take(read, best, HCT_OK);
+  attempt_drop(best);
   if (best->uneven) return HCT_REFUSED;
   *best = (attempt){.at_once = 0};
-  return attempt_make(read, read->pass->diags, best);
+  return attempt_take(read, best, attempt_make(read, best));
 }
 
 /* Of layers that repeat a few are compiled; more, and in the end all, where those do not settle. */
@@ -236,8 +251,8 @@ static hct_status attempts_make(chiplet_program *read, attempt *best) {
   return attempts_of(read, best);
 }
 
-hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
-  chiplet_program program = {.pass = pass, .arena = arena};
+static hct_status program_build(hct_pass_context *pass, MlirModule module, hct_arena *scratch, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
+  chiplet_program program = {.pass = pass, .arena = scratch};
   attempt best;
   HCT_TRY(chiplet_read(&program, module));
   if (pass->left_out) HCT_TRY(chiplet_unfold(&program, &pass->left_out->back));
@@ -245,14 +260,32 @@ hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *a
   HCT_TRY(chiplet_allocate_dram(&program));
   HCT_TRY(attempts_make(&program, &best));
   pass->interleaving.known = pass->streams_only, pass->interleaving.at_once = best.at_once, pass->interleaving.joined = best.joined, pass->interleaving.prefetch_percent = best.prefetch_percent; /* a trial's, for the program after it */
-  hct_arena_adopt(arena, best.arena);
-  meta_make(pass, module, arena, best.estimate.step_s, best.at_once ? best.at_once : 1, &best.image);
+  *out_image = hct_image_copy(arena, &best.image);
+  if (out_estimate) *out_estimate = best.estimate;
+  hct_arena_destroy(best.arena);
+  return HCT_OK;
+}
+
+hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate) {
+  hct_arena *scratch = hct_arena_create(); /* the program takes much more than its image */
+  hct_status status = program_build(pass, module, scratch, arena, out_image, out_estimate);
+  hct_arena_destroy(scratch);
+  return status;
+}
+
+/* What a trial built, with its parameters' contents; else the module's. */
+static hct_status program_take(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image) {
+  const hct_built *built = pass->built;
+  hct_estimate estimate;
+  if (built) *out_image = built->image, estimate = built->estimate;
+  if (built) HCT_TRY(chiplet_parameters_read(pass, module, arena, built->left_out, out_image));
+  else HCT_TRY(chiplet_build(pass, module, arena, out_image, &estimate));
+  int64_t at_once = built ? built->interleaving.at_once : pass->interleaving.at_once;
+  meta_make(pass, module, arena, estimate.step_s, at_once ? at_once : 1, out_image);
   hct_text package = {0};
   hct_package_print(&pass->package, &package);
-  best.image.package_xml = hct_arena_strdup(arena, package.data);
+  out_image->package_xml = hct_arena_strdup(arena, package.data);
   hct_text_fini(&package);
-  *out_image = best.image;
-  if (out_estimate) *out_estimate = best.estimate;
   return HCT_OK;
 }
 
@@ -291,7 +324,7 @@ static hct_status report_write(const hct_pass_context *pass, hct_arena *arena, c
 static hct_status chiplet_write(hct_pass_context *pass, MlirModule module, bool text, const char *out_path) {
   hct_arena *arena = hct_arena_create();
   hct_image image;
-  hct_status status = chiplet_build(pass, module, arena, &image, NULL);
+  hct_status status = program_take(pass, module, arena, &image);
   hct_verify_limits limits = {.sram_bytes = pass->package.sram_bytes, .queue_depth = pass->package.queue_depth};
   if (status == HCT_OK) status = hct_image_verify(pass->diags, &image, &limits);
   if (status == HCT_OK) files_place(pass, arena, out_path, &image);

@@ -58,7 +58,7 @@ static int64_t die_peak(const chiplet_program *program, const buffer_list *highe
     const chiplet_buffer *buffer = highest->items[i];
     hct_place place = chiplet_place(program, buffer->section, row, col);
     chiplet_buffer here = *buffer;
-    here.bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(&buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
+    here.bytes = chiplet_piece_elements(buffer, hct_layout_tile_elements(buffer->layout, &place)) * (int64_t)hct_dtype_bytes(buffer->dtype);
     int64_t end = buffer->addr + (buffer->twin ? chiplet_pitch(buffer) : 0) + chiplet_pitch(&here);
     if (here.bytes && end > peak) peak = end;
   }
@@ -85,7 +85,7 @@ void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map) {
   map.live_buffers = (int64_t)list.count;
   for (size_t i = 0; i < list.count && i < LISTED; i++) {
     const chiplet_buffer *b = list.items[i];
-    hct_sram_buffer row = {.addr = b->addr, .bytes = taken(b), .dtype = b->dtype, .layout = b->layout, .made_for = b->made_for};
+    hct_sram_buffer row = {.addr = b->addr, .bytes = taken(b), .dtype = b->dtype, .layout = *b->layout, .made_for = b->made_for};
     HCT_PUSH(program->arena, &map.buffers, row);
   }
   hct_arena_destroy(scratch);
@@ -101,7 +101,7 @@ hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed) {
   hct_note(diags, "the worst moment: %lld bytes in %zu buffers", (long long)live, list.count);
   for (size_t i = 0; i < list.count && i < LISTED; i++) {
     hct_text layout = {0};
-    hct_layout_print(&list.items[i]->layout, &layout);
+    hct_layout_print(list.items[i]->layout, &layout);
     hct_note(diags, "%12lld bytes  %s %s  %s", (long long)taken(list.items[i]), hct_dtype_name(list.items[i]->dtype), layout.data, list.items[i]->made_for);
     hct_text_fini(&layout);
   }

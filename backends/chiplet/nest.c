@@ -36,13 +36,13 @@ int64_t chiplet_extent(const chiplet_stream *s, const hct_factor *factor, int64_
 
 int64_t chiplet_stride(const chiplet_stream *s, const chiplet_buffer *buffer, int factor) {
   int64_t stride = 1;
-  for (int f = factor + 1; f < buffer->layout.factor_count; f++) stride *= chiplet_extent(s, &buffer->layout.factors[f], buffer->section);
+  for (int f = factor + 1; f < buffer->layout->factor_count; f++) stride *= chiplet_extent(s, &buffer->layout->factors[f], buffer->section);
   return stride;
 }
 
 int64_t chiplet_elements(const chiplet_stream *s, const chiplet_buffer *buffer) {
   int64_t elements = 1;
-  for (int f = 0; f < buffer->layout.factor_count; f++) elements *= chiplet_extent(s, &buffer->layout.factors[f], buffer->section);
+  for (int f = 0; f < buffer->layout->factor_count; f++) elements *= chiplet_extent(s, &buffer->layout->factors[f], buffer->section);
   return chiplet_piece_elements(buffer, elements);
 }
 

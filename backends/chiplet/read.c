@@ -50,16 +50,20 @@ static uint32_t source_of(tile_reader *r, MlirOperation op) {
 }
 
 /* ---- buffers and tensors ---- */
-static hct_layout layout_of(MlirOperation op) {
-  hct_layout layout;
-  HCT_BUG_ON(!hct_layout_parse(hct_op_str(op, "layout"), &layout), "layout '%s'", hct_op_str(op, "layout"));
+static const hct_layout *layout_of(chiplet_program *p, MlirOperation op) {
+  const char *text = hct_op_str(op, "layout");
+  hct_layout *layout = hct_map_get(p->layouts, text);
+  if (layout) return layout;
+  layout = HCT_NEW(p->arena, hct_layout);
+  HCT_BUG_ON(!hct_layout_parse(text, layout), "layout '%s'", text);
+  hct_map_put(p->layouts, text, layout);
   return layout;
 }
 
 static void read_buffer(tile_reader *r, MlirOperation op, bool alias) {
   chiplet_program *p = r->program;
   hct_loc loc = hct_loc_of(p->arena, op);
-  chiplet_buffer buffer = {.layout = layout_of(op), .section = hct_op_i64(op, "section"), .first = SIZE_MAX, .storage = p->buffers.count,
+  chiplet_buffer buffer = {.layout = layout_of(p, op), .section = hct_op_i64(op, "section"), .first = SIZE_MAX, .storage = p->buffers.count,
                            .made_for = loc.where ? loc.where : "?"};
   if (alias) {
     size_t of = value_index(r->buffers, hct_op_operand(op, 0), "buffer");
@@ -91,7 +95,8 @@ hct_status chiplet_tensor_data(chiplet_program *p, const char *text, hct_tensor 
   int64_t elements = hct_layout_elements(&tensor->layout);
   if (!hct_data_reference_parse(p->arena, text, &reference) || !hct_data_fits(tensor->dtype, reference.dtype, elements, reference.bytes, &unused))
     return hct_error(p->pass->diags, HCT_E_IR_INVALID, (hct_loc){.file = tensor->name}, "'%s' is no reference to data of %lld elements of %s", text, (long long)elements, hct_dtype_name(tensor->dtype));
-  if (p->pass->streams_only || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
+  bool later = p->pass->streams_only && tensor->role == HCT_ROLE_PARAM;
+  if (later || reference.kind == HCT_DATA_ABSENT) return HCT_OK;
   tensor->data_dtype = reference.dtype;
   if (reference.kind == HCT_DATA_INSIDE) return data_inside(p, &reference, tensor);
   tensor->data_file = reference.file;
@@ -125,7 +130,7 @@ static size_t constant_known(tile_reader *r, MlirAttribute data, const hct_tenso
 
 static void read_tensor(tile_reader *r, MlirOperation op) {
   chiplet_program *p = r->program;
-  hct_tensor tensor = {.name = hct_op_str(op, "name"), .layout = layout_of(op)};
+  hct_tensor tensor = {.name = hct_op_str(op, "name"), .layout = *layout_of(p, op)};
   HCT_BUG_ON(!hct_dtype_parse(hct_op_str(op, "dtype"), &tensor.dtype) || !hct_role_parse(hct_op_str(op, "role"), &tensor.role), "tensor '%s'", tensor.name);
   MlirAttribute data = mlirOperationGetAttributeByName(op, hct_ref("data"));
   hct_status status = HCT_OK;
@@ -298,6 +303,7 @@ hct_status chiplet_read(chiplet_program *program, MlirModule module) {
   program->rows = program->pass->package.rows;
   program->cols = program->pass->package.cols;
   program->source_index = hct_map_create(program->arena);
+  program->layouts = hct_map_create(program->arena);
   HCT_PUSH(program->arena, &program->sources, ((hct_source){"", "", "", "", ""}));
   tile_reader reader = {.program = program, .buffers = hct_index_map_create(program->arena), .tensors = hct_index_map_create(program->arena),
                         .numbers = hct_index_map_create(program->arena), .counters = hct_index_map_create(program->arena)};
@@ -305,4 +311,21 @@ hct_status chiplet_read(chiplet_program *program, MlirModule module) {
   program->ops = list.items;
   program->op_count = list.count;
   return reader.status;
+}
+
+hct_status chiplet_parameters_read(hct_pass_context *pass, MlirModule module, hct_arena *arena, const hct_left_out *left_out, hct_image *image) {
+  chiplet_program program = {.pass = pass, .arena = arena};
+  hct_map *references = hct_map_create(arena);
+  MlirBlock body = hct_function_body(hct_module_function(module));
+  for (MlirOperation op = mlirBlockGetFirstOperation(body); !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+    MlirAttribute data = hct_op_is(op, "hct_tile.dram") ? mlirOperationGetAttributeByName(op, hct_ref("data")) : mlirAttributeGetNull();
+    if (!mlirAttributeIsNull(data) && hct_attr_text(data) && !strcmp(hct_op_str(op, "role"), hct_role_name(HCT_ROLE_PARAM))) hct_map_put(references, hct_op_str(op, "name"), (void *)(uintptr_t)hct_attr_text(data));
+  }
+  for (size_t t = 0; t < image->tensor_count; t++) {
+    hct_tensor *tensor = &image->tensors[t];
+    const char *text = hct_map_get(references, tensor->name);
+    if (!text && left_out) text = hct_map_get(left_out->data, tensor->name);
+    if (tensor->role == HCT_ROLE_PARAM && text && text[0]) HCT_TRY(chiplet_tensor_data(&program, text, tensor));
+  }
+  return HCT_OK;
 }

@@ -103,6 +103,7 @@ static chiplet_op op_moved(unfolding *u, const chiplet_op *op, size_t shift) {
   for (size_t k = 0; k < op->operand_count; k++) copy.operands[k].buffer = moved(&u->buffers, op->operands[k].buffer, shift, u->layers);
   if (op->kind == CHIPLET_LOAD || op->kind == CHIPLET_STORE) copy.tensor = moved(&u->tensors, op->tensor, shift, u->layers);
   if (op->kind == CHIPLET_DROPOUT) copy.stream = moved(&u->streams, op->stream, shift, u->layers);
+  copy.copy_of = op;
   copy.source = (uint32_t)moved(&u->sources, op->source, shift, u->layers);
   if (!op->body_count) return copy;
   copy.body = HCT_NEW_ARRAY(u->program->arena, chiplet_op, op->body_count);
@@ -120,6 +121,8 @@ static void ops_move(unfolding *u, size_t from, size_t end, size_t shift) {
 static void ops_make(unfolding *u, const repeat_list *repeats) {
   const chiplet_repeat *forward = &repeats->items[0], *backward = repeats->count > 1 ? &repeats->items[1] : NULL;
   size_t end = forward->first + 2 * forward->period; /* of the second period, which is copied */
+  u->ops.capacity = u->program->op_count + u->layers * (forward->period + (backward ? backward->period : 0));
+  u->ops.items = HCT_NEW_ARRAY(u->program->arena, chiplet_op, u->ops.capacity);
   ops_move(u, 0, end, 0);
   for (size_t j = 1; j <= u->layers; j++) ops_move(u, end - forward->period, end, j);
   if (!backward) {

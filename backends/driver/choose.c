@@ -3,12 +3,13 @@
 #include <string.h>
 
 #include "backends/chiplet/chiplet.h"
+#include "backends/driver/built.h"
 #include "compiler/strategy/strategy.h"
 #include "compiler/transform/shorten_layers.h"
 
 typedef struct candidate {
   const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks;
-  bool fits;
+  bool fits, dram_short; /* DRAM does not hold all that is worth storing for backward */
   hct_interleaving interleaving;
   int64_t sram_bytes;
   hct_estimate estimate;
@@ -24,7 +25,7 @@ static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
 static const double NEARLY = 1.1; /* times the best step that is predicted */
-enum { MOST_TOKEN_BLOCKS = 16, TRIED_LAYERS = 4 /* of more equal ones than HCT_MOST_WHOLE_LAYERS */ };
+enum { MOST_TOKEN_BLOCKS = 16 };
 
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
 static int64_t input_size(MlirModule module, size_t dim) {
@@ -111,11 +112,15 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
+  c->dram_short = hct_op_has(mlirModuleGetOperation(copy), "hct.dram_short");
   c->sram_bytes = c->fits ? image.sram_bytes_used : 0;
   c->interleaving = trial.interleaving;
-  mlirModuleDestroy(copy);
+  hct_map *chosen = hct_map_create(trial.arena);
+  options_set(chosen, trial.arena, c);
+  bool kept = c->fits && hct_built_keep(pass, &trial, copy, &image, &c->estimate, chosen);
+  if (!kept) mlirModuleDestroy(copy);
+  if (!kept) hct_diags_destroy(trial.diags);
   hct_arena_destroy(trial.arena);
-  hct_diags_destroy(trial.diags);
 }
 
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
@@ -179,6 +184,7 @@ static void candidate_try_all(const hct_pass_context *pass, MlirModule module, c
 }
 
 static void compare_stored(hct_pass_context *pass, MlirModule module, candidate *best) {
+  if (best->dram_short) return; /* where that does not fit, everything does not */
   const char *why = "does not fit in SRAM";
   if (strcmp(best->recompute, "none")) {
     candidate stored = *best;
@@ -365,34 +371,45 @@ static void choose_among(hct_pass_context *pass, MlirModule module, size_t layer
   options_set(pass->options, pass->arena, chosen);
   pass->interleaving = chosen->interleaving;
   pass->interleaving.known = fits;
+  hct_built_match(pass);
 }
 
 /* What is compared is alike in equal layers. How many of them a fusion group of several spans is not: such groups are no candidates. */
-static void choose(hct_pass_context *pass, MlirModule module) {
+static hct_status choose(hct_pass_context *pass, MlirModule module) {
   bool any_orientation = is_auto(pass, "orientation", is_auto(pass, "strategy", "hecaton") ? "auto" : "columns");
-  if (!is_auto(pass, "strategy", "hecaton") && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module) && !any_token_blocks(pass)) return;
+  if (!is_auto(pass, "strategy", "hecaton") && !any_orientation && !any_recompute(pass) && !is_auto(pass, "micro-batch", "auto") && !any_groups(pass, module) && !any_token_blocks(pass)) return HCT_OK;
   MlirModule some = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
-  hct_left_out left_out = {.data = hct_map_create(pass->arena)};
+  hct_left_out *left_out = HCT_NEW(pass->arena, hct_left_out);
+  left_out->data = hct_map_create(pass->arena);
   size_t layers;
-  if (!hct_layers_shorten(some, HCT_MOST_WHOLE_LAYERS, TRIED_LAYERS, &layers, &left_out)) {
+  if (!hct_layers_shorten(some, HCT_MOST_WHOLE_LAYERS, HCT_COMPILED_LAYERS, &layers, left_out)) {
     mlirModuleDestroy(some);
     choose_among(pass, module, 0);
-    return;
+    return HCT_OK;
   }
-  hct_remark(pass->diags, (hct_loc){0}, "choices are made by %d of %zu equal layers%s", TRIED_LAYERS, layers, any_groups(pass, some) ? ", and with --groups=blocks" : "");
+  if (pass->built) pass->built->layers = layers;
+  hct_remark(pass->diags, (hct_loc){0}, "choices are made by %d of %zu equal layers%s", HCT_COMPILED_LAYERS, layers, any_groups(pass, some) ? ", and with --groups=blocks" : "");
   if (any_groups(pass, some)) hct_map_put(pass->options, "groups", hct_arena_strdup(pass->arena, "blocks"));
-  pass->left_out = &left_out;
+  pass->left_out = left_out;
   choose_among(pass, some, layers);
+  hct_status status = pass->built && pass->built->options ? hct_figures_extrapolate(pass, some, pass->built->module) : HCT_OK;
   pass->left_out = NULL;
   mlirModuleDestroy(some);
+  return status;
 }
+
+/* IR is printed, and passes are timed, as the program itself is made. */
+static bool keeps_built(const hct_pass_context *pass, hct_level level) { return level > HCT_LEVEL_TILE && !hct_pass_option(pass, "print-ir-after", NULL) && !hct_pass_option(pass, "time-passes", NULL); }
 
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level) {
   static const char first[] = "hct-block-attention"; /* that depends on a choice */
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
   if (level < HCT_LEVEL_STEP || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));
-  choose(pass, module);
+  if (keeps_built(pass, level)) pass->built = HCT_NEW(pass->arena, hct_built);
+  hct_status status = choose(pass, module);
+  if (pass->built && !pass->built->options) pass->built = NULL;
+  HCT_TRY(status);
   hct_pass_context_save(pass, module);
   return HCT_OK;
 }

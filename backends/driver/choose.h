@@ -11,8 +11,8 @@
  * groups are put together as hct-fuse-groups does by itself, in a share of SRAM where that does not fit, or not at all, whichever is best.
  * Where no candidate fits, they are tried in token blocks, 2, 4 and 8 as far as these divide the sequence, until one does, and then with groups
  * made of layers; with --token-blocks=auto the best candidate is tried in blocks, too, as long as more of them make it better. Of a model with more
- * than 16 equal layers, 4 of them are compiled (hct_layers_shorten), groups left as residual blocks, and pass->fallbacks has what comes next where the
- * whole does not fit. Nothing is left to choose when all are given, below the graph level, or for the host. When no candidate fits, the last one is set, whose compilation then says why. */
+ * than 16 equal layers, 6 of them are compiled (hct_layers_shorten), groups left as residual blocks, and pass->fallbacks has what comes next where the
+ * whole does not fit. Where the program is asked for, the one that the chosen candidate's trial made is kept (built.h). Nothing is left to choose when all are given, below the graph level, or for the host. When no candidate fits, the last one is set, whose compilation then says why. */
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/driver/built.h"
 #include "backends/driver/choose.h"
 #include "backends/driver/driver.h"
 #include "backends/driver/output.h"
@@ -130,6 +131,7 @@ static hct_status compile(compile_job *job) {
     status = hct_choose(pass, module, level);
     hct_pass_context_save(pass, module);
     if (status == HCT_OK) status = hct_driver_emit(pass, module, level, job->output);
+    hct_built_discard(pass->built);
     mlirModuleDestroy(module);
   }
   hct_context_destroy(pass->context);

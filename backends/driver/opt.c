@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/driver/built.h"
 #include "backends/driver/choose.h"
 #include "backends/driver/driver.h"
 #include "backends/driver/expect.h"
@@ -89,6 +90,7 @@ static hct_status text_run(const opt_job *job, hct_diags *diags, const char *tex
   hct_status status = hct_module_parse(diags, pass.context, job->name, text, &module);
   if (status == HCT_OK) {
     status = module_run(job, &pass, module, out);
+    hct_built_discard(pass.built);
     mlirModuleDestroy(module);
   }
   hct_context_destroy(pass.context);

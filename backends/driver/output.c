@@ -3,9 +3,8 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "backends/driver/built.h"
 #include "compiler/transform/shorten_layers.h"
-
-enum { COMPILED_LAYERS = 6 };
 
 hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *text) {
   if (!strcmp(path, "-")) {
@@ -18,36 +17,18 @@ hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *
   return hct_output_commit(diags, output);
 }
 
-/* What is said of the whole is as much more as there are more layers: figures of the module with one layer less say how much each has. Not
- * hct.dram_relaxed_bytes, which stages of several layers make no sum: hct-partition knows how many are left out. */
-static hct_status figures_extrapolate(hct_pass_context *pass, MlirModule graph, MlirModule module) {
-  static const char *const names[] = {"hct.parameters", "hct.fallbacks", "hct.model_flops", "hct.dram_compulsory_bytes"};
-  MlirModule less = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(graph)));
-  hct_pass_context quiet = *pass;
-  size_t layers;
-  quiet.diags = hct_diags_create(NULL);
-  HCT_BUG_ON(!hct_layers_shorten(less, COMPILED_LAYERS - 1, COMPILED_LAYERS - 1, &layers, NULL), "what lost layers can lose one more");
-  hct_status status = hct_pipeline_run(&quiet, less, HCT_LEVEL_DIST);
-  for (size_t i = 0; status == HCT_OK && i < HCT_COUNT(names); i++) {
-    int64_t all = hct_op_i64(mlirModuleGetOperation(module), names[i]), fewer = hct_op_i64(mlirModuleGetOperation(less), names[i]);
-    hct_op_set(mlirModuleGetOperation(module), names[i], hct_attr_i64(pass->context, all + pass->left_out->count * (all - fewer)));
-  }
-  mlirModuleDestroy(less);
-  hct_diags_destroy(quiet.diags);
-  return status;
-}
-
 static hct_status emit_some(hct_pass_context *pass, MlirModule graph, hct_level level, const char *path) {
   MlirModule module = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(graph)));
   hct_status status = hct_pipeline_run(pass, module, HCT_LEVEL_TILE);
-  if (status == HCT_OK) status = figures_extrapolate(pass, graph, module);
+  if (status == HCT_OK) status = hct_figures_extrapolate(pass, graph, module);
   if (status == HCT_OK) status = hct_backend_chiplet.emit(pass, module, level == HCT_LEVEL_ISA, path);
   mlirModuleDestroy(module);
   return status;
 }
 
-/* Updates then wait for a norm of all gradients, behind all layers: not beside what is copied. */
-static bool updates_wait(const hct_pass_context *pass) { return hct_pass_option(pass, "clip-norm", NULL) || !strcmp(hct_pass_option(pass, "loss-scale", ""), "auto"); }
+static void layers_tell(hct_diags *diags, size_t layers) {
+  hct_remark(diags, (hct_loc){0}, "compiled are %d of %zu equal layers, which the others are copies of: what is said of passes is of these", HCT_COMPILED_LAYERS, layers);
+}
 
 /* Of many equal layers some are compiled, and the others put back by the backend. False: there are not so many, or they could not be put back. */
 static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level level, const char *path, hct_status *out_status) {
@@ -55,12 +36,12 @@ static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level lev
   hct_left_out left_out = {.data = hct_map_create(pass->arena)};
   hct_pass_context some = *pass;
   size_t layers;
-  if (updates_wait(pass) || hct_pipeline_has_run(module, first) || hct_pipeline_run_before(pass, module, first) != HCT_OK) return false;
+  if (hct_updates_wait(pass) || hct_pipeline_has_run(module, first) || hct_pipeline_run_before(pass, module, first) != HCT_OK) return false;
   MlirModule graph = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
-  bool shorter = hct_layers_shorten(graph, HCT_MOST_WHOLE_LAYERS, COMPILED_LAYERS, &layers, &left_out);
+  bool shorter = hct_layers_shorten(graph, HCT_MOST_WHOLE_LAYERS, HCT_COMPILED_LAYERS, &layers, &left_out);
   some.diags = hct_diags_create(NULL), some.left_out = &left_out;
   if (shorter) {
-    hct_remark(some.diags, (hct_loc){0}, "compiled are %d of %zu equal layers, which the others are copies of: what is said of passes is of these", COMPILED_LAYERS, layers);
+    layers_tell(some.diags, layers);
     *out_status = emit_some(&some, graph, level, path);
   }
   bool done = shorter && (*out_status == HCT_OK || left_out.back);
@@ -71,12 +52,19 @@ static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level lev
   return done;
 }
 
+static hct_status emit_built(hct_pass_context *pass, hct_level level, const char *path) {
+  if (pass->built->left_out) layers_tell(pass->diags, pass->built->layers);
+  hct_diags_repeat(pass->diags, pass->built->diags);
+  return hct_backend_chiplet.emit(pass, pass->built->module, level == HCT_LEVEL_ISA, path);
+}
+
 static hct_status emit(hct_pass_context *pass, MlirModule module, hct_level level, const char *path) {
   if (level > HCT_LEVEL_TILE && !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host")) {
     HCT_TRY(hct_pipeline_run(pass, module, HCT_LEVEL_STEP));
     return hct_backend_host.emit(pass, module, level == HCT_LEVEL_ISA, path);
   }
   hct_status status;
+  if (level > HCT_LEVEL_TILE && pass->built) return emit_built(pass, level, path);
   if (level > HCT_LEVEL_TILE && emit_layers(pass, module, level, path, &status)) return status;
   HCT_TRY(hct_pipeline_run(pass, module, level));
   if (level > HCT_LEVEL_TILE) return hct_backend_chiplet.emit(pass, module, level == HCT_LEVEL_ISA, path);
@@ -107,6 +95,7 @@ hct_status hct_driver_emit(hct_pass_context *pass, MlirModule module, hct_level 
     hct_status status = emit_copy(pass, module, level, path);
     if (status != HCT_REFUSED) return status;
     hct_remark(pass->diags, (hct_loc){0}, "the whole model does not fit with what is best for some of its layers: the next best is taken");
+    hct_built_discard(pass->built), pass->built = NULL;
     pass->options = pass->fallbacks.items[i];
     pass->interleaving.known = false;
     hct_pass_context_save(pass, module);

@@ -107,7 +107,7 @@ static hct_status convert_constant(conversion *c, MlirOperation op) {
   host_tensor host;
   if (mlirOperationGetNumResults(op) != 1 || mlirAttributeIsNull(data) || !host_from_attribute(&c->im, data, &host))
     return hct_error(c->im.pass->diags, HCT_E_IR_INVALID, c->im.loc, "onnx.constant: it needs one result, and a dense value of elements of a supported type");
-  value_keep(c, hct_op_result(op, 0), (import_value){.known = true, .host = host, .shape = host.shape, .element = host.element});
+  value_keep(c, hct_op_result(op, 0), (import_value){.known = true, .host = host, .attribute = data, .shape = host.shape, .element = host.element});
   return HCT_OK;
 }
 

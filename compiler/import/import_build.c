@@ -22,7 +22,7 @@ import_value import_argument(importer *im, MlirValue argument) {
 MlirValue build_value(importer *im, import_value *value) {
   if (!value->known) return value->value;
   if (!mlirValueIsNull(value->value)) return value->value;
-  hct_named attributes[] = {{"value", host_attribute(im, &value->host, value->host.shape.dtype)}};
+  hct_named attributes[] = {{"value", known_attribute(im, value, value->host.shape.dtype)}};
   hct_shape shape = value->host.shape;
   return value->value = build_op(im, "hct_graph.constant", 0, NULL, &shape, 1, attributes);
 }

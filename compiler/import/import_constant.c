@@ -44,7 +44,7 @@ hct_status import_constant(importer *im) {
     bool many = name[strlen("value_float")] != '\0';
     int64_t dims[] = {many ? (int64_t)a->n_floats : 0};
     t = host_create(im->arena, HCT_F32, many ? 1 : 0, dims);
-    for (int64_t n = 0; n < hct_shape_elements(&t.shape); n++) t.f[n] = (double)(many ? a->floats[n] : a->f);
+    for (int64_t n = 0; n < hct_shape_elements(&t.shape); n++) t.f[n] = many ? a->floats[n] : a->f;
   } else if (!strcmp(name, "value_int") || !strcmp(name, "value_ints")) {
     bool many = name[strlen("value_int")] != '\0';
     int64_t dims[] = {many ? (int64_t)a->n_ints : 0};

@@ -22,7 +22,7 @@ static void set_int(host_tensor *t, int64_t index, int64_t value) {
   uint8_t bytes[8];
   hct_element_set_int(t->shape.dtype, bytes, value);
   if (t->i) t->i[index] = hct_element_get_int(t->shape.dtype, bytes);
-  else t->f[index] = hct_element_get(t->shape.dtype, bytes);
+  else t->f[index] = (float)hct_element_get(t->shape.dtype, bytes);
 }
 
 import_value *value_number(importer *im, hct_dtype dtype, double number) {
@@ -93,7 +93,7 @@ import_value *value_narrow(importer *im, hct_narrowing narrowing, import_value *
   host_tensor t = host_create(im->arena, a->shape.dtype, a->shape.rank, a->shape.dims);
   t.element = narrowing.dtype;
   for (int64_t n = 0; n < hct_shape_elements(&a->shape); n++) {
-    if (t.f) t.f[n] = hct_narrow(narrowing, a->host.f[n]);
+    if (t.f) t.f[n] = (float)hct_narrow(narrowing, (double)a->host.f[n]);
     else t.i[n] = hct_narrow_int(narrowing, a->host.i[n]);
   }
   return known(im, t);

@@ -9,17 +9,17 @@ host_tensor host_create(hct_arena *arena, hct_dtype dtype, size_t rank, const in
   host_tensor t = {.shape = {.dtype = dtype, .rank = rank}};
   for (size_t d = 0; d < rank; d++) t.shape.dims[d] = dims[d];
   size_t count = (size_t)hct_shape_elements(&t.shape);
-  if (host_is_float(&t)) t.f = HCT_NEW_ARRAY(arena, double, count + 1);
+  if (host_is_float(&t)) t.f = HCT_NEW_ARRAY(arena, float, count + 1);
   else t.i = HCT_NEW_ARRAY(arena, int64_t, count + 1);
   return t;
 }
 
-double host_get(const host_tensor *t, int64_t index) { return t->f ? t->f[index] : (double)t->i[index]; }
+double host_get(const host_tensor *t, int64_t index) { return t->f ? (double)t->f[index] : (double)t->i[index]; }
 
 void host_set(host_tensor *t, int64_t index, double value) {
   uint8_t bytes[8];
   hct_element_set(t->shape.dtype, bytes, value); /* rounded, or cut, as dies do */
-  if (t->f) t->f[index] = hct_element_get(t->shape.dtype, bytes);
+  if (t->f) t->f[index] = (float)hct_element_get(t->shape.dtype, bytes);
   else t->i[index] = hct_element_get_int(t->shape.dtype, bytes);
 }
 
@@ -60,7 +60,7 @@ void host_from_bytes(host_tensor *t, hct_dtype dtype, const uint8_t *data) {
   size_t size = hct_dtype_bytes(dtype);
   int64_t count = hct_shape_elements(&t->shape);
   for (int64_t n = 0; n < count; n++) {
-    if (t->f) t->f[n] = (double)(float)hct_element_get(dtype, data + (size_t)n * size);
+    if (t->f) t->f[n] = (float)hct_element_get(dtype, data + (size_t)n * size);
     else t->i[n] = hct_element_get_int(dtype, data + (size_t)n * size);
   }
 }
@@ -117,10 +117,24 @@ hct_status host_from_proto(importer *im, const Onnx__TensorProto *p, host_tensor
   return HCT_OK;
 }
 
+/* Dense elements of the type. */
+static const uint8_t *elements_of(hct_arena *arena, const host_tensor *t, hct_dtype dtype) {
+  size_t size = hct_dtype_bytes(dtype), count = (size_t)hct_shape_elements(&t->shape);
+  if (t->f && dtype == HCT_F32) return (const uint8_t *)t->f;
+  uint8_t *data = hct_arena_alloc(arena, count * size + 1);
+  for (size_t n = 0; n < count; n++) {
+    if (t->f) hct_element_set(dtype, data + n * size, (double)t->f[n]);
+    else hct_element_set_int(dtype, data + n * size, t->i[n]);
+    if (hct_dtype_bits(dtype) < 8) data[n] &= (uint8_t)((1u << hct_dtype_bits(dtype)) - 1); /* no bits but the element's */
+  }
+  return data;
+}
+
+static MlirType type_of(const importer *im, const host_tensor *t, hct_dtype dtype) { return hct_type_tensor(im->context, dtype, t->shape.rank, t->shape.dims); }
+
 MlirAttribute host_attribute(importer *im, const host_tensor *t, hct_dtype dtype) {
-  size_t count = (size_t)hct_shape_elements(&t->shape);
-  size_t size = hct_dtype_bytes(dtype);
-  MlirType type = hct_type_tensor(im->context, dtype, t->shape.rank, t->shape.dims);
+  size_t size = hct_dtype_bytes(dtype), count = (size_t)hct_shape_elements(&t->shape);
+  MlirType type = type_of(im, t, dtype);
   hct_arena *scratch = hct_arena_create();
   MlirAttribute attribute;
   if (dtype == HCT_BOOL) {
@@ -128,18 +142,18 @@ MlirAttribute host_attribute(importer *im, const host_tensor *t, hct_dtype dtype
     for (size_t n = 0; n < count; n++) data[n] = t->i[n] != 0;
     attribute = mlirDenseElementsAttrBoolGet(type, (intptr_t)count, data);
   } else {
-    uint8_t *data = hct_arena_alloc(scratch, count * size + 1);
-    bool splat = count > 0;
-    for (size_t n = 0; n < count; n++) {
-      if (t->f) hct_element_set(dtype, data + n * size, t->f[n]);
-      else hct_element_set_int(dtype, data + n * size, t->i[n]);
-      if (hct_dtype_bits(dtype) < 8) data[n] &= (uint8_t)((1u << hct_dtype_bits(dtype)) - 1); /* no bits but the element's */
-      splat = splat && !memcmp(data + n * size, data, size);
-    }
+    const uint8_t *data = elements_of(scratch, t, dtype);
+    bool splat = count > 0 && !memcmp(data, data + size, (count - 1) * size); /* each is as the one before */
     attribute = mlirDenseElementsAttrRawBufferGet(type, splat ? size : count * size, data);
   }
   hct_arena_destroy(scratch);
   return attribute;
+}
+
+MlirAttribute known_attribute(importer *im, import_value *value, hct_dtype dtype) {
+  bool there = !mlirAttributeIsNull(value->attribute) && mlirTypeEqual(mlirAttributeGetType(value->attribute), type_of(im, &value->host, dtype));
+  if (!there) value->attribute = host_attribute(im, &value->host, dtype);
+  return value->attribute;
 }
 
 bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor) {
@@ -151,10 +165,12 @@ bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out
   size_t size = hct_dtype_bytes(shape.dtype);
   bool splat = mlirDenseElementsAttrIsSplat(attribute);
   const uint8_t *raw = mlirDenseElementsAttrGetRawData(attribute);
-  for (int64_t n = 0; n < count; n++) {
+  const float *numbers = hct_attr_f32s(attribute);
+  if (numbers) memcpy(t.f, numbers, (size_t)count * sizeof *numbers);
+  for (int64_t n = 0; !numbers && n < count; n++) {
     const uint8_t *at = raw + (splat ? 0 : (size_t)n * size);
     if (shape.dtype == HCT_BOOL) t.i[n] = splat ? mlirDenseElementsAttrGetBoolSplatValue(attribute) : mlirDenseElementsAttrGetBoolValue(attribute, (intptr_t)n);
-    else if (t.f) t.f[n] = hct_element_get(shape.dtype, at);
+    else if (t.f) t.f[n] = (float)hct_element_get(shape.dtype, at);
     else t.i[n] = hct_dtype_bits(shape.dtype) < 8 ? hct_narrow_int((hct_narrowing){.dtype = shape.dtype}, *at) : hct_element_get_int(shape.dtype, at);
   }
   *out_tensor = t;

@@ -11,7 +11,7 @@
 typedef struct host_tensor { /* a value known at compile time */
   hct_shape shape;
   int64_t *i; /* integers and bools */
-  double *f;  /* floats */
+  float *f;   /* floats: f32 holds what any of them is computed with in */
   hct_dtype element; /* where it is for interchange alone (hct_dtype_computed): that; else 0 */
 } host_tensor;
 
@@ -19,6 +19,7 @@ typedef struct import_value {
   bool known;
   host_tensor host;
   MlirValue value; /* null until built, when known */
+  MlirAttribute attribute; /* what a known value was read from, or made; null: nothing yet */
   hct_shape shape;
   hct_dtype element; /* as host_tensor's */
 } import_value;
@@ -144,6 +145,7 @@ void host_from_bytes(host_tensor *t, hct_dtype dtype, const uint8_t *data); /* e
 host_tensor host_view(hct_arena *arena, const host_tensor *from, size_t rank, const int64_t *dims, int64_t offset, const int64_t *strides);
 void host_strides(const hct_shape *shape, int64_t *out_strides);
 MlirAttribute host_attribute(importer *im, const host_tensor *t, hct_dtype dtype); /* dense, of elements of `dtype` */
+MlirAttribute known_attribute(importer *im, import_value *value, hct_dtype dtype); /* the same of a known value, made once */
 bool host_from_attribute(importer *im, MlirAttribute attribute, host_tensor *out_tensor); /* false: not dense, or of another type */
 
 /* ---- external data (import_external.c) ---- */

@@ -22,7 +22,7 @@ static MlirValue value_of(level_writer *w, const char *name) {
   if (made) return made->value;
   import_value *known = hct_map_get(w->im->values, name);
   HCT_BUG_ON(!known || !known->known, "the value '%s' was made by no node", name);
-  hct_named attributes[] = {{"value", host_attribute(w->im, &known->host, import_declared(known).dtype)}};
+  hct_named attributes[] = {{"value", known_attribute(w->im, known, import_declared(known).dtype)}};
   hct_shape shape = import_declared(known);
   MlirType type = hct_type_tensor(w->im->context, shape.dtype, shape.rank, shape.dims);
   MlirValue value = hct_build_value(&w->builder, "onnx.constant", 0, NULL, type, 1, attributes);

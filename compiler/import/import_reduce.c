@@ -60,6 +60,7 @@ static hct_status reduce_known(importer *im, const char *kind, const import_valu
   if (!elements && results && (!strcmp(kind, "Max") || !strcmp(kind, "Min") || !strcmp(kind, "Mean"))) return import_refuse(im, HCT_E_ONNX_SHAPE, "no elements to reduce");
   for (int64_t n = 0; n < results && !elements; n++) host_set(&t, n, !strcmp(kind, "Prod") ? 1 : 0);
   bool *begun = HCT_NEW_ARRAY(im->arena, bool, (size_t)results + 1);
+  double *sums = HCT_NEW_ARRAY(im->arena, double, (size_t)results + 1);
   for (int64_t n = 0; n < elements; n++) {
     int64_t at = 0, stride = 1, rest = n;
     for (size_t d = a->shape.rank; d-- > 0; rest /= a->shape.dims[d]) {
@@ -68,12 +69,12 @@ static hct_status reduce_known(importer *im, const char *kind, const import_valu
       stride *= a->shape.dims[d];
     }
     if (t.i) t.i[at] = begun[at] ? combined_ints(kind, t.i[at], a->host.i[n]) : a->host.i[n];
-    else t.f[at] = begun[at] ? combined(kind, t.f[at], a->host.f[n]) : a->host.f[n];
+    else sums[at] = begun[at] ? combined(kind, sums[at], (double)a->host.f[n]) : (double)a->host.f[n];
     begun[at] = true;
   }
   for (int64_t n = 0; n < results; n++) {
     if (t.i && !strcmp(kind, "Mean")) t.i[n] /= r->elements;
-    else if (t.f) host_set(&t, n, strcmp(kind, "Mean") ? t.f[n] : t.f[n] / (double)r->elements);
+    else if (t.f && elements) host_set(&t, n, strcmp(kind, "Mean") ? sums[n] : sums[n] / (double)r->elements);
   }
   return import_output_host(im, 0, t);
 }

@@ -6,7 +6,7 @@
 #include "compiler/transform/block_attention.h"
 
 /* exp of a score this far below another is 0 in every float type. */
-static bool excludes(double value) { return value <= -1e9; }
+static bool excludes(float value) { return value <= -1e9f; }
 
 static MlirAttribute constant_of(MlirValue value) {
   if (!mlirValueIsAOpResult(value) || !hct_op_is(mlirOpResultGetOwner(value), "hct_graph.constant")) return mlirAttributeGetNull();
@@ -14,11 +14,11 @@ static MlirAttribute constant_of(MlirValue value) {
   return mlirAttributeIsADenseElements(data) ? data : mlirAttributeGetNull();
 }
 
-static bool splat_of(MlirValue value, double *out_number) {
+static bool splat_of(MlirValue value, float *out_number) {
   MlirAttribute data = constant_of(value);
   hct_shape shape;
   if (mlirAttributeIsNull(data) || !mlirDenseElementsAttrIsSplat(data) || !hct_value_shape(value, &shape) || shape.dtype != HCT_F32) return false;
-  *out_number = (double)mlirDenseElementsAttrGetFloatSplatValue(data);
+  *out_number = mlirDenseElementsAttrGetFloatSplatValue(data);
   return true;
 }
 
@@ -46,7 +46,7 @@ static mask_source source_of(const attention *a, size_t at) {
     s.numbers = mlirAttributeIsNull(s.table) ? NULL : hct_attr_f32s(s.table);
     s.may_exclude = true;
   } else if (hct_op_is(op, "hct_graph.select") && along > 0) {
-    double other;
+    float other;
     s.table = table_of(a, hct_op_operand(op, 0), HCT_BOOL);
     s.boolean = true, s.kept_where = along == 1;
     s.may_exclude = splat_of(hct_op_operand(op, 3 - along), &other) && excludes(other);
@@ -61,9 +61,9 @@ static bool constant_excludes_none(MlirValue value) {
   if (mlirAttributeIsNull(data) || !hct_value_shape(value, &shape)) return false;
   if (shape.dtype != HCT_F32) return true;
   const float *numbers = hct_attr_f32s(data);
-  if (!numbers) return !excludes((double)mlirDenseElementsAttrGetFloatSplatValue(data));
+  if (!numbers) return !excludes(mlirDenseElementsAttrGetFloatSplatValue(data));
   for (int64_t i = 0; i < hct_shape_elements(&shape); i++)
-    if (excludes((double)numbers[i])) return false;
+    if (excludes(numbers[i])) return false;
   return true;
 }
 
@@ -83,9 +83,9 @@ static bool operands_known(const attention *a, size_t at, const mask_source *s) 
 static bool keeps_excluded(const attention *a, size_t at) {
   if (hct_op_is(a->chain[at], "hct_graph.dropout")) return false; /* what it drops is 0 */
   const char *fn = hct_op_str_or(a->chain[at], "fn", "select");
-  double factor = 0;
+  float factor = 0;
   bool scaled = !strcmp(fn, "mul") || (!strcmp(fn, "div") && a->along[at] == 0);
-  if (scaled) return splat_of(hct_op_operand(a->chain[at], 1 - a->along[at]), &factor) && factor >= 1e-3 && factor <= 1e3;
+  if (scaled) return splat_of(hct_op_operand(a->chain[at], 1 - a->along[at]), &factor) && factor >= 1e-3f && factor <= 1e3f;
   return !strcmp(fn, "add") || !strcmp(fn, "select") || !strcmp(fn, "mov");
 }
 
@@ -99,24 +99,32 @@ static bool exclusions_hold(const attention *a, const mask_source *sources) {
   return excluded;
 }
 
-static void row_read(attention *a, const mask_source *sources, bool exclude, int64_t row) {
-  attention_mask *m = &a->mask;
-  int64_t end = 0, kept = 0;
-  for (size_t at = 0; at < a->before; at++) m->same[(int64_t)at * a->queries + row] = a->keys;
-  for (int64_t key = 0; key < a->keys; key++) {
-    intptr_t element = (intptr_t)(row * a->keys + key);
-    bool excluded = false;
-    for (size_t at = 0; at < a->before; at++) {
-      const mask_source *s = &sources[at];
-      if (mlirAttributeIsNull(s->table)) continue;
-      double number = s->boolean ? 0 : (double)s->numbers[element];
-      bool unchanged = s->boolean ? mlirDenseElementsAttrGetBoolValue(s->table, element) == s->kept_where : number == 0;
-      int64_t *same = &m->same[(int64_t)at * a->queries + row];
-      if (!unchanged && key < *same) *same = key;
-      excluded |= exclude && s->may_exclude && (s->boolean ? !unchanged : excludes(number));
-    }
-    if (!excluded) end = key + 1, kept++;
+/* Keys before the first that the source changes in a row; `excluded`, by key, NULL: not wanted, gets those that it excludes. */
+static int64_t source_row_read(const attention *a, const mask_source *s, int64_t row, uint8_t *excluded) {
+  int64_t same = 0, first = row * a->keys;
+  const float *numbers = s->boolean ? NULL : s->numbers + first;
+  while (numbers && same < a->keys && numbers[same] == 0) same++;
+  for (int64_t key = 0; numbers && excluded && key < a->keys; key++) excluded[key] |= excludes(numbers[key]);
+  if (numbers) return same;
+  same = a->keys;
+  for (int64_t key = a->keys; key-- > 0;) {
+    if (mlirDenseElementsAttrGetBoolValue(s->table, (intptr_t)(first + key)) == s->kept_where) continue;
+    same = key;
+    if (excluded) excluded[key] = 1;
   }
+  return same;
+}
+
+static void row_read(attention *a, const mask_source *sources, bool exclude, int64_t row, uint8_t *excluded) {
+  attention_mask *m = &a->mask;
+  int64_t end = a->keys, kept = 0;
+  memset(excluded, 0, (size_t)a->keys);
+  for (size_t at = 0; at < a->before; at++) {
+    bool is_table = !mlirAttributeIsNull(sources[at].table);
+    m->same[(int64_t)at * a->queries + row] = is_table ? source_row_read(a, &sources[at], row, exclude && sources[at].may_exclude ? excluded : NULL) : a->keys;
+  }
+  while (end > 0 && excluded[end - 1]) end--;
+  for (int64_t key = 0; key < end; key++) kept += !excluded[key];
   if (kept > 0) m->end[row] = end, m->kept[row] = kept; /* a row without any key is left as it is */
 }
 
@@ -136,11 +144,12 @@ void attention_mask_read(hct_arena *arena, attention *a, attention_mask_cache *c
   }
   size_t rows = (size_t)a->queries;
   a->mask = (attention_mask){.end = HCT_NEW_ARRAY(arena, int64_t, rows), .kept = HCT_NEW_ARRAY(arena, int64_t, rows), .same = HCT_NEW_ARRAY(arena, int64_t, rows * (a->before + 1))};
+  uint8_t *excluded = HCT_NEW_ARRAY(arena, uint8_t, (size_t)a->keys + 1);
   bool any = false;
   for (size_t at = 0; at < a->before; at++) any |= a->mask.table[at] = !mlirAttributeIsNull(sources[at].table);
   for (int64_t row = 0; row < a->queries; row++) {
     a->mask.end[row] = a->mask.kept[row] = a->keys;
-    if (any) row_read(a, sources, exclude, row);
+    if (any) row_read(a, sources, exclude, row, excluded);
   }
   *cache = (attention_mask_cache){sources, a->before, a->queries, a->keys, exclude, a->mask};
 }

@@ -303,7 +303,7 @@ static bool *choice_at(recompute *r, double price) {
 
 /* Where all that is worth storing does not fit, storing is made dearer until it does: then what saves the most time a byte is kept. Groups that
  * are alike give up the same at the same price: as many of them as fit keep what the price before let them. */
-static void choose_auto(recompute *r) {
+static void choose_auto(recompute *r, MlirModule module) {
   static const double finest = 1.1, dearest = 4096;
   int64_t room = dram_room(r), low = 0;
   double price = 1, before = 1;
@@ -313,6 +313,7 @@ static void choose_auto(recompute *r) {
     fits = choice_at(r, price *= 2);
   }
   if (!fuller) return;
+  hct_op_set(mlirModuleGetOperation(module), "hct.dram_short", mlirUnitAttrGet(r->pass->context));
   if (stored_bytes(r) > room) {
     choose_all(r);
     return;
@@ -451,7 +452,7 @@ hct_status hct_pass_recompute_activations(hct_pass_context *pass, MlirModule mod
     read_flow(&r, &copies);
   }
   if (mode == RECOMPUTE_ALL) choose_all(&r);
-  if (mode == RECOMPUTE_AUTO && r.cut) choose_auto(&r);
+  if (mode == RECOMPUTE_AUTO && r.cut) choose_auto(&r, module);
   place_clones(&r);
   make_clones(&r);
   if (length > 1) hct_function_eliminate_dead(r.flow.function); /* copies that nothing reads after all */

@@ -69,6 +69,8 @@ static void check_module_attributes(hct_verifier *v, MlirOperation top) {
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (!is_text(mlirOperationGetAttributeByName(top, hct_ref(texts[i])))) hct_verify_refuse(v, top, "%s is no text", texts[i]);
   if (!check_stages(mlirOperationGetAttributeByName(top, hct_ref("hct.stages")))) hct_verify_refuse(v, top, "hct.stages is no array of the stages of units, two a group, that counts up from 0");
+  MlirAttribute dram_short = mlirOperationGetAttributeByName(top, hct_ref("hct.dram_short"));
+  if (!mlirAttributeIsNull(dram_short) && !mlirAttributeIsAUnit(dram_short)) hct_verify_refuse(v, top, "hct.dram_short is no unit");
   MlirAttribute options = mlirOperationGetAttributeByName(top, hct_ref("hct.options"));
   if (mlirAttributeIsNull(options)) return;
   bool fits = mlirAttributeIsADictionary(options);

@@ -104,6 +104,7 @@ typedef struct hct_image {
 #define HCT_META_LABELS "labels" /* a line an input that names classes: their number, how many other values are ignored, these, and the input's name */
 #define HCT_META_MODEL_CHECKSUM "model_xxh3"
 const char *hct_image_meta(const hct_image *image, const char *key); /* NULL when absent */
+hct_image hct_image_copy(hct_arena *arena, const hct_image *image); /* all of it, initial contents included */
 bool hct_image_holds_text(const char *text); /* UTF-8, as names and locations of images are */
 
 hct_status hct_image_read(hct_diags *diags, hct_arena *arena, const char *path, hct_image *out_image);

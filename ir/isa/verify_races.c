@@ -16,7 +16,7 @@
 #include "ir/isa/verify.h"
 #include "ir/support/spans.h"
 
-enum { LOOP_LIMIT = 4, SWEEP_AFTER = 1024 };
+enum { LOOP_LIMIT = 4, SWEEP_AFTER = 256 };
 
 typedef struct vector_clock { uint32_t at[HCT_ENGINE_COUNT]; } vector_clock; /* instructions of each engine known to be complete */
 typedef struct token_list { vector_clock *items; size_t count, capacity; } token_list;

@@ -4,7 +4,7 @@
 
 static unsigned class_of(hct_span span) {
   unsigned class = 0;
-  for (int64_t length = span.end - span.start; length > 1; length >>= 1) class++;
+  for (int64_t length = span.end - span.start; length > 3; length >>= 2) class++;
   return class < HCT_SPAN_CLASSES ? class : HCT_SPAN_CLASSES - 1;
 }
 
@@ -32,7 +32,7 @@ hct_span *hct_spans_next(const hct_spans *spans, hct_span range, hct_span_cursor
   for (; spans->used >> cursor->class; cursor->class++, cursor->begun = false) {
     hct_span *const *items = spans->lists[cursor->class].items;
     size_t count = spans->lists[cursor->class].count;
-    if (!cursor->begun) cursor->at = first_from(items, count, range.start - (INT64_C(2) << cursor->class)), cursor->begun = true;
+    if (!cursor->begun) cursor->at = first_from(items, count, range.start - (INT64_C(4) << 2 * cursor->class)), cursor->begun = true;
     while (cursor->at < count && items[cursor->at]->start < range.end)
       if (range.start < items[cursor->at++]->end) return items[cursor->at - 1];
   }

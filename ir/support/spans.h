@@ -1,14 +1,14 @@
-/* Ranges of numbers (bytes, say), found by what they overlap. They lie in lists by the power of two of their length, by start: those that
+/* Ranges of numbers (bytes, say), found by what they overlap. They lie in lists by the power of four of their length, by start: those that
  * overlap a range are few neighbours in each list, however many there are. Spans may overlap and be equal. */
 #ifndef HCT_SUPPORT_SPANS_H
 #define HCT_SUPPORT_SPANS_H
 
 #include "ir/support/support.h"
 
-enum { HCT_SPAN_CLASSES = 62 };
+enum { HCT_SPAN_CLASSES = 30 };
 typedef struct hct_span { int64_t start, end; } hct_span; /* the first member of what is kept; not changed while it is */
 typedef struct hct_spans { /* all zero: empty */
-  struct { hct_span **items; size_t count, capacity; } lists[HCT_SPAN_CLASSES]; /* from 2^class long on */
+  struct { hct_span **items; size_t count, capacity; } lists[HCT_SPAN_CLASSES]; /* from 4^class long on */
   uint64_t used; /* bit c: list c may have spans */
   size_t count;
 } hct_spans;

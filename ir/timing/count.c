@@ -2,24 +2,31 @@
  * loop depends on the loop's counter, all its iterations count the same, and are counted at once. */
 #include "ir/timing/stats.h"
 
+typedef struct trip_uses {
+  unsigned read_levels; /* levels whose counter some trip count depends on */
+  bool own;             /* some trip count depends on the die */
+  size_t first;         /* die that runs the stream; SIZE_MAX: none has been seen */
+} trip_uses;
+
 typedef struct counting {
   hct_stats *stats;
   size_t die;
   const hct_stream *stream;
-  unsigned read_levels; /* levels whose counter some trip count depends on */
-  bool own;             /* some trip count depends on the die */
+  const trip_uses *trips;
   hct_die_state state;
 } counting;
 
-static void trips_inspect(counting *c) {
-  for (size_t i = 0; i < c->stream->count; i++) {
-    const hct_instr *instr = &c->stream->items[i];
+static trip_uses trips_inspect(const hct_stream *stream) {
+  trip_uses uses = {.first = SIZE_MAX};
+  for (size_t i = 0; i < stream->count; i++) {
+    const hct_instr *instr = &stream->items[i];
     for (int t = 0; instr->opcode == HCT_OP_LOOP && t < instr->values[0].term_count; t++) {
       const hct_term *term = &instr->values[0].terms[t];
-      if (term->level < HCT_MAX_LOOPS) c->read_levels |= 1u << term->level;
-      if (term->kind != HCT_TERM_LOOP) c->own = true;
+      if (term->level < HCT_MAX_LOOPS) uses.read_levels |= 1u << term->level;
+      if (term->kind != HCT_TERM_LOOP) uses.own = true;
     }
   }
+  return uses;
 }
 
 /* Counts from `at` up to the END of a loop open at `depth` - 1, or the end of the stream; returns the position after that. */
@@ -35,7 +42,7 @@ static size_t count_from(counting *c, size_t at, unsigned depth, uint64_t times)
     HCT_BUG_ON(depth >= HCT_MAX_LOOPS, "loops nest too deep");
     int64_t trips = hct_addr_evaluate(&instr->values[0], &c->state);
     uint64_t runs = trips > 0 ? (uint64_t)trips : 0;
-    bool each = runs > 1 && times && (c->read_levels >> depth & 1);
+    bool each = runs > 1 && times && (c->trips->read_levels >> depth & 1);
     size_t after = at;
     for (c->state.counter[depth] = 0; c->state.counter[depth] < (each ? trips : 1); c->state.counter[depth]++) after = count_from(c, at, depth + 1, each ? times : times * runs);
     c->state.counter[depth] = 0;
@@ -50,13 +57,19 @@ static void die_copy(hct_stats *stats, size_t from, size_t to) {
 }
 
 void hct_stats_count_image(hct_stats *stats, const hct_image *image) {
+  hct_arena *scratch = hct_arena_create();
+  trip_uses *uses = HCT_NEW_ARRAY(scratch, trip_uses, image->stream_count + 1);
+  for (size_t s = 0; s < image->stream_count; s++) uses[s] = trips_inspect(&image->streams[s]);
   hct_stats_clear(stats);
   for (size_t die = 0; die < stats->die_count; die++) {
-    counting c = {.stats = stats, .die = die, .stream = &image->streams[image->die_stream[die]], .state = {.row = (int64_t)die / image->cols, .col = (int64_t)die % image->cols, .rows = image->rows, .cols = image->cols}};
-    trips_inspect(&c);
-    size_t like = 0;
-    while (like < die && image->die_stream[like] != image->die_stream[die]) like++;
-    if (like < die && !c.own) die_copy(stats, like, die);
-    else count_from(&c, 0, 0, 1);
+    uint32_t stream = image->die_stream[die];
+    counting c = {.stats = stats, .die = die, .stream = &image->streams[stream], .trips = &uses[stream], .state = {.row = (int64_t)die / image->cols, .col = (int64_t)die % image->cols, .rows = image->rows, .cols = image->cols}};
+    if (uses[stream].first != SIZE_MAX && !uses[stream].own) {
+      die_copy(stats, uses[stream].first, die);
+      continue;
+    }
+    count_from(&c, 0, 0, 1);
+    uses[stream].first = die;
   }
+  hct_arena_destroy(scratch);
 }
