@@ -46,6 +46,7 @@ static void tally_count(machine *m, size_t index, engine *of) {
 void machine_account(machine *m, size_t index) {
   book(m, index);
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) tally_count(m, index, &m->dies[index].engines[e]);
+  for (int ring = 0; ring < HCT_RING_COUNT; ring++) hct_noc_count_held(&m->noc, &m->paths[index * HCT_RING_COUNT + (size_t)ring]);
 }
 
 /* Steps of a ring, and tiles, are many of one instruction. */
@@ -434,7 +435,7 @@ static void machine_init(machine *m) {
   hct_noc_init(&m->noc, m->arena, m->package, m->image->dram_bytes_used);
   for (size_t i = 0; m->options->classes && i < (size_t)(m->image->rows * m->image->cols); i++)
     for (int ring = 0; ring < HCT_RING_COUNT; ring++) m->ring_links[ring] += hct_noc_links(&m->noc, (int64_t)i, (int64_t)ring_neighbour(m, i, (hct_ring)ring, 1));
-  m->paths = HCT_NEW_ARRAY(m->arena, hct_path, m->die_count * HCT_RING_COUNT);
+  m->paths = array_in_lines(m->arena, m->die_count * HCT_RING_COUNT, sizeof *m->paths);
   for (size_t i = 0; i < m->die_count * HCT_RING_COUNT; i++) {
     size_t from = place_of(m, i / HCT_RING_COUNT);
     m->paths[i] = hct_noc_path(&m->noc, (int64_t)from, (int64_t)ring_neighbour(m, from, (hct_ring)(i % HCT_RING_COUNT), 1));
