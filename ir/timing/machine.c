@@ -171,7 +171,7 @@ static void fetch(machine *m, size_t index) {
   die *d = &m->dies[index];
   uint32_t at = (uint32_t)(d->ahead_head + d->ahead_count++) % AHEAD;
   const hct_instr *instr = hct_sequencer_next(&d->sequencer);
-  d->ahead[at] = instr ? (uint32_t)(instr - instr_of(d, 0)) : NO_INSTR;
+  d->ahead[at] = instr ? (uint32_t)(d->sequencer.position - 1) : NO_INSTR;
   d->ahead_engines[at] = instr ? instr->engine : (uint8_t)HCT_ENGINE_SEQ;
   if (m->options->effects && instr && instr->opcode != HCT_OP_FENCE) hct_issue(instr, &d->sequencer.state, &d->ahead_issued[at]);
   if (index == 0 && m->recurrence) d->again = (uint16_t)(d->sequencer.again | (memo_landmark(m, d->ahead[at]) ? AT_LANDMARK : 0));
@@ -189,8 +189,9 @@ static void queue_push(machine *m, die *d) {
 }
 
 static void queue_pop(machine *m, die *d, int engine_index) {
-  d->engines[engine_index].first = d->engines[engine_index].first + 1u == m->queue_depth ? 0 : (uint16_t)(d->engines[engine_index].first + 1);
-  if (--d->engines[engine_index].count) d->engines[engine_index].head = d->queues[queue_at(m, d, engine_index, 0)];
+  engine *e = &d->engines[engine_index];
+  e->first = e->first + 1u == m->queue_depth ? 0 : (uint16_t)(e->first + 1);
+  if (--e->count) e->head = d->queues[queue_at(m, d, engine_index, 0)];
   else d->filled = (uint16_t)(d->filled & ~(1u << engine_index));
 }
 
