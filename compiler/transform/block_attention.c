@@ -16,7 +16,7 @@
  *           %y = concat(%y0, %y1, ...)
  *
  * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
- * that it cuts is not split over dies.
+ * that it cuts, which is not split over dies.
  *
  * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
  * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU. */
@@ -80,10 +80,9 @@ static MlirAttribute constant_part(blocking *b, MlirAttribute data, const hct_sh
   return part;
 }
 
-static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) {
+static MlirValue slice_make(blocking *b, MlirValue value, size_t dim, range part) {
   hct_shape shape = shape_of(value);
   int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
-  if (shape.dims[dim] == part.size) return value;
   for (size_t d = 0; d < shape.rank; d++) steps[d] = 1;
   starts[dim] = part.start;
   shape.dims[dim] = part.size;
@@ -91,10 +90,13 @@ static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) {
   return hct_build_value(&b->builder, "hct_graph.slice", 1, &value, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 2, attributes);
 }
 
-/* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut. */
+static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) { return shape_of(value).dims[dim] == part.size ? value : slice_make(b, value, dim, part); }
+
+/* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut; the block that reads
+ * them all is no exception. */
 static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part) {
-  MlirValue keys = slice(b, value, dim, part);
-  if (!mlirValueEqual(keys, value)) hct_op_set(mlirOpResultGetOwner(keys), "hct.whole", mlirUnitAttrGet(b->builder.context));
+  MlirValue keys = slice_make(b, value, dim, part);
+  hct_op_set(mlirOpResultGetOwner(keys), "hct.whole", hct_attr_i64(b->builder.context, (int64_t)dim));
   return keys;
 }
 

@@ -7,21 +7,22 @@
 // CHECK-SAME: (%[[Q:[a-z0-9]+]]: tensor<3x4x8xf32> {{.*}}, %[[K:[a-z0-9]+]]: tensor<3x4x8xf32> {{.*}}, %[[V:[a-z0-9]+]]: tensor<3x4x8xf32>
 // CHECK-NEXT: %[[MASK:.+]] = "hct_graph.constant"() {value = dense<{{\[\[}}0.000000e+00, 0xFF800000], [0.000000e+00, 0.000000e+00]]> : tensor<2x2xf32>}
 // CHECK-NEXT: %[[Q0:.+]] = "hct_graph.slice"(%[[Q]]) {starts = array<i64: 0, 0, 0>
-// CHECK-NEXT: %[[K0:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
+// CHECK-NEXT: %[[K0:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
 // CHECK-NEXT: %[[S0:.+]] = "hct_graph.contract"(%[[Q0]], %[[K0]]) {hct.pairs = array<i64: 3, 4>, spec = "amk,ank->amn"}
 // CHECK-NEXT: %[[A0:.+]] = "hct_graph.map2"(%[[S0]], %[[MASK]]) {fn = "add"}
 // CHECK-NEXT: %[[P0:.+]] = "hct_graph.softmax"(%[[A0]])
-// CHECK-NEXT: %[[V0:.+]] = "hct_graph.slice"(%[[V]]) {hct.whole, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
+// CHECK-NEXT: %[[V0:.+]] = "hct_graph.slice"(%[[V]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
 // CHECK-NEXT: %[[Y0:.+]] = "hct_graph.contract"(%[[P0]], %[[V0]]) {hct.pairs = array<i64: 3, 4>, spec = "amn,ank->amk"}
 // CHECK-NEXT: %[[Q1:.+]] = "hct_graph.slice"(%[[Q]]) {starts = array<i64: 0, 2, 0>
-// CHECK-NEXT: %[[KA:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 0, 0>
+// CHECK-NEXT: %[[KA:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>
 // CHECK-NEXT: %[[SA:.+]] = "hct_graph.contract"(%[[Q1]], %[[KA]]) {spec = "amk,ank->amn"}
-// CHECK-NEXT: %[[KB:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 2, 0>
+// CHECK-NEXT: %[[KB:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 2, 0>
 // CHECK-NEXT: %[[SB:.+]] = "hct_graph.contract"(%[[Q1]], %[[KB]]) {hct.pairs = array<i64: 3, 4>
 // CHECK-NEXT: %[[AB:.+]] = "hct_graph.map2"(%[[SB]], %[[MASK]]) {fn = "add"}
 // CHECK-NEXT: %[[S1:.+]] = "hct_graph.concat"(%[[SA]], %[[AB]]) {axis = 2 : i64
 // CHECK-NEXT: %[[P1:.+]] = "hct_graph.softmax"(%[[S1]])
-// CHECK-NEXT: %[[Y1:.+]] = "hct_graph.contract"(%[[P1]], %[[V]]) {hct.pairs = array<i64: 7, 8>
+// CHECK-NEXT: %[[V1:.+]] = "hct_graph.slice"(%[[V]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x4x8xf32>
+// CHECK-NEXT: %[[Y1:.+]] = "hct_graph.contract"(%[[P1]], %[[V1]]) {hct.pairs = array<i64: 7, 8>
 // CHECK-NEXT: %[[Y:.+]] = "hct_graph.concat"(%[[Y0]], %[[Y1]]) {axis = 1 : i64
 // CHECK-NEXT: return %[[Y]]
 module attributes {hct.options = {"attention-blocks" = "2"}} {
@@ -40,7 +41,8 @@ module attributes {hct.options = {"attention-blocks" = "2"}} {
 // CHECK-LABEL: func.func @padded
 // CHECK-SAME: %[[K:[a-z0-9]+]]: tensor<3x4x8xf32> {hct.name = "k"
 // CHECK-SAME: %[[P:[a-z0-9]+]]: tensor<4x4xf32>
-// CHECK: "hct_graph.contract"({{.*}}, %[[K]]) {spec = "amk,ank->amn"} : {{.*}} -> tensor<3x2x4xf32>
+// CHECK: %[[ALL:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64{{.*}} -> tensor<3x4x8xf32>
+// CHECK-NEXT: "hct_graph.contract"({{.*}}, %[[ALL]]) {spec = "amk,ank->amn"} : {{.*}} -> tensor<3x2x4xf32>
 // CHECK-NEXT: "hct_graph.map2"
 // CHECK-NEXT: "hct_graph.slice"(%[[P]]) {starts = array<i64: 0, 0>, steps = array<i64: 1, 1>} : (tensor<4x4xf32>) -> tensor<2x4xf32>
 // CHECK-NEXT: "hct_graph.map2"{{.*}} -> tensor<3x2x4xf32>
