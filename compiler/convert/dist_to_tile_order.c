@@ -217,12 +217,12 @@ static ordering ordering_make(lowering *l, const size_t *written, size_t count, 
 
 static int64_t room_of(const ordering *o, double share) { return (int64_t)(share * (double)((int64_t)o->l->pass->package.sram_bytes - o->fixed)); }
 
-/* What a list schedule may take of it: the largest buffer finds no place where as much as it takes is free in pieces. */
+/* What a list schedule may take of it: a buffer of a quarter of what is left finds no place where as much as it takes is free in pieces. */
 static int64_t room_within(const ordering *o, int64_t room, int64_t needed) {
   int64_t largest = 0, left = room_of(o, 1);
   for (size_t i = 0; i < o->count; i++)
     if (o->nodes[i].bytes > largest) largest = o->nodes[i].bytes;
-  if (left - largest < room) room = left - largest;
+  if (largest > left / 4 && left - largest < room) room = left - largest;
   return room > needed ? room : needed;
 }
 
