@@ -162,3 +162,28 @@ HCT_VECTORS void exec_f32_divide(float *d, const float *a, double by, int64_t co
 HCT_VECTORS void exec_f32_softmax_grad(float *d, const float *y, const float *g, double dot, int64_t count) {
   for (int64_t i = 0; i < count; i++) d[i] = (float)((double)y[i] * ((double)g[i] - dot));
 }
+
+enum { BLOCK = 8 };
+typedef float block_row __attribute__((vector_size(BLOCK * sizeof(float))));
+
+/* Three rounds of interleaving rows of the upper half with those of the lower one: each moves a bit of an element's row number into its column number. */
+HCT_INLINE void transpose_block(float *d, int64_t d_leading, const float *a, int64_t a_leading) {
+  block_row row[BLOCK], next[BLOCK];
+  for (int i = 0; i < BLOCK; i++) memcpy(&row[i], a + i * a_leading, sizeof row[i]);
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < BLOCK / 2; i++) {
+      next[2 * i] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 0, 8, 1, 9, 2, 10, 3, 11);
+      next[2 * i + 1] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    memcpy(row, next, sizeof row);
+  }
+  for (int i = 0; i < BLOCK; i++) memcpy(d + i * d_leading, &row[i], sizeof row[i]);
+}
+
+HCT_VECTORS void exec_f32_transpose(float *d, int64_t d_leading, const float *a, int64_t a_leading, int64_t rows, int64_t cols) {
+  int64_t whole_rows = rows / BLOCK * BLOCK, whole_cols = cols / BLOCK * BLOCK;
+  for (int64_t i = 0; i < whole_rows; i += BLOCK)
+    for (int64_t j = 0; j < whole_cols; j += BLOCK) transpose_block(d + j * d_leading + i, d_leading, a + i * a_leading + j, a_leading);
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = i < whole_rows ? whole_cols : 0; j < cols; j++) d[j * d_leading + i] = a[i * a_leading + j];
+}

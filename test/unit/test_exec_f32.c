@@ -71,6 +71,18 @@ static void test_reductions(void) {
   }
 }
 
+static void test_transpose(void) {
+  enum { SIDE = 19 };
+  float a[SIDE * SIDE], d[SIDE * SIDE];
+  for (int i = 0; i < SIDE * SIDE; i++) a[i] = (float)i;
+  for (int rows = 0; rows <= SIDE; rows++)
+    for (int cols = 0; cols <= SIDE; cols++) {
+      for (int i = 0; i < SIDE * SIDE; i++) d[i] = -1;
+      exec_f32_transpose(d, SIDE, a, SIDE, rows, cols);
+      for (int i = 0; i < SIDE * SIDE; i++) CHECK(d[i] == (i / SIDE < cols && i % SIDE < rows ? a[i % SIDE * SIDE + i / SIDE] : -1));
+    }
+}
+
 int main(void) {
   for (size_t i = 0; i < HCT_COUNT(functions); i++) {
     test_accuracy(functions[i].fn, functions[i].exact, functions[i].low, functions[i].high);
@@ -78,5 +90,6 @@ int main(void) {
   }
   test_map2();
   test_reductions();
+  test_transpose();
   return 0;
 }
