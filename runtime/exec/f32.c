@@ -163,17 +163,17 @@ HCT_VECTORS void exec_f32_softmax_grad(float *d, const float *y, const float *g,
   for (int64_t i = 0; i < count; i++) d[i] = (float)((double)y[i] * ((double)g[i] - dot));
 }
 
-enum { BLOCK = 8 };
+enum { BLOCK = 16 };
 typedef float block_row __attribute__((vector_size(BLOCK * sizeof(float))));
 
-/* Three rounds of interleaving rows of the upper half with those of the lower one: each moves a bit of an element's row number into its column number. */
+/* Four rounds of interleaving rows of the upper half with those of the lower one: each moves a bit of an element's row number into its column number. */
 HCT_INLINE void transpose_block(float *d, int64_t d_leading, const float *a, int64_t a_leading) {
   block_row row[BLOCK], next[BLOCK];
   for (int i = 0; i < BLOCK; i++) memcpy(&row[i], a + i * a_leading, sizeof row[i]);
-  for (int round = 0; round < 3; round++) {
+  for (int round = 0; round < 4; round++) {
     for (int i = 0; i < BLOCK / 2; i++) {
-      next[2 * i] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 0, 8, 1, 9, 2, 10, 3, 11);
-      next[2 * i + 1] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 4, 12, 5, 13, 6, 14, 7, 15);
+      next[2 * i] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      next[2 * i + 1] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
     }
     memcpy(row, next, sizeof row);
   }
