@@ -33,9 +33,9 @@ typedef void map2_kernel(float *d, const float *a, const float *b, bool one_a, b
 #define KERNEL_MAP2(name)                                                                                                                       \
   HCT_VECTORS static void map2_##name(float *d, const float *a, const float *b, bool one_a, bool one_b, int64_t count) {                        \
     float x = a[0], y = b[0];                                                                                                                   \
-    if (one_a) FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)x, (double)b[i]))                                           \
-    else if (one_b) FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)a[i], (double)y))                                      \
-    else FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)a[i], (double)b[i]))                                              \
+    if (one_a) FOR_LANES(count, d[i] = exec_map2_f32(HCT_FN_MAP2_##name, x, b[i]))                                                              \
+    else if (one_b) FOR_LANES(count, d[i] = exec_map2_f32(HCT_FN_MAP2_##name, a[i], y))                                                         \
+    else FOR_LANES(count, d[i] = exec_map2_f32(HCT_FN_MAP2_##name, a[i], b[i]))                                                                 \
   }
 #define KERNEL_MAP3(name)
 #define KERNEL_RED(name)
