@@ -17,6 +17,10 @@ VECTOR_FUNCTION float powf(float, float);
 
 #include "runtime/exec/functions.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 enum { LANES = 16, STAGE = 4 * LANES };
 
 /* Kernels take `count` elements, a multiple of LANES, of which so many at a time are known to the compiler: no element is left over, nor done before others to align them. */
@@ -186,4 +190,17 @@ HCT_VECTORS void exec_f32_transpose(float *d, int64_t d_leading, const float *a,
     for (int64_t j = 0; j < whole_cols; j += BLOCK) transpose_block(d + j * d_leading + i, d_leading, a + i * a_leading + j, a_leading);
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = i < whole_rows ? whole_cols : 0; j < cols; j++) d[j * d_leading + i] = a[i * a_leading + j];
+}
+
+void exec_copy_streamed(uint8_t *to, const uint8_t *from, size_t bytes) {
+#ifdef __SSE2__
+  enum { LINE = 64, PIECE = sizeof(__m128i) };
+  size_t before = (size_t)(-(uintptr_t)to % LINE);
+  if (bytes < before + LINE) before = bytes;
+  memcpy(to, from, before);
+  for (to += before, from += before, bytes -= before; bytes >= LINE; to += LINE, from += LINE, bytes -= LINE)
+    for (size_t i = 0; i < LINE; i += PIECE) _mm_stream_si128((__m128i *)(void *)(to + i), _mm_loadu_si128((const __m128i *)(const void *)(from + i)));
+  _mm_sfence(); /* before another thread is told */
+#endif
+  memcpy(to, from, bytes);
 }
