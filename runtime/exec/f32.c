@@ -17,6 +17,10 @@ VECTOR_FUNCTION float powf(float, float);
 
 #include "runtime/exec/functions.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 enum { LANES = 16, STAGE = 4 * LANES };
 
 /* Kernels take `count` elements, a multiple of LANES, of which so many at a time are known to the compiler: no element is left over, nor done before others to align them. */
@@ -33,9 +37,9 @@ typedef void map2_kernel(float *d, const float *a, const float *b, bool one_a, b
 #define KERNEL_MAP2(name)                                                                                                                       \
   HCT_VECTORS static void map2_##name(float *d, const float *a, const float *b, bool one_a, bool one_b, int64_t count) {                        \
     float x = a[0], y = b[0];                                                                                                                   \
-    if (one_a) FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)x, (double)b[i]))                                           \
-    else if (one_b) FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)a[i], (double)y))                                      \
-    else FOR_LANES(count, d[i] = (float)exec_map2(HCT_FN_MAP2_##name, (double)a[i], (double)b[i]))                                              \
+    if (one_a) FOR_LANES(count, d[i] = exec_map2_f32(HCT_FN_MAP2_##name, x, b[i]))                                                              \
+    else if (one_b) FOR_LANES(count, d[i] = exec_map2_f32(HCT_FN_MAP2_##name, a[i], y))                                                         \
+    else FOR_LANES(count, d[i] = exec_map2_f32(HCT_FN_MAP2_##name, a[i], b[i]))                                                                 \
   }
 #define KERNEL_MAP3(name)
 #define KERNEL_RED(name)
@@ -161,4 +165,42 @@ HCT_VECTORS void exec_f32_divide(float *d, const float *a, double by, int64_t co
 
 HCT_VECTORS void exec_f32_softmax_grad(float *d, const float *y, const float *g, double dot, int64_t count) {
   for (int64_t i = 0; i < count; i++) d[i] = (float)((double)y[i] * ((double)g[i] - dot));
+}
+
+enum { BLOCK = 16 };
+typedef float block_row __attribute__((vector_size(BLOCK * sizeof(float))));
+
+/* Four rounds of interleaving rows of the upper half with those of the lower one: each moves a bit of an element's row number into its column number. */
+HCT_INLINE void transpose_block(float *d, int64_t d_leading, const float *a, int64_t a_leading) {
+  block_row row[BLOCK], next[BLOCK];
+  for (int i = 0; i < BLOCK; i++) memcpy(&row[i], a + i * a_leading, sizeof row[i]);
+  for (int round = 0; round < 4; round++) {
+    for (int i = 0; i < BLOCK / 2; i++) {
+      next[2 * i] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      next[2 * i + 1] = __builtin_shufflevector(row[i], row[i + BLOCK / 2], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+    memcpy(row, next, sizeof row);
+  }
+  for (int i = 0; i < BLOCK; i++) memcpy(d + i * d_leading, &row[i], sizeof row[i]);
+}
+
+HCT_VECTORS void exec_f32_transpose(float *d, int64_t d_leading, const float *a, int64_t a_leading, int64_t rows, int64_t cols) {
+  int64_t whole_rows = rows / BLOCK * BLOCK, whole_cols = cols / BLOCK * BLOCK;
+  for (int64_t i = 0; i < whole_rows; i += BLOCK)
+    for (int64_t j = 0; j < whole_cols; j += BLOCK) transpose_block(d + j * d_leading + i, d_leading, a + i * a_leading + j, a_leading);
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = i < whole_rows ? whole_cols : 0; j < cols; j++) d[j * d_leading + i] = a[i * a_leading + j];
+}
+
+void exec_copy_streamed(uint8_t *to, const uint8_t *from, size_t bytes) {
+#ifdef __SSE2__
+  enum { LINE = 64, PIECE = sizeof(__m128i) };
+  size_t before = (size_t)(-(uintptr_t)to % LINE);
+  if (bytes < before + LINE) before = bytes;
+  memcpy(to, from, before);
+  for (to += before, from += before, bytes -= before; bytes >= LINE; to += LINE, from += LINE, bytes -= LINE)
+    for (size_t i = 0; i < LINE; i += PIECE) _mm_stream_si128((__m128i *)(void *)(to + i), _mm_loadu_si128((const __m128i *)(const void *)(from + i)));
+  _mm_sfence(); /* before another thread is told */
+#endif
+  memcpy(to, from, bytes);
 }

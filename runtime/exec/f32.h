@@ -27,5 +27,9 @@ void exec_f32_sum_rows(double *sums, const float *a, int64_t count);
 void exec_f32_divide(float *d, const float *a, double by, int64_t count);
 /* d[i] = y[i] (g[i] - dot), rounded once */
 void exec_f32_softmax_grad(float *d, const float *y, const float *g, double dot, int64_t count);
+/* d[j d_leading + i] = a[i a_leading + j], i < rows, j < cols: leading dimensions in elements. They do not overlap. */
+void exec_f32_transpose(float *d, int64_t d_leading, const float *a, int64_t a_leading, int64_t rows, int64_t cols);
+/* memcpy past the caches, where the processor has such stores. */
+void exec_copy_streamed(uint8_t *to, const uint8_t *from, size_t bytes);
 
 #endif

@@ -75,12 +75,21 @@ static int64_t map2_int(uint8_t fn, int64_t a, int64_t b, bool u) {
 
 #define F32(at) (*(float *)(void *)(at))
 
+/* Bytes from which on a row is written past the caches, which what is moved next would leave first: of stores, after which nothing is read soon, and of others. */
+enum { STREAMED_STORE = 1 << 16, STREAMED_ROW = 1 << 20 };
+
+static void row_move(const exec_frame *frame, uint8_t *to, const uint8_t *from, size_t bytes) {
+  bool apart = to >= from + bytes || from >= to + bytes;
+  if (apart && bytes >= (frame->instr->opcode == HCT_OP_ST ? STREAMED_STORE : STREAMED_ROW)) exec_copy_streamed(to, from, bytes);
+  else memmove(to, from, bytes);
+}
+
 static void row_map1(exec_frame *frame, uint8_t *const at[], int64_t count) {
   int64_t d = frame->view[0].stride[3], a = frame->view[1].stride[3];
   uint8_t fn = frame->instr->fn;
   float scalar = scalar_of(frame);
   if (exec_all_f32(frame, 2)) {
-    if (fn == HCT_FN_MAP1_MOV && d == 4 && a == 4) memmove(at[0], at[1], (size_t)count * 4);
+    if (fn == HCT_FN_MAP1_MOV && d == 4 && a == 4) row_move(frame, at[0], at[1], (size_t)count * 4);
     else exec_f32_map1(fn, at[0], d, at[1], a, scalar, count);
     return;
   }
@@ -162,7 +171,7 @@ bool exec_fill(exec_frame *frame) {
 static void row_copy(exec_frame *frame, uint8_t *const at[], int64_t count) {
   int64_t size = (int64_t)hct_dtype_bytes(frame->view[0].dtype), d = frame->view[0].stride[3], a = frame->view[1].stride[3];
   if (frame->view[0].dtype == frame->view[1].dtype && d == size && a == size) {
-    memmove(at[0], at[1], (size_t)(count * size));
+    row_move(frame, at[0], at[1], (size_t)(count * size));
   } else if (frame->view[0].dtype == frame->view[1].dtype) {
     for (int64_t i = 0; i < count; i++) memmove(at[0] + i * d, at[1] + i * a, (size_t)size);
   } else {

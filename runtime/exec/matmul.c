@@ -1,12 +1,12 @@
 /* c[m,n] (+)= sum over k of a[m,k] b[k,n]. Small products, where a library's set-up would cost more than the work, and those with vectors sum in double and round
- * once an instruction; others sum in f32. f32 is not packed here: oneDNN has the products whose operands lie as BLAS's do, and BLIS, which takes any
- * row and column strides that are not negative (it packs a stride of -1 as one of 1), the others, and those that oneDNN is slow in. */
+ * once an instruction; others sum in f32: oneDNN has the products whose operands lie as BLAS's do, BLIS, which takes any row and column strides that are not negative
+ * (it packs a stride of -1 as one of 1), the others. */
 #include <blis.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/exec/exec.h"
+#include "runtime/exec/f32.h"
 
 enum { SMALL_MACS = 64 * 1024, MOST_SUMMED = 256 /* products in a row, as BLIS has it: sums of parts round less than one long sum */ };
 
@@ -52,12 +52,51 @@ static bool blas_matrix_of(const exec_operand *operand, int row, int64_t rows, i
   return plain || (down == 1 && across >= rows);
 }
 
-/* Measured on tiles of transformers: where few rows meet a transposed b that is wide or long, BLIS packs it in half the time. */
-static bool is_slow_in_dnnl(const blas_matrix *a, const blas_matrix *b, int64_t n, int64_t k) { return !a->transposed && b->transposed && (n >= k || k > 2048); }
+/* c (+)= a b over `count` elements of k from `from` on. */
+static void sgemm_part(const blas_matrix *a, const blas_matrix *b, const blas_matrix *c, int64_t m, int64_t n, int64_t from, int64_t count, bool add) {
+  const float *left = a->data + (a->transposed ? from * a->leading : from), *right = b->data + (b->transposed ? from : from * b->leading);
+  dnnl_status_t status = dnnl_sgemm(a->transposed ? 'T' : 'N', b->transposed ? 'T' : 'N', m, n, count, 1, left, a->leading, right, b->leading, add, c->data, c->leading);
+  HCT_BUG_ON(status != dnnl_success, "dnnl_sgemm gives %d", status);
+}
+
+static float *floats(int64_t rows, int64_t cols) {
+  float *data = malloc(((size_t)rows * (size_t)cols + 1) * sizeof *data);
+  HCT_BUG_ON(!data, "out of memory");
+  return data;
+}
+
+/* b transposed, as weights are for the gradients of activations: no library is fast in that with few rows, so each part of k of it is transposed first. */
+static void sgemm_turned_b(const blas_matrix *a, const blas_matrix *b, const blas_matrix *c, int64_t m, int64_t n, int64_t k, bool add) {
+  float *turned = floats(MOST_SUMMED, n);
+  for (int64_t from = 0, count; from < k; from += count) {
+    count = k - from < MOST_SUMMED ? k - from : MOST_SUMMED;
+    exec_f32_transpose(turned, n, b->data + from, b->leading, n, count);
+    blas_matrix left = {a->data + from, a->leading, false}, right = {turned, n, false};
+    sgemm_part(&left, &right, c, m, n, 0, count, from || add);
+  }
+  free(turned);
+}
+
+/* The same as c' = b' a', where a and c are what is smaller. */
+static void sgemm_turned_a(const blas_matrix *a, const blas_matrix *b, const blas_matrix *c, int64_t m, int64_t n, int64_t k, bool add) {
+  float *turned = floats(MOST_SUMMED, m), *sums = floats(n, m);
+  blas_matrix result = {sums, m, false};
+  if (add) exec_f32_transpose(sums, m, c->data, c->leading, m, n);
+  for (int64_t from = 0, count; from < k; from += count) {
+    count = k - from < MOST_SUMMED ? k - from : MOST_SUMMED;
+    exec_f32_transpose(turned, m, a->data + from, a->leading, m, count);
+    blas_matrix left = {b->data + from, b->leading, false}, right = {turned, m, false};
+    sgemm_part(&left, &right, &result, n, m, 0, count, from || add);
+  }
+  exec_f32_transpose(c->data, c->leading, sums, m, n, m);
+  free(turned);
+  free(sums);
+}
 
 /* False: not a product for oneDNN. */
 static bool matmul_dnnl(const exec_frame *frame) {
   int64_t M = frame->shape[0], N = frame->shape[1], K = frame->shape[2];
+  bool add = frame->instr->accumulate;
   blas_matrix a, b, c;
   if (!blas_matrix_of(&frame->view[1], 0, M, 2, K, &a) || !blas_matrix_of(&frame->view[2], 2, K, 1, N, &b) || !blas_matrix_of(&frame->view[0], 0, M, 1, N, &c)) return false;
   if (c.transposed) { /* c' = b' a' */
@@ -66,14 +105,11 @@ static bool matmul_dnnl(const exec_frame *frame) {
     int64_t rows = M;
     M = N, N = rows;
   }
-  if (is_slow_in_dnnl(&a, &b, N, K)) return false;
   omp_set_num_threads(1); /* of this thread */
-  for (int64_t k = 0; k < K; k += MOST_SUMMED) {
-    const float *left = a.data + (a.transposed ? k * a.leading : k), *right = b.data + (b.transposed ? k : k * b.leading);
-    float beta = k || frame->instr->accumulate ? 1 : 0;
-    dnnl_status_t status = dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', M, N, K - k < MOST_SUMMED ? K - k : MOST_SUMMED, 1, left, a.leading, right, b.leading, beta, c.data, c.leading);
-    HCT_BUG_ON(status != dnnl_success, "dnnl_sgemm gives %d", status);
-  }
+  if (a.transposed || !b.transposed)
+    for (int64_t k = 0; k < K; k += MOST_SUMMED) sgemm_part(&a, &b, &c, M, N, k, K - k < MOST_SUMMED ? K - k : MOST_SUMMED, k || add);
+  else if (M * (N + K) < N * K) sgemm_turned_a(&a, &b, &c, M, N, K, add);
+  else sgemm_turned_b(&a, &b, &c, M, N, K, add);
   return true;
 }
 
@@ -86,8 +122,7 @@ static void matmul_blis(const exec_frame *frame) {
 
 /* rows x cols elements of an operand, along its loops `outer` and `inner`, as dense f32. */
 static float *unpack(const exec_operand *from, int outer, int64_t rows, int inner, int64_t cols) {
-  float *dense = malloc(((size_t)rows * (size_t)cols + 1) * sizeof *dense);
-  HCT_BUG_ON(!dense, "out of memory");
+  float *dense = floats(rows, cols);
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < cols; j++) dense[i * cols + j] = (float)hct_element_get(from->dtype, from->data + i * from->stride[outer] + j * from->stride[inner]);
   return dense;

@@ -5,9 +5,11 @@ usage: pytorch_step.py BIN_DIRECTORY [--layers=4] [--hidden=768] [--heads=12] [-
        [--rounds=3]
 
 Rounds alternate, so that other work on the machine meets both; a step of the simulator is (a run of 3 steps - a run of 1) / 2, without start-up and
-loading. Prints seconds a step and their ratio. Needs Debian's python3-torch; without it, says so and measures the simulator alone.
+loading. Prints seconds a step, of the clock and of processor time in user mode, and their ratios: where other work runs beside, the second is what to read.
+Needs Debian's python3-torch; without it, says so and measures the simulator alone.
 """
 import argparse
+import resource
 import subprocess
 import tempfile
 import time
@@ -16,11 +18,17 @@ from pathlib import Path
 import numpy as np
 
 
+def timed(work, who):
+    """Seconds of the clock and of user mode that `work` takes of `who`."""
+    start = np.array([time.monotonic(), resource.getrusage(who).ru_utime])
+    work()
+    return np.array([time.monotonic(), resource.getrusage(who).ru_utime]) - start
+
+
 def simulator_step(options, image, inputs):
     def run(steps):
-        start = time.monotonic()
-        subprocess.run([options.bin / "hecaton-sim", image, "--mode=functional", f"--steps={steps}", f"--threads={options.threads}", *inputs], check=True, capture_output=True)
-        return time.monotonic() - start
+        command = [options.bin / "hecaton-sim", image, "--mode=functional", f"--steps={steps}", f"--threads={options.threads}", *inputs]
+        return timed(lambda: subprocess.run(command, check=True, capture_output=True), resource.RUSAGE_CHILDREN)
     return (run(3) - run(1)) / 2
 
 
@@ -63,11 +71,9 @@ def pytorch_model(options):
     mask = torch.full((options.seq, options.seq), float("-inf")).triu(1)
 
     def step():
-        start = time.monotonic()
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(ids, mask).view(-1, options.vocab), ids.view(-1)).backward()
         optimizer.step()
-        return time.monotonic() - start
     return step
 
 
@@ -95,8 +101,9 @@ def main():
             print("python3-torch is not installed: the simulator alone")
         for _ in range(options.rounds):
             ours = simulator_step(options, image, inputs)
-            theirs = min(step() for _ in range(3)) if step else float("nan")
-            print(f"simulator {ours:.3f} s, PyTorch {theirs:.3f} s a step, {options.threads} threads: {ours / theirs:.2f}", flush=True)
+            theirs = np.min([timed(step, resource.RUSAGE_SELF) for _ in range(3)], axis=0) if step else np.full(2, np.nan)
+            print(f"simulator {ours[0]:.3f} s, PyTorch {theirs[0]:.3f} s a step, {options.threads} threads: {ours[0] / theirs[0]:.2f}; "
+                  f"user mode {ours[1]:.3f} s and {theirs[1]:.3f} s: {ours[1] / theirs[1]:.2f}", flush=True)
 
 
 if __name__ == "__main__":

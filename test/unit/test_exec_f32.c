@@ -1,8 +1,9 @@
-/* Loops over f32 are as accurate as libm in double within 2 ULP, and give an element the same bits wherever in a row, in whatever steps and in place or not. */
+/* Loops over f32 are as accurate as libm in double within 2 ULP, give an element the same bits wherever in a row, in whatever steps and in place or not, and round as double does; what is copied or transposed is all there. */
 #include <float.h>
 #include <math.h>
 
 #include "runtime/exec/f32.h"
+#include "runtime/exec/functions.h"
 #include "test/unit/check.h"
 
 enum { MOST = 70 };
@@ -53,6 +54,40 @@ static void test_map2(void) {
     }
 }
 
+/* What is computed in f32 is what double rounded to f32 gives, subnormal results among them. */
+static void test_map2_rounding(void) {
+  static const uint8_t fns[] = {HCT_FN_MAP2_ADD, HCT_FN_MAP2_SUB, HCT_FN_MAP2_MUL, HCT_FN_MAP2_DIV, HCT_FN_MAP2_MAX, HCT_FN_MAP2_MIN};
+  enum { COUNT = 64 };
+  uint32_t bits = 1;
+  for (int round = 0; round < 3000; round++) {
+    float a[COUNT], b[COUNT], d[COUNT];
+    for (int i = 0; i < 2 * COUNT; i++) { /* of every exponent, or of few in every second round; infinities and NaNs among them */
+      bits = bits * 1664525u + 1013904223u;
+      uint32_t word = round % 2 ? bits : (bits & 0x81ffffffu) | 0x1e000000u;
+      memcpy(i < COUNT ? &a[i] : &b[i - COUNT], &word, sizeof word);
+    }
+    for (size_t f = 0; f < HCT_COUNT(fns); f++) {
+      exec_f32_map2(fns[f], (uint8_t *)d, 4, (const uint8_t *)a, 4, (const uint8_t *)b, 4, COUNT);
+      for (int i = 0; i < COUNT; i++) {
+        float right = (float)exec_map2(fns[f], (double)a[i], (double)b[i]);
+        CHECK(!memcmp(&right, &d[i], sizeof right) || (isnan(right) && isnan(d[i])));
+      }
+    }
+  }
+}
+
+static void test_copy_streamed(void) {
+  enum { BYTES = 400 };
+  uint8_t from[BYTES], to[BYTES];
+  for (int i = 0; i < BYTES; i++) from[i] = (uint8_t)(i * 7 + i / 256 + 1);
+  for (int at = 0; at < 70; at++)
+    for (int count = 0; count <= 200; count++) {
+      memset(to, 0, sizeof to);
+      exec_copy_streamed(to + at, from + count / 2, (size_t)count);
+      for (int i = 0; i < BYTES; i++) CHECK(to[i] == (i >= at && i < at + count ? from[count / 2 + i - at] : 0));
+    }
+}
+
 static void test_reductions(void) {
   float a[MOST];
   for (int i = 0; i < MOST; i++) a[i] = (float)((i * 37) % MOST) - 30.25f;
@@ -71,6 +106,18 @@ static void test_reductions(void) {
   }
 }
 
+static void test_transpose(void) {
+  enum { SIDE = 19 };
+  float a[SIDE * SIDE], d[SIDE * SIDE];
+  for (int i = 0; i < SIDE * SIDE; i++) a[i] = (float)i;
+  for (int rows = 0; rows <= SIDE; rows++)
+    for (int cols = 0; cols <= SIDE; cols++) {
+      for (int i = 0; i < SIDE * SIDE; i++) d[i] = -1;
+      exec_f32_transpose(d, SIDE, a, SIDE, rows, cols);
+      for (int i = 0; i < SIDE * SIDE; i++) CHECK(d[i] == (i / SIDE < cols && i % SIDE < rows ? a[i % SIDE * SIDE + i / SIDE] : -1));
+    }
+}
+
 int main(void) {
   for (size_t i = 0; i < HCT_COUNT(functions); i++) {
     test_accuracy(functions[i].fn, functions[i].exact, functions[i].low, functions[i].high);
@@ -78,5 +125,8 @@ int main(void) {
   }
   test_map2();
   test_reductions();
+  test_map2_rounding();
+  test_copy_streamed();
+  test_transpose();
   return 0;
 }

@@ -51,7 +51,7 @@ static void test_product(int64_t M, int64_t N, int64_t K, const int ways[3], boo
 }
 
 static void test_strides(void) {
-  const int64_t shapes[][3] = {{1, 1, 1}, {3, 5, 2}, {17, 63, 65}, {65, 33, 31}, {1, 300, 220}, {129, 1, 520}, {257, 260, 1}};
+  const int64_t shapes[][3] = {{1, 1, 1}, {3, 5, 2}, {17, 63, 65}, {65, 33, 31}, {20, 70, 300}, {70, 20, 300}, {1, 300, 220}, {129, 1, 520}, {257, 260, 1}};
   for (size_t s = 0; s < HCT_COUNT(shapes); s++)
     for (int way = 0; way < WAYS * WAYS * 7; way++)
       for (int accumulate = 0; accumulate < 2; accumulate++)
