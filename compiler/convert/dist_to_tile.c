@@ -325,15 +325,26 @@ static void store_returned(lowering *l, bool timed) {
   }
 }
 
+/* Views of what was made before are made anew from here on. */
+static void views_forget(lowering *l, size_t value) {
+  for (size_t i = tile_info(l, value)->op; i < l->program->op_count; i++) {
+    const hct_dist_op *op = &l->program->ops[i];
+    if (op->view && hct_dist_view_root(l->program, op->results[0]) == value) l->scopes[op->results[0]] = 0;
+  }
+}
+
 static hct_status stage_body(lowering *l) {
   size_t *order = HCT_NEW_ARRAY(l->arena, size_t, stage_op_count(l) + 1), count = 0;
   for (size_t i = 0; i < stage_op_count(l); i++)
     if (tile_stage_op(l, i)->accumulate || (tile_stage_op(l, i)->when == HCT_IN_LOOP && !tile_pad_joins(l, tile_stage_op(l, i)))) order[count++] = i;
-  tile_order(l, order, count);
+  bool *done = HCT_NEW_ARRAY(l->arena, bool, stage_op_count(l) + 1);
+  tile_order(l, &order, &count);
   for (size_t i = 0; i < count; i++) {
     const hct_dist_op *op = tile_stage_op(l, order[i]);
     if (op->accumulate) accumulate(l, op);
     if (op->when != HCT_IN_LOOP) continue;
+    if (done[order[i]]) views_forget(l, op->results[0]);
+    done[order[i]] = true;
     HCT_TRY(emit_op(l, op));
     for (size_t k = 0; k < op->result_count; k++)
       if (tile_info(l, op->results[k])->spilled && tile_info(l, op->results[k])->timed) spill_value(l, op->results[k]);

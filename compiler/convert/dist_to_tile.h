@@ -39,7 +39,7 @@ typedef struct tile_operand {
 /* Numbers by stage, in order: items[first[s]] to items[first[s + 1] - 1] are those of stage s. */
 
 /* Of a stage's operations, for all that are alike: what the order follows from (dist_to_tile_order.c). */
-typedef struct tile_known_order { uint64_t *words; size_t word_count; size_t *order; } tile_known_order;
+typedef struct tile_known_order { uint64_t *words; size_t word_count; size_t *order; size_t count; } tile_known_order;
 
 typedef struct tile_constant { int64_t number; MlirValue value; } tile_constant;
 
@@ -116,8 +116,9 @@ size_t tile_sum_held(const lowering *l, const hct_dist_op *op); /* the operand w
 bool tile_pad_joins(const lowering *l, const hct_dist_op *op);  /* a pad that is added so, or to an accumulator */
 void tile_sum_lower(lowering *l, const hct_dist_op *op);        /* of which tile_sum_held holds */
 void tile_sum_pad(lowering *l, const hct_dist_op *pad, const tile_view *sum); /* adds what it pads */
-/* Puts the `count` operations of the stage's loop, given by their places in the stage, in the order in which they are to run (dist_to_tile_order.c). */
-void tile_order(lowering *l, size_t *order, size_t count);
+/* Puts the *count operations of the stage's loop, given by their places in the stage, in the order in which they are to run; an all-gather may come more than
+ * once, and what reads it then reads the latest (dist_to_tile_order.c). */
+void tile_order(lowering *l, size_t **order, size_t *count);
 
 /* ---- operations (dist_to_tile_ops.c) ---- */
 typedef struct tile_attrs { size_t count; hct_named items[16]; } tile_attrs;

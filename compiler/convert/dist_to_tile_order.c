@@ -4,12 +4,16 @@
  * The backend schedules again, with exact times and without a limit, where all that fits in SRAM. This order is for what does not. It starts from one that
  * fits, as written or depth first, and takes an operation before its turn there only if the rest of that order fits all the same (as the banker's
  * algorithm grants a loan). A collective that takes room starts no earlier than the MXU runs out of work, or little earlier: issued before, it fills its
- * ring's queue, and what is issued after it waits with it. How far such rules are to go differs by stage: several are tried (`policy`). Sums into one accumulator keep their order, so that numbers do not depend on this one. */
+ * ring's queue, and what is issued after it waits with it. How far such rules are to go differs by stage: several are tried (`policy`). Sums into one
+ * accumulator keep their order, so that numbers do not depend on this one.
+ *
+ * Where no order fits, what is gathered for readers far apart is gathered again for the later ones, and only a die's own part of it is kept in between. */
 #include <math.h>
 #include <string.h>
 
 #include "compiler/convert/dist_to_tile.h"
 
+enum { AGAIN = 256 /* gathers that run again, at most */ };
 enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
 static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
@@ -25,6 +29,7 @@ typedef struct order_node {
   size_t waits_all, readers_all;
   bool common;        /* others add to its result in place, or many read it: it will have to live in any case */
   bool root;          /* nothing reads it, or it adds to a sum in place: what comes next may be another such */
+  bool again;         /* an all-gather that may run more than once */
   index_list gates;   /* of a root: the nearest roots among what it needs */
 } order_node;
 
@@ -39,8 +44,8 @@ typedef struct ordering {
   lowering *l;
   hct_arena *arena;
   hct_place place;
-  order_node *nodes;
-  size_t count;
+  order_node *nodes;  /* those of the stage in written order, then gathers that run again */
+  size_t count, room; /* nodes, and how many there is room for */
   size_t *made_by;    /* by value: its node plus one */
   size_t *held_by;    /* by value: the node plus one whose bytes it lies in */
   bool *resident;     /* by value: counted in `fixed` */
@@ -151,12 +156,14 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
     o->held_by[op->results[k]] = held == SIZE_MAX ? node + 1 : o->held_by[held];
     if (held != SIZE_MAX) {
       o->nodes[o->held_by[held] - 1].common = true;
+      o->nodes[o->held_by[held] - 1].again = false;
       o->nodes[node].root = true;
       continue;
     }
     if (op->accumulate) reside(o, op->results[k], 1);
     else if (result->spilled && result->timed && !o->single) reside(o, op->results[k], 2);
     else if (!direct) o->nodes[node].bytes += value_bytes(o, op->results[k]);
+    o->nodes[node].again = !strcmp(op->name, "hct_graph.all_gather") && !result->spilled && !direct;
   }
   if (!direct) return;
   size_t sum = tile_accumulator_of(o->l, op)->results[0];
@@ -187,7 +194,8 @@ static void gates_find(ordering *o) {
 
 static void nodes_make(ordering *o, const size_t *written, size_t count) {
   size_t *last_sum = HCT_NEW_ARRAY(o->arena, size_t, o->l->program->value_count + 1);
-  o->nodes = HCT_NEW_ARRAY(o->arena, order_node, count + 1);
+  o->room = count + AGAIN;
+  o->nodes = HCT_NEW_ARRAY(o->arena, order_node, o->room + 1);
   for (size_t i = 0; i < count; i++) {
     const hct_dist_op *op = tile_stage_op(o->l, written[i]);
     o->nodes[i].at = written[i];
@@ -218,6 +226,15 @@ static ordering ordering_make(lowering *l, const size_t *written, size_t count, 
 }
 
 static int64_t room_of(const ordering *o, double share) { return (int64_t)(share * (double)((int64_t)o->l->pass->package.sram_bytes - o->fixed)); }
+
+/* What a list schedule may take of it: a buffer of a quarter of what is left finds no place where as much as it takes is free in pieces. */
+static int64_t room_within(const ordering *o, int64_t room, int64_t needed) {
+  int64_t largest = 0, left = room_of(o, 1);
+  for (size_t i = 0; i < o->count; i++)
+    if (o->nodes[i].bytes > largest) largest = o->nodes[i].bytes;
+  if (largest > left / 4 && left - largest < room) room = left - largest;
+  return room > needed ? room : needed;
+}
 
 /* ---- schedules ---- */
 /* How far a schedule has come. */
@@ -313,11 +330,16 @@ static index_list ready_first(const ordering *o) {
   return ready;
 }
 
+static int64_t schedule_peak(const ordering *o, const schedule *s) {
+  progress at = progress_start(o);
+  for (size_t i = 0; i < o->count; i++) node_place(o, &at, s->nodes[i], NULL);
+  return at.peak;
+}
+
 static schedule schedule_written(const ordering *o) {
   schedule s = {.nodes = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
-  progress at = progress_start(o);
-  for (size_t i = 0; i < o->count; i++) node_place(o, &at, s.nodes[i] = i, NULL);
-  s.peak = at.peak;
+  for (size_t i = 0; i < o->count; i++) s.nodes[i] = i;
+  s.peak = schedule_peak(o, &s);
   return s;
 }
 
@@ -582,6 +604,90 @@ static schedule schedule_best(const ordering *o, const schedule *base, int64_t r
   return best;
 }
 
+/* ---- gathers that run again ---- */
+/* Where the schedule's peak is: how many nodes come before the one at which most lives. `at`: what is placed before that. */
+static size_t peak_find(const ordering *o, const schedule *s, progress *at) {
+  progress whole = progress_start(o);
+  size_t peak = 0;
+  int64_t most = -1;
+  for (size_t i = 0; i < o->count; i++) {
+    int64_t live = whole.live + taken_by(o, &whole, &o->nodes[s->nodes[i]], false);
+    if (live > most) most = live, peak = i;
+    node_place(o, &whole, s->nodes[i], NULL);
+  }
+  for (size_t i = 0; i < peak; i++) node_place(o, at, s->nodes[i], NULL);
+  return peak;
+}
+
+static size_t next_reader(const ordering *o, const schedule *s, size_t node, size_t from) {
+  while (from < o->count && !times_in(&o->nodes[s->nodes[from]].reads, node)) from++;
+  return from;
+}
+
+static void list_replace(index_list *list, size_t item, size_t by) {
+  for (size_t i = 0; i < list->count; i++)
+    if (list->items[i] == item) list->items[i] = by;
+}
+
+static void list_remove(index_list *list, size_t item) {
+  size_t kept = 0;
+  for (size_t i = 0; i < list->count; i++)
+    if (list->items[i] != item) list->items[kept++] = list->items[i];
+  list->count = kept;
+}
+
+/* A copy of `node`, after all of which it reads, without readers. */
+static size_t node_copy(ordering *o, size_t node) {
+  const order_node *n = &o->nodes[node];
+  size_t copy = o->count++;
+  o->nodes[copy] = (order_node){.at = n->at, .engines = n->engines, .seconds = n->seconds, .path = n->path, .bytes = n->bytes, .again = true};
+  for (size_t k = 0; k < n->before.count; k++) depend(o, n->before.items[k], copy);
+  for (size_t k = 0; k < n->reads.count; k++) {
+    HCT_PUSH(o->arena, &o->nodes[copy].reads, n->reads.items[k]);
+    o->nodes[n->reads.items[k]].readers_all++;
+  }
+  for (size_t k = 0; k < n->loads.count; k++) {
+    HCT_PUSH(o->arena, &o->nodes[copy].loads, n->loads.items[k]);
+    o->loads.items[n->loads.items[k]].readers_all++;
+  }
+  return copy;
+}
+
+/* The readers of `node` from place `from` of the schedule on read a copy of it, which comes just before the first of them. */
+static void gather_again(ordering *o, schedule *s, size_t node, size_t from) {
+  size_t count = o->count, copy = node_copy(o, node);
+  for (size_t i = from; i < count; i++) {
+    order_node *reader = &o->nodes[s->nodes[i]];
+    size_t times = times_in(&reader->reads, node), waits = times_in(&reader->before, node);
+    if (!times) continue;
+    list_replace(&reader->reads, node, copy), list_replace(&reader->before, node, copy);
+    list_remove(&o->nodes[node].after, s->nodes[i]);
+    o->nodes[node].readers_all -= times, o->nodes[copy].readers_all += times;
+    for (size_t k = 0; k < waits; k++) HCT_PUSH(o->arena, &o->nodes[copy].after, s->nodes[i]);
+  }
+  memmove(&s->nodes[from + 1], &s->nodes[from], (count - from) * sizeof *s->nodes);
+  s->nodes[from] = copy;
+}
+
+/* As many gathers run again as it takes for the schedule to fit in `room`: where most lives, what is read again last. */
+static void gathers_spread(ordering *o, schedule *s, int64_t room) {
+  size_t *nodes = HCT_NEW_ARRAY(o->arena, size_t, o->room + 1);
+  memcpy(nodes, s->nodes, o->count * sizeof *nodes);
+  s->nodes = nodes;
+  while (s->peak > room && o->count < o->room) {
+    progress at = progress_start(o);
+    size_t peak = peak_find(o, s, &at), best = SIZE_MAX, furthest = 0;
+    for (size_t i = 0; i < o->count; i++) {
+      if (!o->nodes[i].again || !at.placed[i] || !at.readers[i]) continue;
+      size_t next = next_reader(o, s, i, peak);
+      if (next > peak && next < o->count && next > furthest) best = i, furthest = next;
+    }
+    if (best == SIZE_MAX) break;
+    gather_again(o, s, best, furthest);
+    s->peak = schedule_peak(o, s);
+  }
+}
+
 /* ---- stages that are alike ---- */
 typedef struct words { uint64_t *items; size_t count, capacity; } words;
 
@@ -611,46 +717,49 @@ static void put_problem(const ordering *o, words *w) {
 }
 
 /* What was found for the same problem; NULL: nothing yet. */
-static const size_t *order_known(const lowering *l, const words *key) {
+static const tile_known_order *order_known(const lowering *l, const words *key) {
   for (size_t i = 0; i < l->orders.count; i++) {
     const tile_known_order *known = &l->orders.items[i];
-    if (known->word_count == key->count && !memcmp(known->words, key->items, key->count * sizeof *key->items)) return known->order;
+    if (known->word_count == key->count && !memcmp(known->words, key->items, key->count * sizeof *key->items)) return known;
   }
   return NULL;
 }
 
-static void order_keep(lowering *l, const words *key, const size_t *order, size_t count) {
-  tile_known_order known = {HCT_NEW_ARRAY(l->arena, uint64_t, key->count + 1), key->count, HCT_NEW_ARRAY(l->arena, size_t, count + 1)};
+static const tile_known_order *order_keep(lowering *l, const words *key, const ordering *o, const schedule *s) {
+  tile_known_order known = {HCT_NEW_ARRAY(l->arena, uint64_t, key->count + 1), key->count, HCT_NEW_ARRAY(l->arena, size_t, o->count + 1), o->count};
   memcpy(known.words, key->items, key->count * sizeof *key->items);
-  if (count) memcpy(known.order, order, count * sizeof *order);
+  for (size_t i = 0; i < o->count; i++) known.order[i] = o->nodes[s->nodes[i]].at;
   HCT_PUSH(l->arena, &l->orders, known);
+  return &l->orders.items[l->orders.count - 1];
 }
 
-/* `o`: with double buffers; `single`: without, where they take too much. */
-static void order_find(const ordering *o, const ordering *single, size_t *order) {
-  schedule written = schedule_written(o), deep = schedule_deep(o, room_of(o, FILL));
-  if ((written.peak < deep.peak ? written.peak : deep.peak) > room_of(o, FILL)) o = single, written = schedule_written(o), deep = schedule_deep(o, room_of(o, FILL_SINGLE));
-  int64_t room = room_of(o, o->single ? FILL_SINGLE : FILL), most = room_of(o, MOST_FILL);
-  const schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
-  schedule best = base->peak > most ? *base : schedule_best(o, base, base->peak > room ? base->peak : room);
-  for (size_t i = 0; i < o->count; i++) order[i] = o->nodes[best.nodes[i]].at;
+/* *o: with double buffers; becomes `single`, without, where they take too much. */
+static schedule order_find(ordering **o, ordering *single) {
+  schedule written = schedule_written(*o), deep = schedule_deep(*o, room_of(*o, FILL));
+  if ((written.peak < deep.peak ? written.peak : deep.peak) > room_of(*o, FILL)) *o = single, written = schedule_written(single), deep = schedule_deep(single, room_of(single, FILL_SINGLE));
+  int64_t room = room_of(*o, (*o)->single ? FILL_SINGLE : FILL), most = room_of(*o, MOST_FILL);
+  schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
+  if (base->peak > most) gathers_spread(*o, base, room);
+  return base->peak > most ? *base : schedule_best(*o, base, room_within(*o, room, base->peak));
 }
 
-void tile_order(lowering *l, size_t *order, size_t count) {
+void tile_order(lowering *l, size_t **order, size_t *count) {
   if (strcmp(hct_pass_option(l->pass, "overlap", "ring"), "ring")) return;
-  ordering o = ordering_make(l, order, count, false), single = ordering_make(l, order, count, true);
+  ordering o = ordering_make(l, *order, *count, false), single = ordering_make(l, *order, *count, true);
   int64_t all = o.fixed;
-  for (size_t i = 0; i < count; i++) all += o.nodes[i].bytes;
+  for (size_t i = 0; i < *count; i++) all += o.nodes[i].bytes;
   if (all > (int64_t)l->pass->package.sram_bytes / 2) {
     words key = {0};
     put_problem(&o, &key), put_problem(&single, &key);
-    const size_t *known = order_known(l, &key);
-    if (known) {
-      memcpy(order, known, count * sizeof *order);
-    } else {
-      order_find(&o, &single, order);
-      order_keep(l, &key, order, count);
+    const tile_known_order *known = order_known(l, &key);
+    if (!known) {
+      ordering *chosen = &o;
+      schedule found = order_find(&chosen, &single);
+      known = order_keep(l, &key, chosen, &found);
     }
+    *order = HCT_NEW_ARRAY(l->arena, size_t, known->count + 1);
+    if (known->count) memcpy(*order, known->order, known->count * sizeof **order);
+    *count = known->count;
   }
   hct_arena_destroy(o.arena);
   hct_arena_destroy(single.arena);

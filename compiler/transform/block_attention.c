@@ -16,7 +16,7 @@
  *           %y = concat(%y0, %y1, ...)
  *
  * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
- * that it cuts is not split over dies.
+ * that it cuts, which is not split over dies.
  *
  * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
  * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU. */
@@ -34,6 +34,7 @@ typedef struct blocking {
   MlirBlock body;
   hct_builder builder;
   attention_mask_cache masks;
+  bool large; /* scores of a block, of the attention at hand */
   struct { placed_constant *items; size_t count, capacity; } constants; /* parts of constants, at the start of the body */
 } blocking;
 
@@ -80,10 +81,9 @@ static MlirAttribute constant_part(blocking *b, MlirAttribute data, const hct_sh
   return part;
 }
 
-static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) {
+static MlirValue slice_make(blocking *b, MlirValue value, size_t dim, range part) {
   hct_shape shape = shape_of(value);
   int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
-  if (shape.dims[dim] == part.size) return value;
   for (size_t d = 0; d < shape.rank; d++) steps[d] = 1;
   starts[dim] = part.start;
   shape.dims[dim] = part.size;
@@ -91,10 +91,14 @@ static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) {
   return hct_build_value(&b->builder, "hct_graph.slice", 1, &value, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 2, attributes);
 }
 
-/* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut. */
+static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) { return shape_of(value).dims[dim] == part.size ? value : slice_make(b, value, dim, part); }
+
+/* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut. The block that reads
+ * them all may take them by blocks of tokens instead, each gathered by itself, but holds its scores until the last of these: not where scores are large. */
 static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part) {
-  MlirValue keys = slice(b, value, dim, part);
-  if (!mlirValueEqual(keys, value)) hct_op_set(mlirOpResultGetOwner(keys), "hct.whole", mlirUnitAttrGet(b->builder.context));
+  if (!b->large && shape_of(value).dims[dim] == part.size) return value;
+  MlirValue keys = slice_make(b, value, dim, part);
+  hct_op_set(mlirOpResultGetOwner(keys), "hct.whole", hct_attr_i64(b->builder.context, (int64_t)dim));
   return keys;
 }
 
@@ -234,17 +238,23 @@ static int64_t samples_in_flight(const blocking *b) {
   return hct_parse_i64(hct_pass_option(b->pass, "micro-batch", "auto"), &samples) && samples > 0 ? samples : 1;
 }
 
-static int64_t choose_blocks(const blocking *b, const attention *a) {
+/* Whether a die's scores of one of `blocks` blocks take more than their share of its SRAM. */
+static bool scores_are_large(const blocking *b, const attention *a, int64_t blocks) {
   const hct_package *package = &b->pass->package;
   hct_shape shape = shape_of(hct_op_result(a->softmax, 0));
-  int64_t samples = samples_in_flight(b), side = package->rows > package->cols ? package->rows : package->cols, per_die = samples % side == 0 ? 1 : side;
   double batch = shape.rank > 2 ? (double)shape.dims[0] : 1, bytes = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
-  double whole = (double)hct_shape_elements(&shape) / batch * (double)samples * bytes / (double)(package->rows * package->cols);
+  double whole = (double)hct_shape_elements(&shape) / batch * (double)samples_in_flight(b) * bytes / (double)(package->rows * package->cols);
+  return whole / (double)blocks > (double)package->sram_bytes / (double)SRAM_SHARE;
+}
+
+static int64_t choose_blocks(const blocking *b, const attention *a) {
+  const hct_package *package = &b->pass->package;
+  int64_t side = package->rows > package->cols ? package->rows : package->cols, per_die = samples_in_flight(b) % side == 0 ? 1 : side;
   bool masked = excludes_keys(a);
   int64_t best = 1;
   for (int64_t blocks = 2; blocks <= MAX_BLOCKS; blocks++) {
     if (a->queries % blocks) continue;
-    bool fits = whole / (double)best <= (double)package->sram_bytes / (double)SRAM_SHARE;
+    bool fits = !scores_are_large(b, a, best);
     bool fills = a->queries / blocks % (per_die * package->mxu_rows) == 0;
     if (fits && !(masked && blocks <= MASKED_BLOCKS && fills)) continue;
     best = blocks;
@@ -280,6 +290,7 @@ hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
     if (!attention_match(ops[i], &a)) continue;
     attention_mask_read(b.arena, &a, &b.masks);
     status = blocks_of(&b, &a, &blocks);
+    b.large = status == HCT_OK && scores_are_large(&b, &a, blocks);
     if (status == HCT_OK && blocks > 1) attention_build(&b, &a, blocks);
     else if (status == HCT_OK) {
       pairs_note(&b, hct_op_result(a.scores, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);

@@ -143,7 +143,7 @@ static int dim_of(const blocking *b, const hct_flow_value *value, const int *lab
 static bool plan_make(const blocking *b, const hct_flow_op *op, plan *out_plan) {
   op_rule rule;
   uint64_t set = 0;
-  if (op->result_count != 1 || op->operand_count > MAX_OPERANDS || !partition_rule(&b->flow, op, &rule)) return false;
+  if (op->result_count != 1 || op->operand_count > MAX_OPERANDS || hct_op_has(op->op, "hct.whole") || !partition_rule(&b->flow, op, &rule)) return false;
   for (size_t k = 0; k < op->operand_count && !set; k++)
     if (b->values[op->operands[k]].made_so) set = labels_in(&b->flow.values[op->operands[k]], b->values[op->operands[k]].dim, rule.operand[k]);
   if (!set) return false;

@@ -410,7 +410,7 @@ hct_status hct_pass_derive_training(hct_pass_context *context, MlirModule module
   t.tape.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = body, .before = hct_block_terminator(body),
                                  .location = mlirOperationGetLocation(t.function)};
   hct_status status = derive(&t);
-  if (status == HCT_OK) hct_training_describe_labels(&t.tape, module);
+  if (status == HCT_OK) hct_training_describe_labels(t.tape.arena, module);
   hct_arena_destroy(arena);
   return status;
 }

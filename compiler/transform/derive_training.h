@@ -98,7 +98,7 @@ bool hct_training_is_shift(MlirOperation op); /* derive_training_shift.c */
 /* The loss value among the terminator's operands, or appended as --loss=cross-entropy:LOGITS asks (then *out_added). */
 hct_status hct_training_choose_loss(hct_tape *tape, MlirOperation function, const char *option, bool required, MlirValue *out_loss,
                                     const char **out_name, bool *out_added);
-/* Sets the module's `hct.labels` where inputs are picked by (derive_training_labels.c). */
-void hct_training_describe_labels(hct_tape *tape, MlirModule module);
+/* Adds to the module's `hct.labels` where inputs are picked by (derive_training_labels.c). */
+void hct_training_describe_labels(hct_arena *arena, MlirModule module);
 
 #endif

@@ -34,7 +34,7 @@ static void ignored_print(MlirValue labels, hct_text *numbers, size_t *count) {
   }
 }
 
-static void labels_print(hct_tape *tape, MlirOperation function, MlirOperation pick, hct_text *lines) {
+static void labels_print(hct_arena *arena, MlirOperation function, MlirOperation pick, hct_text *lines) {
   hct_shape scores = hct_tape_shape(hct_op_operand(pick, 0));
   hct_text numbers = {0};
   size_t count = 0;
@@ -44,18 +44,19 @@ static void labels_print(hct_tape *tape, MlirOperation function, MlirOperation p
     size_t argument = (size_t)mlirBlockArgumentGetArgNumber(labels);
     MlirAttribute name = hct_function_arg_attr(function, argument, "hct.name"), role = hct_function_arg_attr(function, argument, "hct.role");
     bool is_input = !mlirAttributeIsNull(name) && !mlirAttributeIsNull(role) && !strcmp(hct_attr_text(role), "input");
-    const char *line = is_input ? hct_arena_printf(tape->arena, "%lld %zu%s %s\n", (long long)scores.dims[scores.rank - 1], count, count ? numbers.data : "", hct_attr_text(name)) : "";
+    const char *line = is_input ? hct_arena_printf(arena, "%lld %zu%s %s\n", (long long)scores.dims[scores.rank - 1], count, count ? numbers.data : "", hct_attr_text(name)) : "";
     if (!lines->data || !strstr(lines->data, line)) hct_text_printf(lines, "%s", line);
   }
   hct_text_fini(&numbers);
 }
 
-void hct_training_describe_labels(hct_tape *tape, MlirModule module) {
+void hct_training_describe_labels(hct_arena *arena, MlirModule module) {
   hct_text lines = {0};
-  MlirOperation *ops;
-  size_t count = hct_block_operations(tape->arena, tape->body, &ops);
+  MlirOperation *ops, top = mlirModuleGetOperation(module), function = hct_module_function(module);
+  size_t count = hct_block_operations(arena, hct_function_body(function), &ops);
+  if (hct_op_has(top, "hct.labels")) hct_text_printf(&lines, "%s", hct_op_str(top, "hct.labels"));
   for (size_t i = 0; i < count; i++)
-    if (hct_op_is(ops[i], "hct_graph.pick")) labels_print(tape, hct_module_function(module), ops[i], &lines);
-  if (lines.data) hct_op_set(mlirModuleGetOperation(module), "hct.labels", hct_attr_str(mlirModuleGetContext(module), lines.data));
+    if (hct_op_is(ops[i], "hct_graph.pick")) labels_print(arena, function, ops[i], &lines);
+  if (lines.data) hct_op_set(top, "hct.labels", hct_attr_str(mlirModuleGetContext(module), lines.data));
   hct_text_fini(&lines);
 }

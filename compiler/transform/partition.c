@@ -311,15 +311,12 @@ static size_t placed_like(const partition *p, size_t value, const hct_shape *sha
   return SIZE_MAX;
 }
 
-/* The logits of which `pick` takes what this `place` puts back; SIZE_MAX: they have no place yet. */
+/* The logits of which `pick` takes what this `place` puts back, or others of their shape, since labels that are made again are other values; SIZE_MAX: they have
+ * no place yet. */
 static size_t picked_from(const partition *p, const hct_flow_op *op) {
   if (strcmp(op->name, "place")) return SIZE_MAX;
-  size_t count;
-  const size_t *readers = hct_flow_readers(&p->flow, op->operands[1], &count);
-  for (size_t i = count; i-- > 0;) {
-    const hct_flow_op *pick = &p->flow.ops[readers[i]];
-    if (pick < op && !strcmp(pick->name, "pick") && pick->operands[1] == op->operands[1] && same_shape(&p->flow.values[pick->operands[0]].shape, &p->flow.values[op->results[0]].shape)) return pick->operands[0];
-  }
+  for (const hct_flow_op *pick = op; pick-- > p->flow.ops;)
+    if (!strcmp(pick->name, "pick") && same_shape(&p->flow.values[pick->operands[0]].shape, &p->flow.values[op->results[0]].shape)) return pick->operands[0];
   return SIZE_MAX;
 }
 

@@ -131,17 +131,16 @@ static void rule_reshape(rule_builder *b) {
   }
 }
 
-/* Part of a dim, `start` before it: inner factors of which it has whole ones are shared, those in front of them are not split. hct.whole: none is. */
+/* Part of a dim, `start` before it: inner factors of which it has whole ones are shared, those in front of them are not split. Of hct.whole's dim none is. */
 static void labels_part(rule_builder *b, const hct_flow_value *outer, size_t dim, const int *outer_labels, const hct_flow_value *inner, int *inner_labels, int64_t start, int64_t step) {
   const hct_dim_factors *o = &outer->dims[dim], *i = &inner->dims[dim];
   size_t at = hct_flow_factor_at(outer, dim), in = hct_flow_factor_at(inner, dim);
   int shared = 0, outer_lead = o->count, inner_lead = i->count;
-  bool whole = outer->shape.dims[dim] == inner->shape.dims[dim] && step == 1;
+  bool split = hct_op_i64_or(b->op->op, "hct.whole", -1) != (int64_t)dim, whole = split && outer->shape.dims[dim] == inner->shape.dims[dim] && step == 1;
   for (int64_t unit = 1; shared < o->count && shared < i->count && o->sizes[o->count - 1 - shared] == i->sizes[i->count - 1 - shared]; shared++) {
     unit *= o->sizes[o->count - 1 - shared];
     if (start % unit || step != 1) break;
   }
-  bool split = whole || !hct_op_has(b->op->op, "hct.whole");
   if (whole ? shared == o->count : shared > 0 && split) outer_lead -= shared, inner_lead -= shared;
   for (int f = 0; f < outer_lead; f++)
     if (outer_labels[at + (size_t)f] >= 0) b->rule->labels[outer_labels[at + (size_t)f]].kind = LABEL_WHOLE;

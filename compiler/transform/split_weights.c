@@ -7,7 +7,7 @@
  *
  * Each piece is a fusion group, so that its weight and its gradient are in SRAM while all micro-batches go through, and hct-fuse-groups puts pieces
  * together again where they fit; what was after it in its group is with the last piece, up to the next product. A sum over the cut dimension becomes a sum of products; another
- * dimension of the result is put together, as are the features of rows that are looked up. Pieces interleave (piece.h), so that the mesh splits each
+ * dimension of the result is put together, as are the features of rows that are looked up; where it is the classes of a loss, that is written by pieces, too (split_weights_classes.c). Pieces interleave (piece.h), so that the mesh splits each
  * of them as it splits the whole, and nothing travels.
  *
  * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "compiler/strategy/strategy.h"
+#include "compiler/transform/derive_training.h"
+#include "compiler/transform/split_weights.h"
 #include "ir/dialect/piece.h"
 
 enum { MOST_PIECES = HCT_MAX_VARIADIC }; /* that one concat puts together */
@@ -31,8 +33,6 @@ typedef struct splitting {
   double limit_bytes, most_bytes, alone_bytes, weight_bytes, gradient_bytes; /* of a die; SRAM that an element takes */
   hct_entry_list entries;
 } splitting;
-
-typedef struct cut { int64_t dim, parts, count; } cut;
 
 static hct_shape shape_of(MlirValue value) {
   hct_shape shape;
@@ -184,7 +184,7 @@ static MlirValue piece_of_op(splitting *s, unsigned operand, MlirValue piece, co
   return hct_op_result(twin, 0);
 }
 
-static MlirValue contract_pieces(splitting *s, unsigned operand, const MlirValue *pieces, int64_t dim, const cut *c) {
+static void contract_pieces(splitting *s, unsigned operand, const MlirValue *pieces, int64_t dim, const cut *c) {
   letters l = letters_of(s->like, operand);
   int64_t other = dim_of(l.other, l.other_length, l.own[dim]), kept = dim_of(l.result, strlen(l.result), l.own[dim]);
   MlirValue activation = hct_op_operand(s->like, 1 - operand), sum = {NULL}, *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
@@ -197,7 +197,8 @@ static MlirValue contract_pieces(splitting *s, unsigned operand, const MlirValue
     const hct_named add = {"fn", hct_attr_str(s->builder.context, "add")};
     if (other >= 0) sum = i ? build(s, "hct_graph.map2", 2, pair, &whole, 1, &add) : results[i];
   }
-  return kept >= 0 ? pieces_join(s, &whole, kept, c, results) : sum;
+  if (kept == (int64_t)whole.rank - 1) split_classes(s->arena, s->builder, hct_op_result(s->like, 0), results, c, hct_op_i64_or(s->like, "hct.group", 0));
+  hct_value_replace(hct_op_result(s->like, 0), kept >= 0 ? pieces_join(s, &whole, kept, c, results) : sum);
 }
 
 static MlirValue gather_pieces(splitting *s, const MlirValue *pieces, const cut *c) {
@@ -225,7 +226,8 @@ static void readers_rewrite(splitting *s, MlirValue value, const MlirValue *piec
     unsigned operand = mlirOpOperandGetOperandNumber(uses.items[i]);
     s->like = s->builder.before = op, s->builder.location = mlirOperationGetLocation(op);
     if (hct_op_is(op, "hct_graph.transpose")) readers_rewrite(s, hct_op_result(op, 0), transposed_pieces(s, pieces, transposed_dim(op, dim), c), transposed_dim(op, dim), c);
-    else hct_value_replace(hct_op_result(op, 0), hct_op_is(op, "hct_graph.contract") ? contract_pieces(s, operand, pieces, dim, c) : gather_pieces(s, pieces, c));
+    else if (hct_op_is(op, "hct_graph.contract")) contract_pieces(s, operand, pieces, dim, c);
+    else hct_value_replace(hct_op_result(op, 0), gather_pieces(s, pieces, c));
     mlirOperationDestroy(op);
   }
 }
@@ -373,10 +375,12 @@ hct_status hct_pass_split_weights(hct_pass_context *pass, MlirModule module) {
   s.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = hct_function_body(s.function)};
   HCT_TRY(limits_read(&s, chosen));
   size_t split = 0, arguments = (size_t)mlirBlockGetNumArguments(s.builder.block);
+  hct_training_describe_labels(pass->arena, module); /* of whole scores */
   for (size_t a = 0; a < arguments; a++) HCT_TRY(weight_consider(&s, a, &split));
   if (!split) return HCT_OK;
   hct_function_update_type(s.function);
   hct_function_set_arg_attrs(s.function, s.entries.count, s.entries.items);
   groups_number(&s);
+  hct_function_eliminate_dead(s.function);
   return HCT_OK;
 }

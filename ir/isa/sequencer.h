@@ -9,14 +9,14 @@ typedef struct hct_sequencer {
   const hct_stream *stream;
   size_t position;                      /* of the next instruction */
   unsigned depth;                       /* loops open */
-  struct { size_t body; int64_t trips; } loops[HCT_MAX_LOOPS];
-  hct_die_state state;
-  const uint8_t *limits;                /* by instruction: how many iterations a LOOP runs at most; 0: as many as it has; NULL: all do */
   unsigned again;                       /* bit L: the last call began another iteration of the loop of level L */
   /* Since whoever wants to know set them to HCT_MAX_LOOPS and `position`: the lowest level of a loop that began another iteration, or ended; the
    * lowest of one that ended; and how far the stream was read. */
   unsigned lowest_closed, lowest_ended;
   size_t furthest;
+  struct { size_t body; int64_t trips; } loops[HCT_MAX_LOOPS];
+  hct_die_state state;
+  const uint8_t *limits;                /* by instruction: how many iterations a LOOP runs at most; 0: as many as it has; NULL: all do */
 } hct_sequencer;
 
 void hct_sequencer_init(hct_sequencer *sequencer, const hct_image *image, int64_t row, int64_t col);

@@ -1,11 +1,11 @@
 #include "ir/timing/events.h"
 
-enum { HEAP_CHILDREN = 4, WORD = 64 };
+enum { HEAP_CHILDREN = 4 };
 
 void event_queue_init(event_queue *q, hct_arena *arena, size_t dies) {
   *q = (event_queue){.arena = arena, .moment_count = 1, .node_count = 1};
-  q->due_words = ((dies << EVENT_ENGINE_BITS) + WORD - 1) / WORD;
-  q->due_any_words = (q->due_words + WORD - 1) / WORD;
+  q->due_words = ((dies << EVENT_ENGINE_BITS) + EVENT_WORD - 1) / EVENT_WORD;
+  q->due_any_words = (q->due_words + EVENT_WORD - 1) / EVENT_WORD;
   q->due = HCT_NEW_ARRAY(arena, uint64_t, q->due_words);
   q->due_any = HCT_NEW_ARRAY(arena, uint64_t, q->due_any_words);
   q->moments = hct_vec_grow(arena, q->moments, 0, &q->moment_capacity, sizeof *q->moments);
@@ -14,9 +14,10 @@ void event_queue_init(event_queue *q, hct_arena *arena, size_t dies) {
 }
 
 static void due_set(event_queue *q, uint32_t place) {
-  uint32_t word = place / WORD;
-  q->due[word] |= UINT64_C(1) << place % WORD;
-  q->due_any[word / WORD] |= UINT64_C(1) << word % WORD;
+  uint32_t word = place / EVENT_WORD;
+  q->due[word] |= UINT64_C(1) << place % EVENT_WORD;
+  q->due_any[word / EVENT_WORD] |= UINT64_C(1) << word % EVENT_WORD;
+  if (word / EVENT_WORD < q->due_from) q->due_from = word / EVENT_WORD;
 }
 
 static void heap_push(event_queue *q, struct event_first e) {
@@ -93,33 +94,11 @@ static void moment_comes(event_queue *q, uint32_t number) {
   q->free_moment = number;
 }
 
-static bool due_pop(event_queue *q, event *out_event) {
-  for (size_t any = 0; any < q->due_any_words; any++) {
-    if (!q->due_any[any]) continue;
-    size_t word = any * WORD + (size_t)__builtin_ctzll(q->due_any[any]);
-    *out_event = (event){q->now_ps, (uint32_t)(word * WORD) + (uint32_t)__builtin_ctzll(q->due[word])};
-    q->due[word] &= q->due[word] - 1;
-    if (!q->due[word]) q->due_any[any] &= q->due_any[any] - 1;
-    return true;
-  }
-  return false;
-}
-
-bool event_pop(event_queue *q, event *out_event) {
-  if (due_pop(q, out_event)) return true;
+bool event_queue_advance(event_queue *q) {
   if (!q->heap_count) return false;
   q->now_ps = q->heap[0].time_ps;
   while (q->heap_count && q->heap[0].time_ps == q->now_ps) moment_comes(q, heap_pop(q));
-  return due_pop(q, out_event);
-}
-
-size_t event_die_ahead(const event_queue *q) {
-  for (size_t any = 0; any < q->due_any_words; any++) {
-    if (!q->due_any[any]) continue;
-    size_t word = any * WORD + (size_t)__builtin_ctzll(q->due_any[any]);
-    return (word * WORD + (size_t)__builtin_ctzll(q->due[word])) >> EVENT_ENGINE_BITS;
-  }
-  return q->heap_count ? q->nodes[q->moments[q->heap[0].moment].first].place >> EVENT_ENGINE_BITS : 0;
+  return true;
 }
 
 void event_queue_shift(event_queue *q, int64_t by_ps) {
@@ -136,9 +115,9 @@ void event_queue_clear(event_queue *q, int64_t now_ps) {
 
 size_t event_queue_list(const event_queue *q, event *out_events) {
   size_t count = 0;
-  if (!out_events) return q->later + (q->due_words * WORD);
+  if (!out_events) return q->later + (q->due_words * EVENT_WORD);
   for (size_t word = 0; word < q->due_words; word++)
-    for (uint64_t bits = q->due[word]; bits; bits &= bits - 1) out_events[count++] = (event){q->now_ps, (uint32_t)(word * WORD) + (uint32_t)__builtin_ctzll(bits)};
+    for (uint64_t bits = q->due[word]; bits; bits &= bits - 1) out_events[count++] = (event){q->now_ps, (uint32_t)(word * EVENT_WORD) + (uint32_t)__builtin_ctzll(bits)};
   for (size_t i = 0; i < q->heap_count; i++)
     for (uint32_t n = q->moments[q->heap[i].moment].first; n; n = q->nodes[n].next) out_events[count++] = (event){q->heap[i].time_ps, q->nodes[n].place};
   return count;

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/timing/machine_internal.h"
@@ -13,13 +14,6 @@ static double stretch(machine *m) {
 }
 
 /* ---- what a die is doing ---- */
-hct_die_activity die_activity(const die *d) {
-  if (d->running >> HCT_ENGINE_MXU & 1) return HCT_BUSY_MXU;
-  if (d->running >> HCT_ENGINE_VPU & 1) return HCT_BUSY_VPU;
-  if (d->filled >> HCT_ENGINE_SEND0) return HCT_BUSY_NOP;
-  return d->filled & (1u << HCT_ENGINE_LOAD | 1u << HCT_ENGINE_STORE) ? HCT_BUSY_DRAM : HCT_IDLE;
-}
-
 static const hct_instr *instr_of(const die *d, uint32_t instr) { return &d->sequencer.stream->items[instr]; }
 
 static void book(machine *m, size_t index) {
@@ -30,35 +24,39 @@ static void book(machine *m, size_t index) {
   d->accounted_ps = m->now_ps;
 }
 
-/* The die may be doing something else from now on. */
-static void activity_changes(machine *m, size_t index) {
+static void activity_change(machine *m, size_t index, hct_die_activity doing) {
   die *d = &m->dies[index];
-  hct_die_activity doing = die_activity(d);
-  if (doing == d->doing && d->source == d->booked_source) return;
   book(m, index);
   d->doing = (uint8_t)doing, d->booked_source = d->source;
 }
 
-static void tally_count(machine *m, size_t index, tally *of) {
+/* The die may be doing something else from now on. */
+static inline void activity_changes(machine *m, size_t index) {
   const die *d = &m->dies[index];
-  if (of->times) hct_stats_add(m->stats, index, instr_of(d, of->instr), &d->code[of->instr].counts, of->times);
-  of->times = 0;
+  hct_die_activity doing = die_activity(d);
+  if (doing != d->doing || d->source != d->booked_source) activity_change(m, index, doing);
+}
+
+static void tally_count(machine *m, size_t index, engine *of) {
+  const die *d = &m->dies[index];
+  if (of->retired_times) hct_stats_add(m->stats, index, instr_of(d, of->retired), &d->code[of->retired].counts, of->retired_times);
+  of->retired_times = 0;
 }
 
 void machine_account(machine *m, size_t index) {
   book(m, index);
-  for (int e = 0; e < HCT_ENGINE_COUNT; e++) tally_count(m, index, &m->dies[index].retired[e]);
+  for (int e = 0; e < HCT_ENGINE_COUNT; e++) tally_count(m, index, &m->dies[index].engines[e]);
+  for (int ring = 0; ring < HCT_RING_COUNT; ring++) hct_noc_count_held(&m->noc, &m->paths[index * HCT_RING_COUNT + (size_t)ring]);
 }
 
 /* Steps of a ring, and tiles, are many of one instruction. */
 static void tally_add(machine *m, size_t index, int engine_index) {
-  tally *of = &m->dies[index].retired[engine_index];
-  uint32_t instr = m->dies[index].heads[engine_index];
-  if (of->instr != instr || of->times == UINT32_MAX) {
+  engine *of = &m->dies[index].engines[engine_index];
+  if (of->retired != of->head || of->retired_times == UINT16_MAX) {
     tally_count(m, index, of);
-    of->instr = instr;
+    of->retired = of->head;
   }
-  of->times++;
+  of->retired_times++;
 }
 
 /* ---- rings ---- */
@@ -69,29 +67,25 @@ static size_t ring_neighbour(const machine *m, size_t index, hct_ring ring, int6
 static size_t place_of(const machine *m, size_t index) { return m->options->classes ? m->options->classes->items[index].first : index; }
 
 /* ---- starting ---- */
-static const timed_instr *engine_head(const die *d, int engine_index) { return &d->code[d->heads[engine_index]]; }
+static const timed_instr *engine_head(const die *d, int engine_index) { return &d->code[d->engines[engine_index].head]; }
 
-static bool waits_hold(die *d, int engine_index) {
-  const timed_instr *instr = engine_head(d, engine_index);
-  d->blocked[engine_index] = NOT_BLOCKED;
+static bool waits_hold(die *d, int engine_index, const timed_instr *instr) {
   for (int i = 0; i < instr->wait_count; i++)
     if (d->semaphores[instr->waits[i].semaphore] < instr->waits[i].count) {
-      d->blocked[engine_index] = instr->waits[i].semaphore;
+      d->engines[engine_index].blocked = instr->waits[i].semaphore;
+      d->waiting = (uint16_t)(d->waiting | 1u << engine_index);
       return false;
     }
+  d->waiting = (uint16_t)(d->waiting & ~(1u << engine_index));
   return true;
 }
 
-static bool engine_ready(die *d, int engine_index) { return (d->filled & ~d->running) >> engine_index & 1 && waits_hold(d, engine_index); }
-
-static void begin(machine *m, size_t index, int engine_index) {
-  die *d = &m->dies[index];
-  const timed_instr *instr = engine_head(d, engine_index);
+/* What the die does changes with it: the caller says so (activity_changes). */
+static void begin(die *d, int engine_index, const timed_instr *instr) {
   for (int i = 0; i < instr->wait_count; i++) d->semaphores[instr->waits[i].semaphore] -= instr->waits[i].count;
   d->running = (uint16_t)(d->running | 1u << engine_index);
   d->source = instr->source;
-  d->started = d->heads[engine_index];
-  activity_changes(m, index);
+  d->started = d->engines[engine_index].head;
 }
 
 static void complete_at(machine *m, size_t index, int engine_index, int64_t time_ps) {
@@ -103,25 +97,40 @@ static bool is_transfer(const timed_instr *instr) { return instr->opcode == HCT_
 /* A message leaves when its send and its receive are both at the head of their queues. */
 static void transfer_begin(machine *m, size_t sender, size_t receiver, hct_ring ring) {
   int send = HCT_ENGINE_SEND0 + 2 * (int)ring;
-  const timed_instr *instr = engine_head(&m->dies[sender], send);
+  die *from = &m->dies[sender], *to = &m->dies[receiver];
+  const timed_instr *instr = engine_head(from, send);
   int64_t bytes = (int64_t)instr->counts.moved_bytes;
   uint64_t counted = m->noc.link_bytes;
   int64_t done = hct_noc_send_along(&m->noc, &m->paths[sender * HCT_RING_COUNT + ring], bytes, instr->ps, m->now_ps, stretch(m));
   if (m->options->classes) m->noc.link_bytes = counted + (uint64_t)(bytes * m->ring_links[ring] / (m->image->rows * m->image->cols)) * m->options->classes->items[sender].size;
-  begin(m, sender, send);
-  begin(m, receiver, send + 1);
+  begin(from, send, instr);
+  begin(to, send + 1, engine_head(to, send + 1));
   complete_at(m, sender, send, done); /* one event for both */
+}
+
+static bool transfer_ready(die *d, int engine_index, bool known) {
+  unsigned bit = 1u << engine_index;
+  if (!(d->filled & ~d->running & bit)) return false;
+  if (known && d->waiting & bit && d->engines[engine_index].blocked != BY_PARTNER) return false;
+  const timed_instr *instr = engine_head(d, engine_index);
+  return waits_hold(d, engine_index, instr) && is_transfer(instr);
 }
 
 /* Of a die whose send, or receive, is ready. */
 static void transfer_try(machine *m, size_t index, int engine_index) {
-  int at = engine_index - HCT_ENGINE_SEND0;
+  die *d = &m->dies[index];
+  unsigned at = (unsigned)(engine_index - HCT_ENGINE_SEND0);
   bool sends = at % 2 == 0;
   hct_ring ring = (hct_ring)(at / 2);
-  size_t other = sends ? m->dies[index].next[ring] : m->dies[index].previous[ring];
-  int other_engine = sends ? engine_index + 1 : engine_index - 1;
-  if (!engine_ready(&m->dies[other], other_engine) || !is_transfer(engine_head(&m->dies[other], other_engine))) return;
+  size_t other = sends ? d->next[ring] : d->previous[ring];
+  if (!transfer_ready(&m->dies[other], sends ? engine_index + 1 : engine_index - 1, other != index)) {
+    if (m->options->classes) return; /* what looks here may be another than what was looked at */
+    d->engines[engine_index].blocked = BY_PARTNER;
+    d->waiting = (uint16_t)(d->waiting | 1u << engine_index);
+    return;
+  }
   transfer_begin(m, sends ? index : other, sends ? other : index, ring);
+  activity_changes(m, other);
 }
 
 /* When the engine's event is: with classes the end, else when to look at the access. */
@@ -132,28 +141,27 @@ static int64_t dram_start(machine *m, size_t index, bool load, int64_t bytes) {
 
 /* Whether a DRAM access is not done yet; it has its next event then. */
 static bool dram_goes_on(machine *m, size_t index, int engine_index) {
-  uint8_t opcode = engine_head(&m->dies[index], engine_index)->opcode;
-  if (m->options->classes || (opcode != HCT_OP_LD && opcode != HCT_OP_ST)) return false; /* a SYNC may have the engine */
+  if (m->options->classes) return false;
   int64_t at = hct_noc_dram_look(&m->noc, (int64_t)index, engine_index == HCT_ENGINE_LOAD, m->now_ps, stretch(m));
   if (at >= 0) complete_at(m, index, engine_index, at);
   return at >= 0;
 }
 
+static bool is_dram(const timed_instr *instr) { return instr->opcode == HCT_OP_LD || instr->opcode == HCT_OP_ST; } /* a SYNC may have their engines */
+
+/* The head of a queue, which is not running. What the die does may have changed then. */
 static void start_try(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
-  if (!engine_ready(d, engine_index)) return;
   const timed_instr *instr = engine_head(d, engine_index);
+  if (!waits_hold(d, engine_index, instr)) return;
   if (is_transfer(instr)) {
     transfer_try(m, index, engine_index);
     return;
   }
   int64_t done;
-  if (instr->opcode == HCT_OP_LD || instr->opcode == HCT_OP_ST) {
-    done = dram_start(m, index, engine_index == HCT_ENGINE_LOAD, (int64_t)instr->counts.moved_bytes);
-  } else {
-    done = m->now_ps + (m->options->jitter ? (int64_t)((double)instr->ps * stretch(m)) : instr->ps);
-  }
-  begin(m, index, engine_index);
+  if (is_dram(instr)) done = dram_start(m, index, engine_index == HCT_ENGINE_LOAD, (int64_t)instr->counts.moved_bytes);
+  else done = m->now_ps + (m->options->jitter ? (int64_t)((double)instr->ps * stretch(m)) : instr->ps);
+  begin(d, engine_index, instr);
   complete_at(m, index, engine_index, done);
 }
 
@@ -163,78 +171,91 @@ static void fetch(machine *m, size_t index) {
   die *d = &m->dies[index];
   uint32_t at = (uint32_t)(d->ahead_head + d->ahead_count++) % AHEAD;
   const hct_instr *instr = hct_sequencer_next(&d->sequencer);
-  d->ahead[at] = instr ? (uint32_t)(instr - instr_of(d, 0)) : NO_INSTR;
+  d->ahead[at] = instr ? (uint32_t)(d->sequencer.position - 1) : NO_INSTR;
   d->ahead_engines[at] = instr ? instr->engine : (uint8_t)HCT_ENGINE_SEQ;
-  if (d->issued && instr && instr->opcode != HCT_OP_FENCE) hct_issue(instr, &d->sequencer.state, &d->ahead_issued[at]);
+  if (m->options->effects && instr && instr->opcode != HCT_OP_FENCE) hct_issue(instr, &d->sequencer.state, &d->ahead_issued[at]);
   if (index == 0 && m->recurrence) d->again = (uint16_t)(d->sequencer.again | (memo_landmark(m, d->ahead[at]) ? AT_LANDMARK : 0));
 }
 
-static void queue_push(machine *m, die *d, int engine_index) {
-  size_t at = queue_at(m, d, engine_index, d->count[engine_index]);
-  d->queues[at] = d->ahead[d->ahead_head];
-  if (d->issued) d->issued[at] = d->ahead_issued[d->ahead_head];
-  if (!d->count[engine_index]++) d->heads[engine_index] = d->queues[at];
-  d->filled = (uint16_t)(d->filled | 1u << engine_index);
+/* The first of `ahead` joins its queue. */
+static void queue_push(machine *m, die *d) {
+  uint32_t head = d->ahead_head, instr = d->ahead[head];
+  int engine_index = d->ahead_engines[head];
+  engine *e = &d->engines[engine_index];
+  size_t at = queue_at(m, d, engine_index, e->count);
+  d->queues[at] = instr;
+  if (!e->count++) e->head = instr;
+  if (m->options->effects) d->issued[at] = d->ahead_issued[head];
 }
 
 static void queue_pop(machine *m, die *d, int engine_index) {
-  d->first[engine_index] = d->first[engine_index] + 1u == m->queue_depth ? 0 : (uint16_t)(d->first[engine_index] + 1);
-  if (--d->count[engine_index]) d->heads[engine_index] = d->queues[queue_at(m, d, engine_index, 0)];
+  engine *e = &d->engines[engine_index];
+  e->first = e->first + 1u == m->queue_depth ? 0 : (uint16_t)(e->first + 1);
+  if (--e->count) e->head = d->queues[queue_at(m, d, engine_index, 0)];
   else d->filled = (uint16_t)(d->filled & ~(1u << engine_index));
+}
+
+static void ahead_advance(const machine *m, die *d) {
+  d->issue_ps += m->cycle_ps;
+  d->joining = (uint8_t)(d->joining - (d->joining > 0));
+  d->ahead_head = (uint8_t)((d->ahead_head + 1) % AHEAD);
+  d->ahead_count--;
 }
 
 /* Issues the first instruction; false: it cannot be issued. One that finds its queue empty is to be issued now. */
 static bool issue(machine *m, size_t index) {
   die *d = &m->dies[index];
   int engine_index = d->ahead_engines[d->ahead_head];
-  bool fence = engine_index == HCT_ENGINE_SEQ, starts = false;
-  if (fence && d->ahead[d->ahead_head] == NO_INSTR) {
-    d->halted = true;
-    return false;
+  if (engine_index == HCT_ENGINE_SEQ) {
+    d->halted = d->ahead[d->ahead_head] == NO_INSTR;
+    if (d->halted || d->filled) return false;
+    ahead_advance(m, d);
+    return true;
   }
-  if (fence ? d->filled : d->count[engine_index] == m->queue_depth) return false;
-  if (!fence) {
-    starts = !(d->filled >> engine_index & 1);
-    queue_push(m, d, engine_index);
-  }
-  d->ahead_head = (uint8_t)((d->ahead_head + 1) % AHEAD);
-  d->ahead_count--;
-  d->issue_ps += m->cycle_ps;
-  if (starts) {
-    start_try(m, index, engine_index);
-    activity_changes(m, index);
-  }
+  if (d->engines[engine_index].count == m->queue_depth) return false;
+  unsigned bit = 1u << engine_index, starts = bit & ~(unsigned)d->filled;
+  queue_push(m, d);
+  ahead_advance(m, d);
+  if (!starts) return true;
+  d->filled = (uint16_t)(d->filled | bit);
+  start_try(m, index, engine_index);
+  activity_changes(m, index);
   return true;
 }
 
 void machine_catch_up(machine *m, size_t index) {
-  uint32_t place = event_at(0, index, HCT_ENGINE_COUNT).place;
-  for (die *d = &m->dies[index]; !d->halted && (d->issue_ps < m->now_ps || (d->issue_ps == m->now_ps && place < m->place));)
+  die *d = &m->dies[index];
+  for (; d->joining && issue_passed(m, index); ahead_advance(m, d)) queue_push(m, d);
+  if (d->stalled != HCT_ENGINE_SEQ) return;
+  while (!d->halted && issue_passed(m, index))
     if (!issue(m, index)) return;
 }
 
-/* Whether an instruction needs an event: not if it joins others in a queue, or waits for something to retire. `more`: it is preceded by so many of its queue. */
+/* Whether an instruction needs an event: not if it joins others in a queue, or waits for something to retire. `more`: by engine four bits, how many of its queue precede it. */
 typedef enum need { NEED_NOTHING, NEED_EVENT, NEED_RETIREMENT } need;
-static need need_of(const machine *m, const die *d, uint32_t k, uint8_t more[HCT_ENGINE_COUNT]) {
+static need need_of(const machine *m, const die *d, uint32_t k, uint64_t *more) {
   uint32_t at = (d->ahead_head + k) % AHEAD;
-  int engine_index = d->ahead_engines[at];
+  unsigned engine_index = d->ahead_engines[at];
   if (d->again && k + 1 == d->ahead_count) return NEED_EVENT;
   if (engine_index == HCT_ENGINE_SEQ) return d->filled && d->ahead[at] != NO_INSTR ? NEED_RETIREMENT : NEED_EVENT;
   if (!(d->filled >> engine_index & 1)) return NEED_EVENT;
-  if (d->count[engine_index] + (uint32_t)more[engine_index]++ == m->queue_depth) return NEED_RETIREMENT;
+  if (d->engines[engine_index].count + (*more >> 4 * engine_index & 15) == m->queue_depth) return NEED_RETIREMENT;
+  *more += UINT64_C(1) << 4 * engine_index;
   return k + 1 == AHEAD ? NEED_EVENT : NEED_NOTHING;
 }
 
 void machine_plan(machine *m, size_t index) {
   die *d = &m->dies[index];
   if (d->halted || !issue_comes(m, index)) return;
-  uint8_t more[HCT_ENGINE_COUNT] = {0};
+  uint64_t more = 0;
   need asks = NEED_NOTHING;
   uint32_t k = 0;
   for (; asks == NEED_NOTHING; k++) {
     if (k == d->ahead_count) fetch(m, index);
-    asks = need_of(m, d, k, more);
+    asks = need_of(m, d, k, &more);
   }
+  d->stalled = asks == NEED_RETIREMENT ? d->ahead_engines[(d->ahead_head + k - 1) % AHEAD] : (uint8_t)HCT_ENGINE_SEQ;
+  d->joining = (uint8_t)(d->stalled == HCT_ENGINE_SEQ ? 0 : k - 1);
   int64_t at = d->issue_ps + (k - 1) * m->cycle_ps;
   if (asks == NEED_RETIREMENT || at >= d->wake_ps) return;
   d->wake_ps = at;
@@ -257,32 +278,39 @@ static void wake(machine *m, size_t index) {
 }
 
 /* ---- completing ---- */
-/* Only what this die signals lets its engines go on; what waits for another die is tried as that one's engine comes to it. */
-static bool stays_blocked(const die *d, int engine_index, const timed_instr *retired) {
-  uint8_t semaphore = d->blocked[engine_index];
-  if (semaphore == NOT_BLOCKED) return false;
-  for (int i = 0; i < retired->signal_count; i++)
-    if (retired->signals[i].semaphore == semaphore) return false;
-  return true;
+/* Engines that may start now. Of those that wait only what this die signals lets one go on; what waits for another die is tried as that one's engine comes to it. */
+static unsigned startable(const die *d, const timed_instr *retired) {
+  unsigned idle = d->filled & ~(unsigned)d->running, may = idle & ~(unsigned)d->waiting;
+  if (!retired->signal_count) return may;
+  for (unsigned waiting = idle & d->waiting; waiting; waiting &= waiting - 1)
+    for (int i = 0, other = __builtin_ctz(waiting); i < retired->signal_count; i++)
+      if (retired->signals[i].semaphore == d->engines[other].blocked) may |= 1u << other;
+  return may;
+}
+
+/* After one of an engine's queue has retired. Nothing is to be planned anew while the sequencer waits for a place elsewhere, and what joins queues until then still does. */
+static void sequencer_retired(machine *m, size_t index, int engine_index) {
+  die *d = &m->dies[index];
+  if (!issue_comes(m, index)) d->issue_ps = m->now_ps + m->cycle_ps;
+  if (d->stalled != HCT_ENGINE_SEQ && d->stalled != engine_index && (!d->joining || d->engines[engine_index].count)) return;
+  machine_plan(m, index);
 }
 
 static void retire(machine *m, size_t index, int engine_index) {
   die *d = &m->dies[index];
-  machine_catch_up(m, index);
   const timed_instr *instr = engine_head(d, engine_index);
+  if (d->stalled == HCT_ENGINE_SEQ || d->joining) machine_catch_up(m, index);
   tally_add(m, index, engine_index);
   for (int i = 0; i < instr->signal_count; i++) d->semaphores[instr->signals[i].semaphore] += instr->signals[i].count;
   queue_pop(m, d, engine_index);
   d->running = (uint16_t)(d->running & ~(1u << engine_index));
-  d->blocked[engine_index] = NOT_BLOCKED;
-  for (unsigned from = 0, idle; (idle = d->filled & ~(unsigned)d->running & ~0u << from);) {
-    int other = __builtin_ctz(idle);
-    if (!stays_blocked(d, other, instr)) start_try(m, index, other);
-    from = (unsigned)other + 1;
+  d->waiting = (uint16_t)(d->waiting & ~(1u << engine_index));
+  for (unsigned may = startable(d, instr); may; may &= may - 1) {
+    int other = __builtin_ctz(may);
+    if (!(d->running >> other & 1)) start_try(m, index, other);
   }
   activity_changes(m, index);
-  if (!issue_comes(m, index)) d->issue_ps = m->now_ps + m->cycle_ps;
-  machine_plan(m, index);
+  sequencer_retired(m, index, engine_index);
 }
 
 static const hct_issued *head_issued(const machine *m, size_t index, int engine_index) {
@@ -301,11 +329,12 @@ static void transfer_complete(machine *m, size_t sender, hct_ring ring) {
 }
 
 static void complete(machine *m, size_t index, int engine_index) {
-  if (dram_goes_on(m, index, engine_index)) return;
-  if (engine_head(&m->dies[index], engine_index)->opcode == HCT_OP_SEND) {
+  const timed_instr *instr = engine_head(&m->dies[index], engine_index);
+  if (instr->opcode == HCT_OP_SEND) {
     transfer_complete(m, index, (hct_ring)((engine_index - HCT_ENGINE_SEND0) / 2));
     return;
   }
+  if (is_dram(instr) && dram_goes_on(m, index, engine_index)) return;
   const hct_machine_effects *effects = m->options->effects;
   if (effects && !effects->run(effects->user, index, head_issued(m, index, engine_index))) m->stopped = true;
   retire(m, index, engine_index);
@@ -317,9 +346,9 @@ static void deadlock(machine *m) {
   size_t notes = 0;
   for (size_t i = 0; i < m->die_count; i++)
     for (int e = 0; e < HCT_ENGINE_COUNT && notes < 16; e++) {
-      if (!m->dies[i].count[e]) continue;
+      if (!m->dies[i].engines[e].count) continue;
       hct_text line = {0};
-      hct_instr_print(instr_of(&m->dies[i], m->dies[i].heads[e]), &line);
+      hct_instr_print(instr_of(&m->dies[i], m->dies[i].engines[e].head), &line);
       hct_note(m->diags, "die %zu,%zu, %s waits with '%s'", i / (size_t)m->image->cols, i % (size_t)m->image->cols, hct_engine_name((hct_engine)e), line.data);
       hct_text_fini(&line);
       notes++;
@@ -332,6 +361,37 @@ static void *array_in_lines(hct_arena *arena, size_t count, size_t bytes) {
   return items + (CACHE_LINE - (uintptr_t)items % CACHE_LINE) % CACHE_LINE;
 }
 
+typedef struct use { uint64_t times; int semaphore; } use;
+static int by_use(const void *a, const void *b) {
+  const use *x = a, *y = b;
+  return x->times != y->times ? (x->times < y->times ? 1 : -1) : (x->semaphore > y->semaphore) - (x->semaphore < y->semaphore);
+}
+
+static void uses_add(use *uses, const hct_sync *syncs, uint8_t count, unsigned depth) {
+  for (uint8_t i = 0; i < count; i++) uses[syncs[i].semaphore].times += UINT64_C(1) << LOOP_USES_BITS * depth;
+}
+
+static void semaphores_place(machine *m) {
+  use uses[HCT_SEMAPHORES];
+  for (int s = 0; s < HCT_SEMAPHORES; s++) uses[s] = (use){0, s};
+  for (size_t s = 0; s < m->image->stream_count; s++) {
+    unsigned depth = 0;
+    for (size_t i = 0; i < m->image->streams[s].count; i++) {
+      const hct_instr *instr = &m->image->streams[s].items[i];
+      if (instr->opcode == HCT_OP_LOOP && depth < HCT_MAX_LOOPS) depth++;
+      if (instr->opcode == HCT_OP_END && depth) depth--;
+      uses_add(uses, instr->waits, instr->wait_count, depth);
+      uses_add(uses, instr->signals, instr->signal_count, depth);
+    }
+  }
+  qsort(uses, HCT_SEMAPHORES, sizeof *uses, by_use);
+  for (uint8_t place = 0; place < HCT_SEMAPHORES; place++) m->place_of_semaphore[uses[place].semaphore] = place;
+}
+
+static void syncs_place(const machine *m, hct_sync to[HCT_MAX_SYNCS], const hct_sync *from, uint8_t count) {
+  for (uint8_t i = 0; i < count; i++) to[i] = (hct_sync){m->place_of_semaphore[from[i].semaphore], from[i].count};
+}
+
 static const timed_instr *code_of(machine *m, const hct_stream *stream) {
   timed_instr *code = array_in_lines(m->arena, stream->count, sizeof *code);
   for (size_t i = 0; i < stream->count; i++) {
@@ -341,8 +401,8 @@ static const timed_instr *code_of(machine *m, const hct_stream *stream) {
     int64_t wire_ps = instr->opcode == HCT_OP_SEND ? hct_noc_wire_ps(&m->noc, (int64_t)counted.moved_bytes) : 0;
     code[i] = (timed_instr){.ps = computes ? hct_instr_ps(m->package, instr) : wire_ps, .counts = counted, .source = instr->source,
                             .opcode = instr->opcode, .engine = instr->engine, .wait_count = instr->wait_count, .signal_count = instr->signal_count};
-    memcpy(code[i].waits, instr->waits, sizeof instr->waits);
-    memcpy(code[i].signals, instr->signals, sizeof instr->signals);
+    syncs_place(m, code[i].waits, instr->waits, instr->wait_count);
+    syncs_place(m, code[i].signals, instr->signals, instr->signal_count);
   }
   return code;
 }
@@ -358,10 +418,9 @@ static void die_init(machine *m, size_t index, const timed_instr **codes) {
     d->next[ring] = (uint32_t)(of ? of->next[ring] : ring_neighbour(m, index, (hct_ring)ring, 1));
     d->previous[ring] = (uint32_t)(of ? of->previous[ring] : ring_neighbour(m, index, (hct_ring)ring, -1));
   }
-  size_t queued = HCT_ENGINE_COUNT * (size_t)m->package->queue_depth;
-  d->queues = array_in_lines(m->arena, queued, sizeof *d->queues);
+  size_t queued = HCT_ENGINE_COUNT * (size_t)m->queue_depth;
+  d->queues = &m->queues[queue_of(m, index, 0)];
   if (m->options->effects) d->issued = HCT_NEW_ARRAY(m->arena, hct_issued, queued), d->ahead_issued = HCT_NEW_ARRAY(m->arena, hct_issued, AHEAD);
-  memset(d->blocked, NOT_BLOCKED, sizeof d->blocked);
   d->issue_ps = m->cycle_ps, d->wake_ps = INT64_MAX;
 }
 
@@ -377,12 +436,14 @@ static void machine_init(machine *m) {
   hct_noc_init(&m->noc, m->arena, m->package, m->image->dram_bytes_used);
   for (size_t i = 0; m->options->classes && i < (size_t)(m->image->rows * m->image->cols); i++)
     for (int ring = 0; ring < HCT_RING_COUNT; ring++) m->ring_links[ring] += hct_noc_links(&m->noc, (int64_t)i, (int64_t)ring_neighbour(m, i, (hct_ring)ring, 1));
-  m->paths = HCT_NEW_ARRAY(m->arena, hct_path, m->die_count * HCT_RING_COUNT);
+  m->paths = array_in_lines(m->arena, m->die_count * HCT_RING_COUNT, sizeof *m->paths);
   for (size_t i = 0; i < m->die_count * HCT_RING_COUNT; i++) {
     size_t from = place_of(m, i / HCT_RING_COUNT);
     m->paths[i] = hct_noc_path(&m->noc, (int64_t)from, (int64_t)ring_neighbour(m, from, (hct_ring)(i % HCT_RING_COUNT), 1));
   }
   event_queue_init(&m->events, m->arena, m->die_count);
+  m->queues = array_in_lines(m->arena, queue_of(m, m->die_count, 0), sizeof *m->queues);
+  semaphores_place(m);
   const timed_instr **codes = HCT_NEW_ARRAY(m->arena, const timed_instr *, m->image->stream_count + 1);
   for (size_t i = 0; i < m->die_count; i++) die_init(m, i, codes);
 }
@@ -411,11 +472,8 @@ static void finish(machine *m) {
 
 /* What the next event will look at comes from afar while this one is simulated: dies take more memory than the nearer caches hold. */
 static void fetch_ahead(const machine *m) {
-  size_t index = event_die_ahead(&m->events);
-  const die *d = &m->dies[index];
-  for (size_t line = 0; line < HOT_LINES; line++) __builtin_prefetch((const unsigned char *)d + line * CACHE_LINE, 1);
-  __builtin_prefetch(&m->stats->dies[index], 1);
-  __builtin_prefetch(&m->result.activity_ps[index], 1);
+  const die *d = &m->dies[event_die_ahead(&m->events)];
+  for (size_t at = 0; at < offsetof(die, semaphores) + CACHE_LINE; at += CACHE_LINE) __builtin_prefetch((const unsigned char *)d + at, 1);
 }
 
 hct_status hct_machine_run(hct_diags *diags, hct_arena *arena, const hct_image *image, const hct_package *package, const hct_machine_options *options,

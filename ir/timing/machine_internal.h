@@ -17,15 +17,23 @@ typedef struct timed_instr {
 
 enum { AT_LANDMARK = 1 << HCT_MAX_LOOPS }; /* with a mask of loops: the instruction is a landmark (memo.c) */
 enum { LEAST_BODY = 16 }; /* shorter loops (ring steps, nests of one operation) are simulated faster than looked at */
-enum { NOT_BLOCKED = 255 };
+enum { BY_PARTNER = 255 }; /* nothing but the engine at the other end of the link is waited for, which will come and look */
 enum { AHEAD = 8 }; /* instructions that a die's sequencer has handed out but not issued; a power of two */
 
 enum { NO_INSTR = UINT32_MAX };
-enum { CACHE_LINE = 64, HOT_LINES = 5 }; /* of a die: before its semaphores */
+enum { CACHE_LINE = 64, LOOP_USES_BITS = 5 }; /* a loop is taken to have 32 iterations where its instructions are counted */
 
-typedef struct tally { uint32_t instr, times; } tally; /* times 0: none */
+/* What a die knows of an engine: its queue, and what it retired last. */
+typedef struct engine {
+  uint32_t head;          /* of a queue that is not empty */
+  uint16_t first, count;  /* of the queue: where the head is, and how many there are */
+  uint32_t retired;       /* last, and */
+  uint16_t retired_times; /* how often in a row: not counted yet */
+  uint8_t blocked;        /* of those in `waiting` of a die: a semaphore that the head waits for, and will until it is signalled, or BY_PARTNER */
+} engine;
 
-typedef struct die { /* what every event looks at comes first. Instructions are numbers into `code` */
+/* What every event looks at comes first, what steps of rings look at in as few lines of the cache as can be. Instructions are numbers into `code`. */
+typedef struct die {
   uint16_t filled, running; /* by engine, a bit each: its queue has something; its head has started, its completion event is on its way */
   uint16_t again;           /* of the first die: the loops of which the last of `ahead` begins another iteration, and AT_LANDMARK, until it is looked at */
   bool halted;
@@ -35,17 +43,16 @@ typedef struct die { /* what every event looks at comes first. Instructions are 
   int64_t issue_ps;         /* when the first of `ahead` is issued; if that is past, it waits for a place in its queue, or a fence for all of them */
   int64_t wake_ps;          /* of the event that issues it, or INT64_MAX */
   const timed_instr *code;  /* of its stream */
+  uint32_t started;         /* last; `source` is its; NO_INSTR: none yet */
   uint8_t ahead_head, ahead_count;
   uint8_t ahead_engines[AHEAD]; /* of `ahead`; a FENCE's is HCT_ENGINE_SEQ */
-  uint32_t started;         /* last; `source` is its; NO_INSTR: none yet */
-  uint32_t heads[HCT_ENGINE_COUNT]; /* of queues that are not empty */
-  uint8_t blocked[HCT_ENGINE_COUNT]; /* by engine: a semaphore that its head waits for, and will until it is signalled; or NOT_BLOCKED, when that is not known */
-  uint16_t first[HCT_ENGINE_COUNT], count[HCT_ENGINE_COUNT]; /* of queues: where the head is, and how many there are */
+  uint16_t waiting;         /* by engine, a bit each: it is known that the head cannot start yet, and why */
   uint32_t ahead[AHEAD];    /* NO_INSTR: the end */
-  uint32_t *queues;         /* by engine, rings of package->queue_depth each */
-  tally retired[HCT_ENGINE_COUNT]; /* last, and how often in a row: not counted yet */
+  uint32_t *queues;         /* its own of the machine's */
+  uint8_t stalled, joining; /* unless stalled is HCT_ENGINE_SEQ: so many of `ahead` will join queues that are not empty, then one waits for a place in the queue of engine `stalled` */
+  _Alignas(16) engine engines[HCT_ENGINE_COUNT]; /* SEND0 to RECV1 in one line of the cache */
   uint32_t next[HCT_RING_COUNT], previous[HCT_RING_COUNT]; /* on rings: dies, or classes of them */
-  int32_t semaphores[HCT_SEMAPHORES];
+  int32_t semaphores[HCT_SEMAPHORES]; /* by place_of_semaphore, as in timed_instr */
   hct_sequencer sequencer;
   hct_issued *issued;       /* of `queues`, with addresses, and */
   hct_issued *ahead_issued; /* [AHEAD] of `ahead`, where there are effects; else NULL */
@@ -69,11 +76,13 @@ typedef struct machine {
   hct_machine_result result;
   hct_noc noc;
   die *dies;
+  uint32_t *queues;     /* [die][engine], rings of queue_depth instructions each */
   size_t die_count, link_count;
   hct_path *paths;      /* [die * HCT_RING_COUNT + ring]: to the next */
   int64_t ring_links[HCT_RING_COUNT]; /* with classes: from all dies to the next */
   int64_t now_ps, cycle_ps;
   uint32_t queue_depth;
+  uint8_t place_of_semaphore[UINT8_MAX + 1]; /* those that loops use most come first, so that a die has them in few lines of the cache */
   uint32_t place;       /* of the event at now_ps that is being simulated */
   event_queue events;
   uint64_t random;
@@ -88,19 +97,29 @@ typedef struct machine {
 
 /* Counts what the die has done until now. */
 void machine_account(machine *m, size_t die);
-hct_die_activity die_activity(const die *d);
+static inline hct_die_activity die_activity(const die *d) {
+  if (d->running >> HCT_ENGINE_MXU & 1) return HCT_BUSY_MXU;
+  if (d->running >> HCT_ENGINE_VPU & 1) return HCT_BUSY_VPU;
+  if (d->filled >> HCT_ENGINE_SEND0) return HCT_BUSY_NOP;
+  return d->filled & (1u << HCT_ENGINE_LOAD | 1u << HCT_ENGINE_STORE) ? HCT_BUSY_DRAM : HCT_IDLE;
+}
 /* Issues what the die's sequencer has issued before the event that is being simulated, none of which is the first of its queue: that has an event of its own. */
 void machine_catch_up(machine *m, size_t die);
 /* Asks for the die's next issue event, if it needs one before anything retires. */
 void machine_plan(machine *m, size_t die);
-static inline bool issue_comes(const machine *m, size_t index) {
-  event now = {m->now_ps, m->place}, issue = event_at(m->dies[index].issue_ps, index, HCT_ENGINE_COUNT);
-  return event_before(&now, &issue);
+static inline bool issue_comes(const machine *m, size_t index) { /* after the event that is being simulated; */
+  int64_t issue_ps = m->dies[index].issue_ps;
+  return issue_ps > m->now_ps || (issue_ps == m->now_ps && event_at(0, index, HCT_ENGINE_COUNT).place > m->place);
 }
+static inline bool issue_passed(const machine *m, size_t index) { /* before it */
+  int64_t issue_ps = m->dies[index].issue_ps;
+  return issue_ps < m->now_ps || (issue_ps == m->now_ps && event_at(0, index, HCT_ENGINE_COUNT).place < m->place);
+}
+static inline size_t queue_of(const machine *m, size_t index, int engine_index) { return (index * HCT_ENGINE_COUNT + (size_t)engine_index) * m->queue_depth; }
 /* Where the queue of an engine has its `k`-th instruction. */
-static inline size_t queue_at(const machine *m, const die *d, int engine, uint32_t k) {
-  uint32_t at = d->first[engine] + k;
-  return (size_t)engine * m->queue_depth + (at < m->queue_depth ? at : at - m->queue_depth);
+static inline size_t queue_at(const machine *m, const die *d, int engine_index, uint32_t k) {
+  uint32_t at = d->engines[engine_index].first + k;
+  return (size_t)engine_index * m->queue_depth + (at < m->queue_depth ? at : at - m->queue_depth);
 }
 /* What times from now on depend on (state.c), while the first die is about to begin another iteration: all but loops, as offsets from now and from `state_base`, the first
  * die's position; the same words, code (up to what times depend on) and loops, the same future. */

@@ -178,7 +178,7 @@ static void range_add_held(const machine *m, range *r, const die *d) {
   range_add_instr(r, d->started);
   for (uint32_t i = 0; i < d->ahead_count; i++) range_add_instr(r, d->ahead[(d->ahead_head + i) % AHEAD]);
   for (int e = 0; e < HCT_ENGINE_COUNT; e++)
-    for (uint32_t i = 0; i < d->count[e]; i++) range_add_instr(r, d->queues[queue_at(m, d, e, i)]);
+    for (uint32_t i = 0; i < d->engines[e].count; i++) range_add_instr(r, d->queues[queue_at(m, d, e, i)]);
 }
 
 static void record_begin(machine *m, memo *known) {

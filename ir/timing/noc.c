@@ -34,14 +34,15 @@ void hct_noc_init(hct_noc *noc, hct_arena *arena, const hct_package *package, in
 
 hct_path hct_noc_path(const hct_noc *noc, int64_t from, int64_t to) {
   int64_t cols = noc->package->cols, row = from / cols, col = from % cols, to_row = to / cols, to_col = to % cols;
-  size_t most = (size_t)hct_noc_links(noc, from, to);
-  hct_path path = {.links = HCT_NEW_ARRAY(noc->arena, int64_t, most)};
+  hct_path path = {.count = (uint32_t)hct_noc_links(noc, from, to)};
+  if (path.count > HCT_PATH_NEAR) path.far = HCT_NEW_ARRAY(noc->arena, uint32_t, path.count);
+  uint32_t *link = path.count > HCT_PATH_NEAR ? path.far : path.near;
   while (col != to_col) {
-    path.links[path.count++] = (row * cols + col) * 4 + (col < to_col ? EAST : WEST);
+    *link++ = (uint32_t)((row * cols + col) * 4 + (col < to_col ? EAST : WEST));
     col += col < to_col ? 1 : -1;
   }
   while (row != to_row) {
-    path.links[path.count++] = (row * cols + col) * 4 + (row < to_row ? SOUTH : NORTH);
+    *link++ = (uint32_t)((row * cols + col) * 4 + (row < to_row ? SOUTH : NORTH));
     row += row < to_row ? 1 : -1;
   }
   if (path.count) path.latency_ps = hct_ps_of_seconds(noc->package->link_latency_s + noc->package->link_bypass_latency_s * (double)(path.count - 1));
@@ -63,20 +64,26 @@ static void link_settle(hct_link *link, int64_t now) {
 }
 
 /* Holds all links of the path from when the last of them is free; returns when the message's tail has arrived. */
-static int64_t path_hold(hct_noc *noc, const hct_path *path, int64_t hold, int64_t now, double stretch) {
+static int64_t path_hold(hct_noc *noc, hct_path *path, int64_t hold, int64_t now, double stretch) {
+  const uint32_t *links = hct_path_links(path);
   int64_t start = now;
-  for (size_t i = 0; i < path->count; i++)
-    if (noc->links[path->links[i]].free_ps > start) start = noc->links[path->links[i]].free_ps;
-  for (size_t i = 0; i < path->count; i++) {
-    hct_link *link = &noc->links[path->links[i]];
+  for (uint32_t i = 0; i < path->count; i++)
+    if (noc->links[links[i]].free_ps > start) start = noc->links[links[i]].free_ps;
+  for (uint32_t i = 0; i < path->count; i++) {
+    hct_link *link = &noc->links[links[i]];
     if (link->memory_asked_ps > link->memory_served_ps) link_settle(link, now);
     link->free_ps = start + hold;
-    noc->link_busy_ps[path->links[i]] += hold;
   }
+  path->held_ps += hold;
   return start + hold + stretched(path->latency_ps, stretch);
 }
 
-int64_t hct_noc_send_along(hct_noc *noc, const hct_path *path, int64_t bytes, int64_t wire_ps, int64_t now, double stretch) {
+void hct_noc_count_held(hct_noc *noc, hct_path *path) {
+  for (uint32_t i = 0; path->held_ps && i < path->count; i++) noc->link_busy_ps[hct_path_links(path)[i]] += path->held_ps;
+  path->held_ps = 0;
+}
+
+int64_t hct_noc_send_along(hct_noc *noc, hct_path *path, int64_t bytes, int64_t wire_ps, int64_t now, double stretch) {
   if (!path->count) return now;
   noc->link_bytes += (uint64_t)bytes * path->count;
   return path_hold(noc, path, stretched(wire_ps, stretch), now, stretch);
@@ -84,7 +91,9 @@ int64_t hct_noc_send_along(hct_noc *noc, const hct_path *path, int64_t bytes, in
 
 int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int64_t now, double stretch) {
   hct_path path = hct_noc_path(noc, from, to);
-  return hct_noc_send_along(noc, &path, bytes, hct_noc_wire_ps(noc, bytes), now, stretch);
+  int64_t arrived = hct_noc_send_along(noc, &path, bytes, hct_noc_wire_ps(noc, bytes), now, stretch);
+  hct_noc_count_held(noc, &path);
+  return arrived;
 }
 
 /* Takes the channel from `now` on; when its last byte is through. *out_first: when its first is. */
@@ -103,7 +112,7 @@ static int64_t channel_hold(hct_noc *noc, int64_t channel, int64_t bytes, int64_
 static int64_t path_served(hct_noc *noc, const hct_dram_access *a, bool head, int64_t now) {
   int64_t at = now;
   for (size_t i = 0; i < a->path.count; i++) {
-    hct_link *link = &noc->links[a->path.links[i]];
+    hct_link *link = &noc->links[hct_path_links(&a->path)[i]];
     link_settle(link, now);
     int64_t left = a->targets[i] - (head ? a->work_ps : 0) - link->memory_served_ps, from = link->free_ps > now ? link->free_ps : now;
     if (left > 0) from += left;
@@ -129,7 +138,7 @@ static hct_dram_access *access_of(hct_noc *noc, int64_t die, bool load) {
   hct_dram_access *a = &noc->accesses[die * 2 + (load ? 0 : 1)];
   hct_channel_site site = hct_package_channel_site(noc->package, noc->home[die]);
   int64_t at = site.row * noc->package->cols + site.col;
-  if (at == die || a->path.links) return a;
+  if (at == die || a->path.count) return a;
   a->path = hct_noc_path(noc, load ? at : die, load ? die : at);
   a->targets = HCT_NEW_ARRAY(noc->arena, int64_t, a->path.count);
   return a;
@@ -142,15 +151,16 @@ static int64_t mesh_ask(hct_noc *noc, hct_dram_access *a, bool load, int64_t now
   noc->dram_transit_bytes += (uint64_t)a->bytes * a->path.count;
   if (noc->package->link_arbitration == HCT_ARBITRATION_FIRST_COME) {
     int64_t arrived = path_hold(noc, &a->path, a->work_ps, now, stretch);
+    hct_noc_count_held(noc, &a->path);
     if (a->least_ps < arrived) a->least_ps = arrived;
     a->stage = load ? HCT_DRAM_ARRIVES : HCT_DRAM_HALFWAY;
     return load ? a->least_ps : arrived - a->work_ps;
   }
   for (size_t i = 0; i < a->path.count; i++) {
-    hct_link *link = &noc->links[a->path.links[i]];
+    hct_link *link = &noc->links[hct_path_links(&a->path)[i]];
     link_settle(link, now);
     a->targets[i] = link->memory_asked_ps += a->work_ps;
-    noc->link_busy_ps[a->path.links[i]] += a->work_ps;
+    noc->link_busy_ps[hct_path_links(&a->path)[i]] += a->work_ps;
   }
   a->stage = load ? HCT_DRAM_CROSSES : HCT_DRAM_QUEUED;
   return crossing(noc, a, now, stretch);
@@ -206,7 +216,7 @@ void hct_noc_state(hct_noc *noc, int64_t now, void (*put)(void *user, uint64_t w
     if (a->stage == HCT_DRAM_NONE) continue;
     put(user, (uint64_t)a->bytes);
     put(user, a->least_ps > now ? (uint64_t)(a->least_ps - now) : 0);
-    for (size_t l = 0; l < a->path.count; l++) put(user, a->targets[l] > noc->links[a->path.links[l]].memory_served_ps ? (uint64_t)(a->targets[l] - noc->links[a->path.links[l]].memory_served_ps) : 0);
+    for (size_t l = 0; l < a->path.count; l++) put(user, a->targets[l] > noc->links[hct_path_links(&a->path)[l]].memory_served_ps ? (uint64_t)(a->targets[l] - noc->links[hct_path_links(&a->path)[l]].memory_served_ps) : 0);
   }
 }
 

@@ -9,11 +9,15 @@ typedef struct hct_link {
   /* With HCT_ARBITRATION_COLLECTIVES_FIRST: the time that DRAM accesses have asked for, and what of it they had until memory_at_ps. */
   int64_t memory_asked_ps, memory_served_ps, memory_at_ps;
 } hct_link;
-typedef struct hct_path { /* XY, columns first */
-  size_t count;
-  int64_t *links;     /* [count] */
-  int64_t latency_ps; /* of a message's head */
+enum { HCT_PATH_NEAR = 8 };
+typedef struct hct_path { /* XY, columns first; a line of the cache */
+  int64_t latency_ps;  /* of a message's head */
+  int64_t held_ps;     /* by messages: each of its links, and not yet in link_busy_ps (hct_noc_count_held) */
+  uint32_t count;
+  uint32_t near[HCT_PATH_NEAR]; /* its links, if they are so few */
+  uint32_t *far;                /* if they are more */
 } hct_path;
+static inline const uint32_t *hct_path_links(const hct_path *path) { return path->count > HCT_PATH_NEAR ? path->far : path->near; }
 
 /* A DRAM access under way. */
 typedef enum hct_dram_stage {
@@ -50,7 +54,8 @@ int64_t hct_noc_send(hct_noc *noc, int64_t from, int64_t to, int64_t bytes, int6
 /* The same of a path that is found once, with the time that the bytes take on a link. */
 hct_path hct_noc_path(const hct_noc *noc, int64_t from, int64_t to);
 int64_t hct_noc_wire_ps(const hct_noc *noc, int64_t bytes);
-int64_t hct_noc_send_along(hct_noc *noc, const hct_path *path, int64_t bytes, int64_t wire_ps, int64_t now, double stretch);
+int64_t hct_noc_send_along(hct_noc *noc, hct_path *path, int64_t bytes, int64_t wire_ps, int64_t now, double stretch);
+void hct_noc_count_held(hct_noc *noc, hct_path *path); /* for link_busy_ps to be right */
 /* A DRAM access of `die`, one load and one store at a time: a load takes its home channel and then, as data comes out of it, the mesh to the die; a
  * store the mesh and then, as data comes in, the channel. Each is asked for when its turn comes, so that nobody waits for a link that a later
  * message will need. On the mesh, by the package's link_arbitration:

@@ -18,8 +18,8 @@ static void put_die(machine *m, words *w, const die *d, size_t base) {
   for (uint32_t i = 0; i < d->ahead_count; i++) put_instr(m, w, base, d->ahead[(d->ahead_head + i) % AHEAD]);
   put(m, w, !d->halted && d->issue_ps >= m->now_ps ? (uint64_t)(d->issue_ps - m->now_ps) : UINT64_MAX - d->halted);
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) {
-    put(m, w, (uint64_t)d->count[e] << 1 | (d->running >> e & 1));
-    for (uint32_t i = 0; i < d->count[e]; i++) put_instr(m, w, base, d->queues[queue_at(m, d, e, i)]);
+    put(m, w, (uint64_t)d->engines[e].count << 1 | (d->running >> e & 1));
+    for (uint32_t i = 0; i < d->engines[e].count; i++) put_instr(m, w, base, d->queues[queue_at(m, d, e, i)]);
   }
   for (uint64_t s = 0; s < HCT_SEMAPHORES; s++)
     if (d->semaphores[s]) put(m, w, s << 32 | (uint32_t)d->semaphores[s]);
@@ -80,12 +80,13 @@ static uint32_t get_instr(cursor *c, size_t base) {
 
 static void get_queue(const machine *m, die *d, cursor *c, size_t base, int number) {
   uint64_t word = get(c);
-  d->first[number] = 0, d->count[number] = (uint16_t)(word >> 1);
+  engine *e = &d->engines[number];
+  e->first = 0, e->count = (uint16_t)(word >> 1);
   if (word & 1) d->running = (uint16_t)(d->running | 1u << number);
-  for (uint32_t i = 0; i < d->count[number]; i++) d->queues[queue_at(m, d, number, i)] = get_instr(c, base);
-  if (!d->count[number]) return;
+  for (uint32_t i = 0; i < e->count; i++) d->queues[queue_at(m, d, number, i)] = get_instr(c, base);
+  if (!e->count) return;
   d->filled = (uint16_t)(d->filled | 1u << number);
-  d->heads[number] = d->queues[queue_at(m, d, number, 0)];
+  e->head = d->queues[queue_at(m, d, number, 0)];
 }
 
 static void get_die(machine *m, die *d, cursor *c, size_t base) {
@@ -102,8 +103,8 @@ static void get_die(machine *m, die *d, cursor *c, size_t base) {
   d->issue_ps = issue >= UINT64_MAX - 1 ? m->now_ps - m->cycle_ps : m->now_ps + (int64_t)issue;
   d->wake_ps = INT64_MAX;
   d->accounted_ps = m->now_ps;
-  d->filled = d->running = 0;
-  memset(d->blocked, NOT_BLOCKED, sizeof d->blocked);
+  d->filled = d->running = d->waiting = 0;
+  d->stalled = HCT_ENGINE_SEQ, d->joining = 0;
   for (int e = 0; e < HCT_ENGINE_COUNT; e++) get_queue(m, d, c, base, e);
   d->doing = (uint8_t)die_activity(d);
   for (unsigned s = 0; s < HCT_SEMAPHORES; s++) d->semaphores[s] = 0;

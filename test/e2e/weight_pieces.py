@@ -57,21 +57,38 @@ def package(sram):
     return f"--package={WORK / 'p.xml'}"
 
 
+def save(classes):
+    """Inputs, with labels that are ignored."""
+    labels = numbers.integers(0, classes, (4, 8))
+    labels[1, 2:4] = -100
+    np.save(WORK / "labels.npy", labels)
+    np.save(WORK / "ids.npy", numbers.integers(0, classes, (4, 8)))
+
+
+def refuses_labels(what, classes):
+    """The program compiled last, of labels that name no class."""
+    for wrong in (classes, -1):
+        labels = np.load(WORK / "labels.npy")
+        labels[0, 0] = wrong
+        np.save(WORK / "wrong.npy", labels)
+        done = subprocess.run([str(BIN / "hecaton-sim"), str(WORK / "m.hct"), f"--input=ids={WORK / 'ids.npy'}", f"--input=labels={WORK / 'wrong.npy'}"], capture_output=True, text=True)
+        assert done.returncode == 1 and str(wrong) in done.stderr and "class" in done.stderr, f"{what}: {done.stderr}"
+
+
 numbers = np.random.default_rng(1)
 for family, names in FAMILIES.items():
-    for vocabulary in (37, 48):  # rows that dies do not divide: cut along features; else along rows, where no table is looked up
+    for vocabulary in (37, 60):  # rows that dies do not divide: cut along features; else along rows, where no table is looked up, so that a head's classes come in pieces
         run(BIN / "hecaton-model", family, *SIZES, f"--vocab={vocabulary}", "-o", WORK / "m.onnx")
-        for name in ("ids", "labels"):
-            np.save(WORK / f"{name}.npy", numbers.integers(0, vocabulary, (4, 8)))
+        save(vocabulary)
         run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
         wanted = trained(WORK / "host.so", names)
         cases = CASES + [("2x2", ["--weight-pieces=2", "--groups=blocks", "--micro-batch=2", f"--strategy={s}"]) for s in STRATEGIES]
         for mesh, options in cases:
             check(f"{family} of {vocabulary} on {mesh}, {' '.join(options)}", names, wanted, f"--mesh={mesh}", *options, pieces=True)
+        refuses_labels(f"{family} of {vocabulary}", vocabulary)
     # a die's share of the table takes 36,864 bytes with its gradient, more than all its SRAM
     run(BIN / "hecaton-model", family, *SIZES, "--vocab=384", "-o", WORK / "m.onnx")
-    for name in ("ids", "labels"):
-        np.save(WORK / f"{name}.npy", numbers.integers(0, 384, (4, 8)))
+    save(384)
     run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
     check(f"{family} in little SRAM", names[:1], trained(WORK / "host.so", names), package(32768), pieces=True)
     check(f"{family} in enough SRAM", names[:1], trained(WORK / "host.so", names), package(98304), pieces=False)

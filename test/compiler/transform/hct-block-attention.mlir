@@ -7,16 +7,16 @@
 // CHECK-SAME: (%[[Q:[a-z0-9]+]]: tensor<3x4x8xf32> {{.*}}, %[[K:[a-z0-9]+]]: tensor<3x4x8xf32> {{.*}}, %[[V:[a-z0-9]+]]: tensor<3x4x8xf32>
 // CHECK-NEXT: %[[MASK:.+]] = "hct_graph.constant"() {value = dense<{{\[\[}}0.000000e+00, 0xFF800000], [0.000000e+00, 0.000000e+00]]> : tensor<2x2xf32>}
 // CHECK-NEXT: %[[Q0:.+]] = "hct_graph.slice"(%[[Q]]) {starts = array<i64: 0, 0, 0>
-// CHECK-NEXT: %[[K0:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
+// CHECK-NEXT: %[[K0:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
 // CHECK-NEXT: %[[S0:.+]] = "hct_graph.contract"(%[[Q0]], %[[K0]]) {hct.pairs = array<i64: 3, 4>, spec = "amk,ank->amn"}
 // CHECK-NEXT: %[[A0:.+]] = "hct_graph.map2"(%[[S0]], %[[MASK]]) {fn = "add"}
 // CHECK-NEXT: %[[P0:.+]] = "hct_graph.softmax"(%[[A0]])
-// CHECK-NEXT: %[[V0:.+]] = "hct_graph.slice"(%[[V]]) {hct.whole, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
+// CHECK-NEXT: %[[V0:.+]] = "hct_graph.slice"(%[[V]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x2x8xf32>
 // CHECK-NEXT: %[[Y0:.+]] = "hct_graph.contract"(%[[P0]], %[[V0]]) {hct.pairs = array<i64: 3, 4>, spec = "amn,ank->amk"}
 // CHECK-NEXT: %[[Q1:.+]] = "hct_graph.slice"(%[[Q]]) {starts = array<i64: 0, 2, 0>
-// CHECK-NEXT: %[[KA:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 0, 0>
+// CHECK-NEXT: %[[KA:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>
 // CHECK-NEXT: %[[SA:.+]] = "hct_graph.contract"(%[[Q1]], %[[KA]]) {spec = "amk,ank->amn"}
-// CHECK-NEXT: %[[KB:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 2, 0>
+// CHECK-NEXT: %[[KB:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 2, 0>
 // CHECK-NEXT: %[[SB:.+]] = "hct_graph.contract"(%[[Q1]], %[[KB]]) {hct.pairs = array<i64: 3, 4>
 // CHECK-NEXT: %[[AB:.+]] = "hct_graph.map2"(%[[SB]], %[[MASK]]) {fn = "add"}
 // CHECK-NEXT: %[[S1:.+]] = "hct_graph.concat"(%[[SA]], %[[AB]]) {axis = 2 : i64
@@ -112,5 +112,22 @@ module attributes {hct.options = {"attention-blocks" = "2"}} {
     %3 = "hct_graph.softmax"(%2) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
     %4 = "hct_graph.contract"(%3, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
     return %4 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// Scores of a block of three samples take 3 x 2 x 4 x 4 bytes: more than a sixteenth of 1,024. All keys and values that a block reads are then gathered once, too, and not by
+// blocks of tokens.
+// CHECK-LABEL: func.func @large
+// CHECK-SAME: %[[K:[a-z0-9]+]]: tensor<3x4x8xf32> {hct.name = "k"
+// CHECK: %[[ALL:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x4x8xf32>
+// CHECK-NEXT: "hct_graph.contract"({{.*}}, %[[ALL]]) {spec = "amk,ank->amn"} : {{.*}} -> tensor<3x2x4xf32>
+// CHECK: %[[VALUES:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64, starts = array<i64: 0, 0, 0>{{.*}} -> tensor<3x4x8xf32>
+// CHECK-NEXT: "hct_graph.contract"({{.*}}, %[[VALUES]]) {spec = "amn,ank->amk"}
+module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock_hz='1e9'><mxu arrays='8' rows='32' cols='32' dataflow='output-stationary' f32_rate='0.25'/><vpu lanes='256' transcendental_cycles='4'/><sram bytes='1024' bytes_per_cycle='2048'/><queue depth='16'/></die><link bandwidth_bytes_per_s='64e9' latency_s='8e-9' bypass_latency_s='4e-9' energy_j_per_bit='0.6e-12'/><dram kind='DDR5-6400' channels='4' channel_bandwidth_bytes_per_s='51.2e9' efficiency='0.92' latency_s='60e-9' channel_capacity_bytes='68719476736' energy_j_per_bit='14e-12'/><energy mac_f32_j='2.2e-12' mac_bf16_j='0.6e-12' vector_op_j='1.5e-12' sram_j_per_byte='0.8e-12' static_w_per_die='0.5'/></package>", hct.options = {"attention-blocks" = "2", "micro-batch" = "3"}} {
+  func.func @large(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.softmax"(%0) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.contract"(%1, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %2 : tensor<3x4x8xf32>
   }
 }

@@ -61,3 +61,18 @@ module attributes {hct.options = {"token-blocks" = "2"}} {
     return %0 : tensor<4x6x8xf32>
   }
 }
+// -----
+// All keys, as the last block of queries reads them: one buffer for all blocks, and so whole, though a sum over them could go by blocks.
+// CHECK-LABEL: func.func @keys
+// CHECK: %[[K:.+]] = "hct_graph.concat"({{.*}} -> tensor<4x6x8xf32>
+// CHECK-NEXT: %[[ALL:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 1 : i64
+// CHECK-NEXT: %[[Y:.+]] = "hct_graph.contract"(%{{.+}}, %[[ALL]])
+// CHECK-NEXT: return %[[Y]]
+module attributes {hct.options = {"token-blocks" = "2"}} {
+  func.func @keys(%x: tensor<4x6x8xf32> {hct.name = "x", hct.role = "input"}, %p: tensor<4x2x6xf32> {hct.name = "p", hct.role = "param"}) -> (tensor<4x2x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg"} : (tensor<4x6x8xf32>) -> tensor<4x6x8xf32>
+    %1 = "hct_graph.slice"(%0) {starts = array<i64: 0, 0, 0>, steps = array<i64: 1, 1, 1>, hct.whole = 1 : i64} : (tensor<4x6x8xf32>) -> tensor<4x6x8xf32>
+    %2 = "hct_graph.contract"(%p, %1) {spec = "amn,ank->amk"} : (tensor<4x2x6xf32>, tensor<4x6x8xf32>) -> tensor<4x2x8xf32>
+    return %2 : tensor<4x2x8xf32>
+  }
+}

@@ -4,7 +4,7 @@
 // Scores against a part of the keys, which stays a part of all heads; the values' product on the other side.
 // CHECK-LABEL: func.func @step
 // CHECK-SAME: (%[[Q:[a-z0-9]+]]: tensor<4x4x3x8xf32> {{.*}}, %[[K:[a-z0-9]+]]: tensor<4x2x6x8xf32>
-// CHECK-NEXT: %[[KP:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole, starts = array<i64: 0, 0, 3, 0>, {{.*}} -> tensor<4x2x3x8xf32>
+// CHECK-NEXT: %[[KP:.+]] = "hct_graph.slice"(%[[K]]) {hct.whole = 2 : i64, starts = array<i64: 0, 0, 3, 0>, {{.*}} -> tensor<4x2x3x8xf32>
 // CHECK-NEXT: %[[QG:.+]] = "hct_graph.reshape"(%[[Q]]) {hct.layer = "l"} : (tensor<4x4x3x8xf32>) -> tensor<4x2x2x3x8xf32>
 // CHECK-NEXT: %[[S:.+]] = "hct_graph.contract"(%[[QG]], %[[KP]]) {hct.layer = "l", spec = "abcmk,abnk->abcmn"} : {{.*}} -> tensor<4x2x2x3x3xf32>
 // CHECK-NEXT: %[[SH:.+]] = "hct_graph.reshape"(%[[S]]) {hct.layer = "l"} : (tensor<4x2x2x3x3xf32>) -> tensor<4x4x3x3xf32>
@@ -18,7 +18,7 @@ module attributes {hct.package = "hecaton-2x2"} {
     %0 = "hct_graph.reshape"(%k) : (tensor<4x2x6x8xf32>) -> tensor<4x2x1x6x8xf32>
     %1 = "hct_graph.broadcast"(%0) : (tensor<4x2x1x6x8xf32>) -> tensor<4x2x2x6x8xf32>
     %2 = "hct_graph.reshape"(%1) : (tensor<4x2x2x6x8xf32>) -> tensor<4x4x6x8xf32>
-    %3 = "hct_graph.slice"(%2) {starts = array<i64: 0, 0, 3, 0>, steps = array<i64: 1, 1, 1, 1>, hct.whole} : (tensor<4x4x6x8xf32>) -> tensor<4x4x3x8xf32>
+    %3 = "hct_graph.slice"(%2) {starts = array<i64: 0, 0, 3, 0>, steps = array<i64: 1, 1, 1, 1>, hct.whole = 2 : i64} : (tensor<4x4x6x8xf32>) -> tensor<4x4x3x8xf32>
     %4 = "hct_graph.contract"(%q, %3) {spec = "abmk,abnk->abmn", hct.layer = "l"} : (tensor<4x4x3x8xf32>, tensor<4x4x3x8xf32>) -> tensor<4x4x3x3xf32>
     %5 = "hct_graph.softmax"(%4) {axis = 3 : i64} : (tensor<4x4x3x3xf32>) -> tensor<4x4x3x3xf32>
     %6 = "hct_graph.contract"(%3, %5) {spec = "abnk,abmn->abmk"} : (tensor<4x4x3x8xf32>, tensor<4x4x3x3xf32>) -> tensor<4x4x3x8xf32>

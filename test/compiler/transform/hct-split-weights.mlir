@@ -85,3 +85,59 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" =
     return %0 : tensor<4x16xf32>
   }
 }
+// -----
+// Scores of classes in pieces of 8, which are classes 0 to 3 and 8 to 11, 4 to 7 and 12 to 15: each has its log-sum-exp, and picks of the labels those that are
+// its own, whose numbers there are (label / 8) * 4 + label % 4. What a row of all scores was is a row of pieces; no scores are put together.
+// CHECK-LABEL: func.func @classes
+// CHECK: %[[Z0:.+]] = "hct_graph.contract"({{.*}}hct.group = 0 : i64{{.*}} -> tensor<4x8xf32>
+// CHECK-NEXT: %[[Z1:.+]] = "hct_graph.contract"({{.*}}hct.group = 1 : i64{{.*}} -> tensor<4x8xf32>
+// CHECK-NEXT: %[[M0:.+]] = "hct_graph.reduce"(%[[Z0]]) {axes = array<i64: 1>, hct.group = 0 : i64, kind = "max"} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+// CHECK-NEXT: %[[D0:.+]] = "hct_graph.map2"(%[[Z0]], %[[M0]]) {fn = "sub", hct.group = 0 : i64}
+// CHECK-NEXT: %[[E0:.+]] = "hct_graph.map1"(%[[D0]]) {fn = "exp", hct.group = 0 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+// CHECK-NEXT: %[[S0:.+]] = "hct_graph.reduce"(%[[E0]]) {axes = array<i64: 1>, hct.group = 0 : i64, kind = "sum"}
+// CHECK-NEXT: %[[L0:.+]] = "hct_graph.map1"(%[[S0]]) {fn = "log", hct.group = 0 : i64}
+// CHECK-NEXT: %[[A0:.+]] = "hct_graph.map2"(%[[L0]], %[[M0]]) {fn = "add", hct.group = 0 : i64}
+// CHECK-NEXT: "hct_graph.reduce"(%[[Z1]]) {axes = array<i64: 1>, hct.group = 1 : i64, kind = "max"}
+// CHECK: %[[A1:.+]] = "hct_graph.map2"({{.*}}) {fn = "add", hct.group = 1 : i64}
+// CHECK-NEXT: %[[A:.+]] = "hct_graph.concat"(%[[A0]], %[[A1]]) {axis = 1 : i64, hct.group = 1 : i64{{.*}} -> tensor<4x2xf32>
+// CHECK-NEXT: %[[M:.+]] = "hct_graph.reduce"(%[[A]]) {axes = array<i64: 1>, hct.group = 1 : i64, kind = "max"} : (tensor<4x2xf32>) -> tensor<4x1xf32>
+// CHECK-NEXT: %[[D:.+]] = "hct_graph.map2"(%[[A]], %[[M]]) {fn = "sub"
+// CHECK-NEXT: %[[E:.+]] = "hct_graph.map1"(%[[D]]) {fn = "exp"{{.*}} : (tensor<4x2xf32>) -> tensor<4x2xf32>
+// CHECK: dense<4> : tensor<i64>
+// CHECK: %[[PART:.+]] = "hct_graph.map2"(%[[IDS:arg[0-9]+]], %{{.+}}) {fn = "div"
+// CHECK: %[[T0:.+]] = "hct_graph.pick"(%[[Z0]], %{{.+}}) {hct.group = 0 : i64}
+// CHECK: %[[T1:.+]] = "hct_graph.pick"(%[[Z1]], %{{.+}}) {hct.group = 1 : i64}
+// CHECK-NEXT: %[[T:.+]] = "hct_graph.map2"(%[[T0]], %[[T1]]) {fn = "add", hct.group = 1 : i64}
+// CHECK-NOT: tensor<4x16xf32>
+// CHECK: return %{{.+}}, %[[T]]
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @classes(%x: tensor<4x4xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %w: tensor<4x16xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}, tensor<4xf32> {hct.name = "t", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x4xf32>, tensor<4x16xf32>) -> tensor<4x16xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%0, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<4x1xf32>) -> tensor<4x16xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x16xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 0 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 0 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    %7 = "hct_graph.pick"(%0, %ids) {hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<4xi64>) -> tensor<4xf32>
+    return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
+  }
+}
+// -----
+// Of probabilities, which are as many as scores, all are put together.
+// CHECK-LABEL: func.func @probabilities
+// CHECK: %[[J:.+]] = "hct_graph.concat"({{.*}} -> tensor<4x2x2x4xf32>
+// CHECK-NEXT: %[[Z:.+]] = "hct_graph.reshape"(%[[J]]) {{.*}} -> tensor<4x16xf32>
+// CHECK-NEXT: "hct_graph.reduce"(%[[Z]]) {{.*}}kind = "max"
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @probabilities(%x: tensor<4x4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4x16xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x16xf32> {hct.name = "p", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x4xf32>, tensor<4x16xf32>) -> tensor<4x16xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%0, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<4x1xf32>) -> tensor<4x16xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x16xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map2"(%3, %4) {fn = "div", hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<4x1xf32>) -> tensor<4x16xf32>
+    return %5 : tensor<4x16xf32>
+  }
+}
