@@ -3,8 +3,9 @@
  *
  * The backend schedules again, with exact times and without a limit, where all that fits in SRAM. This order is for what does not. It starts from one that
  * fits, as written or depth first, and takes an operation before its turn there only if the rest of that order fits all the same (as the banker's
- * algorithm grants a loan). A collective that takes room starts no earlier than the MXU runs out of work: issued before, it fills its ring's queue,
- * and what is issued after it waits with it. Sums into one accumulator keep their order, so that numbers do not depend on this one.
+ * algorithm grants a loan). A collective that takes room starts no earlier than the MXU runs out of work, or little earlier: issued before, it fills its
+ * ring's queue, and what is issued after it waits with it. How far such rules are to go differs by stage: several are tried (`policy`). Sums into one
+ * accumulator keep their order, so that numbers do not depend on this one.
  *
  * Where no order fits, what is gathered for readers far apart is gathered again for the later ones, and only a die's own part of it is kept in between. */
 #include <math.h>
@@ -22,6 +23,7 @@ typedef struct order_node {
   size_t at; /* in the stage */
   unsigned engines;
   double seconds, path;
+  double stalls;      /* of a collective: for how much of it the sequencer waits, since its steps do not all fit in a queue */
   int64_t bytes;      /* its result takes, until the last reader */
   index_list before, after, reads, loads; /* nodes; nodes whose results it reads and loads, one entry an operand */
   size_t waits_all, readers_all;
@@ -53,7 +55,7 @@ typedef struct ordering {
   size_t *load_of;    /* by value: its load plus one */
 } ordering;
 
-typedef struct schedule { size_t *nodes; int64_t peak; } schedule;
+typedef struct schedule { size_t *nodes; int64_t peak; double seconds; } schedule;
 
 /* ---- costs ---- */
 static int64_t value_bytes(const ordering *o, size_t value) {
@@ -76,6 +78,13 @@ static double collective_seconds(const ordering *o, const hct_dist_op *op, const
   return moved / p->link_bandwidth_bytes_per_s + steps * p->link_latency_s;
 }
 
+static double collective_stalls(const ordering *o, const hct_dist_op *op, const char *axis, double seconds) {
+  const hct_package *p = &o->l->pass->package;
+  double steps = (double)((axis[1] ? p->rows * p->cols : axis[0] == 'r' ? p->rows : p->cols) - 1);
+  if (!strcmp(op->name, "hct_graph.all_reduce")) steps *= 2;
+  return steps > (double)p->queue_depth ? seconds * (1 - (double)p->queue_depth / steps) : 0;
+}
+
 static void node_cost(const ordering *o, const hct_dist_op *op, order_node *n) {
   const hct_package *p = &o->l->pass->package;
   const char *axis = tile_is_collective(op->name) ? hct_op_str(op->op, "axis") : "";
@@ -84,6 +93,7 @@ static void node_cost(const ordering *o, const hct_dist_op *op, order_node *n) {
   if (axis[0] && strcmp(op->name, "hct_graph.shard_slice")) {
     n->engines = (strchr(axis, 'r') ? ENGINE_ROW : 0u) | (strchr(axis, 'c') ? ENGINE_COL : 0u);
     n->seconds = collective_seconds(o, op, axis);
+    n->stalls = collective_stalls(o, op, axis, n->seconds);
   } else if (!strcmp(op->name, "hct_graph.contract")) {
     n->engines = ENGINE_MXU;
     n->seconds = contract_seconds(o, op);
@@ -454,7 +464,7 @@ static schedule schedule_deep_by(const ordering *o, bool looks_ahead, bool peaks
     size_t ahead = looks_ahead && left > live_but_common(&s.here.at) ? root_of_least_ahead(o, &s) : SIZE_MAX;
     descend(o, &s.here, ahead == SIZE_MAX ? next : ahead);
   }
-  return (schedule){s.here.placed, s.here.at.peak};
+  return (schedule){s.here.placed, s.here.at.peak, 0};
 }
 
 /* Looks ahead where the first does not fit in `room`, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
@@ -467,6 +477,14 @@ static schedule schedule_deep(const ordering *o, int64_t room) {
   return best;
 }
 
+/* What a list schedule goes by. Which is best depends on the stage: some are tried. */
+typedef struct policy {
+  size_t window;   /* nodes of the base from its first that is not placed on, which may be taken: what comes long before its turn takes room from what is next */
+  double patience; /* of the time that a collective has the sequencer wait, the share that other nodes may start later by and still come first */
+  double lead;     /* a collective that takes room starts no earlier than so many times its own time before the MXU runs out of work */
+  bool queues;     /* the sequencer waits for queues that are full */
+} policy;
+
 /* What is left of a schedule that never takes more than `room`, where nodes have been placed out of its order. */
 typedef struct fallback {
   const schedule *base;
@@ -474,6 +492,7 @@ typedef struct fallback {
   size_t next, end; /* its first node that is not placed; one behind the last that is */
   progress trial;
   int64_t room;
+  const policy *by;
 } fallback;
 
 /* Whether the rest of the base fits when `node` comes now. From where all nodes up to one are placed, it does in any case. */
@@ -489,7 +508,7 @@ static bool stays_safe(const ordering *o, fallback *f, const progress *at, size_
   return f->trial.peak <= f->room;
 }
 
-typedef struct engines { double free[ENGINES], load_free, *ready; } engines; /* when each is free, and each node is ready */
+typedef struct engines { double free[ENGINES], load_free, issue, *ready; } engines; /* when each is free, the sequencer comes to what is next, and each node is ready */
 
 static double load_seconds(const ordering *o, const progress *at, const order_node *n) {
   double seconds = 0;
@@ -501,23 +520,23 @@ static double load_seconds(const ordering *o, const progress *at, const order_no
 }
 
 /* Loads go one after another, and not long before the MXU comes to what they are for: what waits for them waits in its engine's queue, before others. */
-static double start_of(const ordering *o, const progress *at, const engines *e, size_t node) {
+static double start_of(const ordering *o, const progress *at, const engines *e, const policy *by, size_t node) {
   const order_node *n = &o->nodes[node];
-  double start = e->ready[node], loads = load_seconds(o, at, n), mxu = e->free[0];
+  double start = e->ready[node] > e->issue ? e->ready[node] : e->issue, loads = load_seconds(o, at, n), mxu = e->free[0];
   for (int k = 0; k < ENGINES; k++)
     if ((n->engines >> k & 1) && e->free[k] > start) start = e->free[k];
   if (loads > 0 && start < mxu - (double)LOAD_LEAD * loads) start = mxu - (double)LOAD_LEAD * loads;
   if (loads > 0 && start < e->load_free + loads) start = e->load_free + loads;
   bool early = start < mxu && (n->engines & (ENGINE_ROW | ENGINE_COL)) && growth_of(o, at, node) > 0;
-  return early ? mxu : start;
+  return early && start < mxu - by->lead * n->seconds ? mxu - by->lead * n->seconds : start;
 }
 
 /* The place in `ready` of the node that starts first, of these the one with the longest path after it, without which the rest does not fit; SIZE_MAX: of few tried, none. */
 static size_t pick(const ordering *o, const progress *at, fallback *f, const engines *e, const index_list *ready, double *starts) {
   for (size_t i = 0; i < ready->count; i++) {
     const order_node *n = &o->nodes[ready->items[i]];
-    bool fits = at->live + taken_by(o, at, n, false) <= f->room;
-    starts[i] = fits ? start_of(o, at, e, ready->items[i]) : INFINITY;
+    bool fits = at->live + taken_by(o, at, n, false) <= f->room && f->position[ready->items[i]] - f->next < f->by->window;
+    starts[i] = fits ? start_of(o, at, e, f->by, ready->items[i]) + f->by->patience * n->stalls : INFINITY;
   }
   for (int tries = 0; tries < TRIES; tries++) {
     size_t best = SIZE_MAX;
@@ -534,12 +553,12 @@ static size_t pick(const ordering *o, const progress *at, fallback *f, const eng
 }
 
 /* List schedule in which at no time more than `room` bytes live, as in `base`: what would leave too little for the rest of that waits. */
-static schedule schedule_within(const ordering *o, const schedule *base, int64_t room) {
+static schedule schedule_within(const ordering *o, const schedule *base, int64_t room, const policy *by) {
   schedule s = {.nodes = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
   engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1)};
   double *starts = HCT_NEW_ARRAY(o->arena, double, o->count + 1);
   progress at = progress_start(o);
-  fallback f = {.base = base, .position = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), .trial = progress_start(o), .room = room};
+  fallback f = {.base = base, .position = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), .trial = progress_start(o), .room = room, .by = by};
   index_list ready = ready_first(o);
   for (size_t p = 0; p < o->count; p++) f.position[base->nodes[p]] = p;
   for (size_t count = 0; count < o->count; count++) {
@@ -549,8 +568,10 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
       if (ready.items[i] == base->nodes[f.next]) picked = i;
     size_t node = ready.items[picked];
     const order_node *n = &o->nodes[node];
-    double start = start_of(o, &at, &e, node), end = start + n->seconds;
+    double start = start_of(o, &at, &e, by, node), end = start + n->seconds;
     if (load_seconds(o, &at, n) > 0) e.load_free = start;
+    if (by->queues && n->stalls > 0 && start + n->stalls > e.issue) e.issue = start + n->stalls;
+    if (end > s.seconds) s.seconds = end;
     for (int k = 0; k < ENGINES; k++)
       if (n->engines >> k & 1) e.free[k] = end;
     for (size_t k = 0; k < n->after.count; k++)
@@ -561,6 +582,26 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
   }
   s.peak = at.peak;
   return s;
+}
+
+/* The one that is done first, of those that some policies make. Without double buffers what takes the place of something is mostly that which was just there, so that
+ * more work at once, of which these schedules have more, waits for its bytes instead. */
+static schedule schedule_best(const ordering *o, const schedule *base, int64_t room) {
+  static const policy PLAIN = {SIZE_MAX, 0, 0, false};
+  static const size_t WINDOWS[] = {SIZE_MAX, 384, 256, 192};
+  static const policy WAYS[] = {{0, 0, 0, true}, {0, 1, 1, true}, {0, 1, 2, true}, {0, 0.5, 2, true}};
+  if (o->single) return schedule_within(o, base, room, &PLAIN);
+  schedule best = {NULL, 0, INFINITY};
+  for (size_t w = 0; w < HCT_COUNT(WINDOWS); w++) {
+    if (w && WINDOWS[w] >= o->count) continue;
+    for (size_t k = 0; k < HCT_COUNT(WAYS); k++) {
+      policy by = WAYS[k];
+      by.window = WINDOWS[w];
+      schedule found = schedule_within(o, base, room, &by);
+      if (found.seconds < best.seconds) best = found;
+    }
+  }
+  return best;
 }
 
 /* ---- gathers that run again ---- */
@@ -699,7 +740,7 @@ static schedule order_find(ordering **o, ordering *single) {
   int64_t room = room_of(*o, (*o)->single ? FILL_SINGLE : FILL), most = room_of(*o, MOST_FILL);
   schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
   if (base->peak > most) gathers_spread(*o, base, room);
-  return base->peak > most ? *base : schedule_within(*o, base, room_within(*o, room, base->peak));
+  return base->peak > most ? *base : schedule_best(*o, base, room_within(*o, room, base->peak));
 }
 
 void tile_order(lowering *l, size_t **order, size_t *count) {
