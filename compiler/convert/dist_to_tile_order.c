@@ -17,6 +17,8 @@ enum { AGAIN = 256 /* gathers that run again, at most */ };
 enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
 static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
+/* Without double buffers: what lives, and what is done with in the order but not yet in time. What comes to lie where something is still read waits for that. */
+static const double FILL_UNDER_WAY = 0.80;
 
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
 typedef struct order_node {
@@ -482,7 +484,6 @@ typedef struct policy {
   size_t window;   /* nodes of the base from its first that is not placed on, which may be taken: what comes long before its turn takes room from what is next */
   double patience; /* of the time that a collective has the sequencer wait, the share that other nodes may start later by and still come first */
   double lead;     /* a collective that takes room starts no earlier than so many times its own time before the MXU runs out of work */
-  bool queues;     /* the sequencer waits for queues that are full */
 } policy;
 
 /* What is left of a schedule that never takes more than `room`, where nodes have been placed out of its order. */
@@ -508,7 +509,36 @@ static bool stays_safe(const ordering *o, fallback *f, const progress *at, size_
   return f->trial.peak <= f->room;
 }
 
-typedef struct engines { double free[ENGINES], load_free, issue, *ready; } engines; /* when each is free, the sequencer comes to what is next, and each node is ready */
+typedef struct release { double at; int64_t bytes; } release;
+/* When each is free, the sequencer comes to what is next, and each node is ready. */
+typedef struct engines {
+  double free[ENGINES], load_free, issue, *ready;
+  struct { release *items; size_t count, capacity; } releases; /* by time: bytes of what is not done */
+  int64_t room;
+} engines;
+
+/* From when on there are `bytes`. */
+static double room_from(const engines *e, int64_t live, int64_t bytes, double start) {
+  int64_t taken = live + bytes;
+  size_t i = e->releases.count;
+  if (!bytes) return start;
+  while (i > 0 && e->releases.items[i - 1].at > start) taken += e->releases.items[--i].bytes;
+  for (; taken > e->room && i < e->releases.count; i++) {
+    taken -= e->releases.items[i].bytes;
+    start = e->releases.items[i].at;
+  }
+  return start;
+}
+
+static void release_at(const ordering *o, engines *e, double at, int64_t bytes) {
+  if (!bytes) return;
+  HCT_PUSH(o->arena, &e->releases, ((release){at, bytes}));
+  for (size_t i = e->releases.count - 1; i > 0 && e->releases.items[i - 1].at > at; i--) {
+    release later = e->releases.items[i - 1];
+    e->releases.items[i - 1] = e->releases.items[i];
+    e->releases.items[i] = later;
+  }
+}
 
 static double load_seconds(const ordering *o, const progress *at, const order_node *n) {
   double seconds = 0;
@@ -528,7 +558,8 @@ static double start_of(const ordering *o, const progress *at, const engines *e, 
   if (loads > 0 && start < mxu - (double)LOAD_LEAD * loads) start = mxu - (double)LOAD_LEAD * loads;
   if (loads > 0 && start < e->load_free + loads) start = e->load_free + loads;
   bool early = start < mxu && (n->engines & (ENGINE_ROW | ENGINE_COL)) && growth_of(o, at, node) > 0;
-  return early && start < mxu - by->lead * n->seconds ? mxu - by->lead * n->seconds : start;
+  if (early && start < mxu - by->lead * n->seconds) start = mxu - by->lead * n->seconds;
+  return room_from(e, at->live, taken_by(o, at, n, false), start);
 }
 
 /* The place in `ready` of the node that starts first, of these the one with the longest path after it, without which the rest does not fit; SIZE_MAX: of few tried, none. */
@@ -555,7 +586,7 @@ static size_t pick(const ordering *o, const progress *at, fallback *f, const eng
 /* List schedule in which at no time more than `room` bytes live, as in `base`: what would leave too little for the rest of that waits. */
 static schedule schedule_within(const ordering *o, const schedule *base, int64_t room, const policy *by) {
   schedule s = {.nodes = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
-  engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1)};
+  engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1), .room = o->single ? room_of(o, FILL_UNDER_WAY) : INT64_MAX};
   double *starts = HCT_NEW_ARRAY(o->arena, double, o->count + 1);
   progress at = progress_start(o);
   fallback f = {.base = base, .position = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), .trial = progress_start(o), .room = room, .by = by};
@@ -570,8 +601,9 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
     const order_node *n = &o->nodes[node];
     double start = start_of(o, &at, &e, by, node), end = start + n->seconds;
     if (load_seconds(o, &at, n) > 0) e.load_free = start;
-    if (by->queues && n->stalls > 0 && start + n->stalls > e.issue) e.issue = start + n->stalls;
+    if (n->stalls > 0 && start + n->stalls > e.issue) e.issue = start + n->stalls;
     if (end > s.seconds) s.seconds = end;
+    release_at(o, &e, end, freed_by(o, &at, n, false));
     for (int k = 0; k < ENGINES; k++)
       if (n->engines >> k & 1) e.free[k] = end;
     for (size_t k = 0; k < n->after.count; k++)
@@ -584,13 +616,10 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
   return s;
 }
 
-/* The one that is done first, of those that some policies make. Without double buffers what takes the place of something is mostly that which was just there, so that
- * more work at once, of which these schedules have more, waits for its bytes instead. */
+/* The one that is done first, of those that some policies make. */
 static schedule schedule_best(const ordering *o, const schedule *base, int64_t room) {
-  static const policy PLAIN = {SIZE_MAX, 0, 0, false};
   static const size_t WINDOWS[] = {SIZE_MAX, 384, 256, 192};
-  static const policy WAYS[] = {{0, 0, 0, true}, {0, 1, 1, true}, {0, 1, 2, true}, {0, 0.5, 2, true}};
-  if (o->single) return schedule_within(o, base, room, &PLAIN);
+  static const policy WAYS[] = {{0, 0, 0}, {0, 1, 1}, {0, 1, 2}, {0, 0.5, 2}};
   schedule best = {NULL, 0, INFINITY};
   for (size_t w = 0; w < HCT_COUNT(WINDOWS); w++) {
     if (w && WINDOWS[w] >= o->count) continue;
