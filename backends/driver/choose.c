@@ -254,8 +254,12 @@ static void multiples_try(hct_pass_context *pass, MlirModule module, candidate_l
   }
 }
 
+/* Everything is stored only since computing some of it again does not fit. */
+static bool is_makeshift(const hct_pass_context *pass, const candidate *c) { return any_recompute(pass) && !strcmp(c->recompute, "none"); }
+
 static bool blocks_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t like, int64_t blocks, size_t *best) {
   candidate one = list->items[like];
+  if (is_makeshift(pass, &one)) one.recompute = hct_pass_option(pass, "recompute", "auto"), one.groups = hct_pass_option(pass, "groups", "auto");
   one.token_blocks = hct_arena_printf(pass->arena, "%lld", (long long)blocks);
   HCT_PUSH(pass->arena, list, one);
   return list_try(pass, module, list, list->count - 1, best);
@@ -273,13 +277,13 @@ static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list
   }
 }
 
-/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, and for fewest DRAM bytes, also of what is best, as long as that
- * makes it better. */
+/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, for fewest DRAM bytes, and where what fits is makeshift, also
+ * of what is best, as long as that makes it better. */
 static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
   int64_t sequence = input_size(module, 1), blocks = 2;
   size_t count = list->count;
   for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
-  bool any = is_auto(pass, "token-blocks", "fit") || (any_token_blocks(pass) && objective_of(pass) == HCT_OBJECTIVE_DRAM); /* less in flight leaves SRAM to larger groups */
+  bool any = is_auto(pass, "token-blocks", "fit") || (any_token_blocks(pass) && (objective_of(pass) == HCT_OBJECTIVE_DRAM || (*best != SIZE_MAX && blocks > 2 && is_makeshift(pass, &list->items[*best])))); /* less in flight leaves SRAM to larger groups */
   bool again = any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME;
   for (bool more = *best != SIZE_MAX && any; more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
     size_t like = *best, tried = list->count;

@@ -17,8 +17,8 @@ enum { AGAIN = 256 /* gathers that run again, at most */ };
 enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
 static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
-/* Without double buffers: what lives, and what is done with in the order but not yet in time. What comes to lie where something is still read waits for that. */
-static const double FILL_UNDER_WAY = 0.80;
+/* For what lives, and what is done with in the order but not yet in time: what comes to lie where something is still read waits for that. */
+static const double FILL_UNDER_WAY = 0.92, FILL_UNDER_WAY_SINGLE = 0.80;
 
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
 typedef struct order_node {
@@ -586,7 +586,7 @@ static size_t pick(const ordering *o, const progress *at, fallback *f, const eng
 /* List schedule in which at no time more than `room` bytes live, as in `base`: what would leave too little for the rest of that waits. */
 static schedule schedule_within(const ordering *o, const schedule *base, int64_t room, const policy *by) {
   schedule s = {.nodes = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
-  engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1), .room = o->single ? room_of(o, FILL_UNDER_WAY) : INT64_MAX};
+  engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1), .room = room_of(o, o->single ? FILL_UNDER_WAY_SINGLE : FILL_UNDER_WAY)};
   double *starts = HCT_NEW_ARRAY(o->arena, double, o->count + 1);
   progress at = progress_start(o);
   fallback f = {.base = base, .position = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), .trial = progress_start(o), .room = room, .by = by};
