@@ -277,7 +277,7 @@ static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list
   }
 }
 
-/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, for fewest DRAM bytes, and where what fits is makeshift, also
+/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, for fewest DRAM bytes, and where those that fit are makeshift, also
  * of what is best, as long as that makes it better. */
 static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
   int64_t sequence = input_size(module, 1), blocks = 2;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""--token-blocks=fit takes one block where that fits, else the fewest that do, and says so; auto is within 3 % of the best number, all simulated.
+"""--token-blocks=fit takes one block where that fits, else the fewest that do, and says so, or more where those store all activations; auto is within 3 % of the best number, all simulated.
 What fits trains to the host's losses.
 
 usage: token_blocks.py BIN_DIRECTORY WORK_DIRECTORY
@@ -81,5 +81,17 @@ def check_auto():
     assert len(best_at) > 1, f"{best_at} best everywhere: nothing was shown"
 
 
+def check_fit_goes_on():
+    """Four blocks fit only with all activations stored; more, with some computed again, are better."""
+    done = run(BIN / "hecaton-model", "llama2-7b", "--layers=1", "--batch=4", "--no-weights", "-o", WORK / "more.onnx")
+    assert done.returncode == 0, done.stderr
+    done = run(BIN / "hecaton-compile", WORK / "more.onnx", "--package=hecaton-8x8", "--dtype=bf16", "--micro-batch=1", "-o", WORK / "p.hct")
+    assert done.returncode == 0, done.stderr
+    steps = {int(blocks): float(seconds) for blocks, seconds in re.findall(r", (\d+) token blocks[^:]*: (?:a step of )?([\d.]+) s", done.stderr)}
+    chosen = int(re.search(r", (\d+) token blocks[^:]*: a step of", done.stderr).group(1))
+    assert chosen > min(steps) and steps[chosen] == min(steps.values()) < 0.95 * steps[min(steps)], done.stderr
+
+
 check_fit()
 check_auto()
+check_fit_goes_on()
