@@ -40,8 +40,9 @@ hct_channel_site hct_package_channel_site(const hct_package *package, int64_t ch
 /* Nearest channel by hops, ties by row, then column of its die, then channel number. */
 int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_t col);
 /* Every die's channel, row-major, where each has a region of `region_bytes`: its home, or, where the regions of the dies that are at home there are
- * more than a channel holds, the nearest with room, dies that are nearest to theirs first. False: the package's DRAM does not hold all regions; dies
- * without room are at home. `scratch` is for the call. */
+ * more than a channel holds, one at an end of the die's row or column, with the least hops over all dies: of all routes to memory, no link has those of more
+ * dies than a channel serves. A die for which no such channel has room has the nearest with room. False: the package's DRAM does not hold all regions;
+ * dies without room are at home. `scratch` is for the call. */
 bool hct_package_channels(hct_arena *scratch, const hct_package *package, int64_t region_bytes, int64_t *out_channels);
 
 /* One M x N x K tile alone on an r x c output-stationary array: ceil(M/r) ceil(N/c) (K + r + c - 2) (SCALE-Sim; it prints one less). */
