@@ -3,7 +3,7 @@
 
 #include "backends/chiplet/chiplet.h"
 
-enum { ALIGNMENT = 64, PARTS = 1024, GRACES = 2 /* products that bytes rest for, if there is room */ };
+enum { ALIGNMENT = 64, PARTS = 1024, GRACES = 2 /* products that bytes rest for, if there is room */, DOUBLINGS = 5 /* tries to leave them to some loops only */ };
 
 static int64_t aligned(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -24,16 +24,23 @@ int64_t chiplet_piece_elements(const chiplet_buffer *buffer, int64_t tile_elemen
 int64_t chiplet_pitch(const chiplet_buffer *buffer) { return aligned(buffer->bytes); }
 static int64_t taken(const chiplet_buffer *buffer) { return aligned(buffer->bytes) * (buffer->twin ? 2 : 1); }
 
+static bool is_repeated(const chiplet_op *loop) { return loop->kind == CHIPLET_LOOP && loop->trips > 1; }
+
+/* Bytes that the operation of the loop moves for an iteration, which nothing outside the loop uses; NULL: it moves none. */
+static chiplet_buffer *moved_by(const chiplet_program *program, const chiplet_op *loop, const chiplet_op *op) {
+  if ((op->kind != CHIPLET_LOAD && op->kind != CHIPLET_STORE) || !op->timed) return NULL;
+  chiplet_buffer *storage = &program->buffers.items[program->buffers.items[op->operands[0].buffer].storage];
+  return storage->first < loop->order || storage->last > loop->body_end ? NULL : storage;
+}
+
 /* What DMA fills or empties in each iteration of a loop has two copies, so that the DMA of one iteration runs beside the work of another.
- * Both are live throughout the loop. */
-static void twin_dma_buffers(chiplet_program *program) {
+ * Both are live throughout the loop. `single`: loops (by operation) without. */
+static void twin_dma_buffers(chiplet_program *program, const bool *single) {
   for (size_t i = 0; i < program->op_count; i++) {
     const chiplet_op *loop = &program->ops[i];
-    for (size_t k = 0; loop->kind == CHIPLET_LOOP && loop->trips > 1 && k < loop->body_count; k++) {
-      const chiplet_op *op = &loop->body[k];
-      if ((op->kind != CHIPLET_LOAD && op->kind != CHIPLET_STORE) || !op->timed) continue;
-      chiplet_buffer *storage = &program->buffers.items[program->buffers.items[op->operands[0].buffer].storage];
-      if (storage->first < loop->order || storage->last > loop->body_end) continue;
+    for (size_t k = 0; is_repeated(loop) && !single[i] && k < loop->body_count; k++) {
+      chiplet_buffer *storage = moved_by(program, loop, &loop->body[k]);
+      if (!storage) continue;
       storage->twin = true;
       storage->first = loop->order;
       storage->last = loop->body_end;
@@ -80,6 +87,7 @@ typedef struct placement {
   bool *placed;                          /* by class */
   size_t *seen, marks;                   /* by class: the search that found it last; searches so far */
   int64_t capacity, needed;              /* highest end of a byte taken; before any is, the most bytes that live at once */
+  size_t worst;                          /* the operation at which most live; then that from which on what has found no place lives */
 } placement;
 
 static size_t class_of(const placement *p, const chiplet_buffer *buffer) { return p->class_of[buffer->alike]; }
@@ -163,7 +171,9 @@ static bool place_all(placement *p) {
     buffer->addr = place_find(p, buffer, 0);
     if (buffer->addr + taken(buffer) > p->needed) p->needed = buffer->addr + taken(buffer);
     p->placed[class_of(p, buffer)] = true;
-    if (p->needed > p->capacity) return false;
+    if (p->needed <= p->capacity) continue;
+    p->worst = buffer->first;
+    return false;
   }
   return true;
 }
@@ -191,14 +201,14 @@ static bool place_in_time(placement *p) {
 }
 
 /* The most bytes that are live at once: what no placement can do without. `ends`, scratch, holds as many as there are operations, and one. */
-static int64_t most_live(const placement *p, int64_t *ends) {
+static int64_t most_live(const placement *p, int64_t *ends, size_t *out_at) {
   int64_t most = 0, live = 0;
   size_t done = 0;
   for (size_t i = 0; i < p->all_count; i++) ends[p->all[i]->last] += taken(p->all[i]);
   for (size_t i = 0; i < p->all_count; i++) {
     for (; done < p->all[i]->first; done++) live -= ends[done];
     live += taken(p->all[i]);
-    if (live > most) most = live;
+    if (live > most) most = live, *out_at = p->all[i]->first;
   }
   return most;
 }
@@ -262,12 +272,12 @@ static placement placement_make(chiplet_program *program, hct_arena *arena) {
     p.count++;
   }
   p.next_product = next_products(program, arena);
-  p.needed = most_live(&p, HCT_NEW_ARRAY(arena, int64_t, positions_of(program) + 1));
+  p.needed = most_live(&p, HCT_NEW_ARRAY(arena, int64_t, positions_of(program) + 1), &p.worst);
   return p;
 }
 
-/* False, with the end of the highest buffer, when the scratchpad is too small. */
-static bool allocate_sram(chiplet_program *program, int64_t *out_needed) {
+/* False, with the end of the highest buffer and where there is too much, when the scratchpad is too small. */
+static bool allocate_sram(chiplet_program *program, int64_t *out_needed, size_t *out_worst) {
   chiplet_buffers_measure(program);
   hct_arena *scratch = hct_arena_create();
   placement p = placement_make(program, scratch);
@@ -275,7 +285,8 @@ static bool allocate_sram(chiplet_program *program, int64_t *out_needed) {
   if (can_fit) p.meets[0] = meets_find(&p, scratch, 0);
   bool fits = can_fit && (place_in_time(&p) || place_by_size(&p));
   if (fits) spread(&p, scratch);
-  else if (can_fit) place_in_time(&p);
+  *out_worst = p.worst;
+  if (!fits && can_fit) place_in_time(&p);
   *out_needed = p.needed;
   hct_arena_destroy(scratch);
   if (!fits) return false;
@@ -353,18 +364,63 @@ hct_status chiplet_allocate_dram(chiplet_program *program) {
   return fits ? HCT_OK : chiplet_refuse_dram(program);
 }
 
-hct_status chiplet_allocate(chiplet_program *program) {
-  chiplet_buffer *single = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
-  int64_t needed;
-  extend_over_loops(program, program->ops, program->op_count);
-  if (program->buffers.count) memcpy(single, program->buffers.items, program->buffers.count * sizeof *single);
-  twin_dma_buffers(program);
-  chiplet_join_places(program);
-  if (!allocate_sram(program, &needed)) { /* once more without double buffers */
-    memcpy(program->buffers.items, single, program->buffers.count * sizeof *single);
-    chiplet_join_places(program);
-    if (!allocate_sram(program, &needed)) return chiplet_refuse_sram(program, needed);
-    hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers: transfers of one micro-batch do not run beside the work of another");
+/* ---- double buffers ---- */
+static bool is_doubled(const chiplet_program *program, const chiplet_op *loop) {
+  bool doubled = false;
+  for (size_t k = 0; is_repeated(loop) && k < loop->body_count && !doubled; k++) doubled = moved_by(program, loop, &loop->body[k]);
+  return doubled;
+}
+
+/* The same number of operations, which move as many bytes: of another layer, or folded into one, whose bytes are to have the same addresses. */
+static bool loops_alike(const chiplet_program *program, const chiplet_op *a, const chiplet_op *b) {
+  int64_t more = 0;
+  if (!is_repeated(b) || a->trips != b->trips || a->body_count != b->body_count) return false;
+  for (size_t k = 0; k < a->body_count; k++) {
+    const chiplet_buffer *x = moved_by(program, a, &a->body[k]), *y = moved_by(program, b, &b->body[k]);
+    more += (x ? x->bytes : 0) - (y ? y->bytes : 0);
   }
+  return !more;
+}
+
+/* The loop around the operation `worst`, and those like it, are to do without double buffers; where it is around none that has some, or `all`, all are.
+ * False: all do already. */
+static bool single_choose(const chiplet_program *program, size_t worst, bool all, bool *single) {
+  size_t at = 0, changed = 0;
+  while (at < program->op_count && (single[at] || worst < program->ops[at].order || worst > program->ops[at].body_end || !is_doubled(program, &program->ops[at]))) at++;
+  all |= at == program->op_count;
+  for (size_t i = 0; i < program->op_count; i++) {
+    if (single[i] || !is_doubled(program, &program->ops[i]) || !(all || i == at || loops_alike(program, &program->ops[at], &program->ops[i]))) continue;
+    single[i] = true;
+    changed++;
+  }
+  return changed > 0;
+}
+
+static void single_remark(const chiplet_program *program, const bool *single) {
+  size_t loops = 0, without = 0;
+  for (size_t i = 0; i < program->op_count; i++) {
+    if (!is_doubled(program, &program->ops[i])) continue;
+    loops++;
+    without += single[i];
+  }
+  if (!without) return;
+  hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers in %zu of %zu loops over micro-batches: transfers of one micro-batch do not run beside the work of another there", without, loops);
+}
+
+hct_status chiplet_allocate(chiplet_program *program) {
+  chiplet_buffer *once = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
+  bool *single = HCT_NEW_ARRAY(program->arena, bool, program->op_count + 1);
+  int64_t needed;
+  size_t worst = 0;
+  extend_over_loops(program, program->ops, program->op_count);
+  if (program->buffers.count) memcpy(once, program->buffers.items, program->buffers.count * sizeof *once);
+  for (int tries = 1;; tries++) {
+    twin_dma_buffers(program, single);
+    chiplet_join_places(program);
+    if (allocate_sram(program, &needed, &worst)) break;
+    if (program->buffers.count) memcpy(program->buffers.items, once, program->buffers.count * sizeof *once);
+    if (!single_choose(program, worst, tries == DOUBLINGS, single)) return chiplet_refuse_sram(program, needed);
+  }
+  single_remark(program, single);
   return HCT_OK;
 }
