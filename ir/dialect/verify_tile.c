@@ -154,17 +154,18 @@ static bool layouts_equal(MlirValue a, MlirValue b) {
   return buffer_layout(a, &x) && buffer_layout(b, &y) && hct_layout_equal(&x, &y);
 }
 
-/* Without what is fixed, and with factors that no axis splits joined to those before them in their dimension. */
+/* Of what tiles have alone, and with factors that no axis splits joined to those before them in their dimension. */
 static hct_layout layout_runs(const hct_layout *layout) {
   hct_layout runs = *layout;
   runs.factor_count = 0;
   for (unsigned d = 0; d < layout->rank; d++) {
     runs.dim_first[d] = runs.factor_count;
     for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) {
-      const hct_factor *factor = &layout->factors[f];
-      if (factor->fixed) continue;
-      if (!factor->axis_count && runs.factor_count > runs.dim_first[d]) runs.factors[runs.factor_count - 1].size *= factor->size;
-      else runs.factors[runs.factor_count++] = *factor;
+      hct_factor factor = layout->factors[f];
+      if (factor.count == 1 && !factor.axis_count) continue;
+      if (factor.count) factor.size = factor.count, factor.first = factor.count = 0;
+      if (!factor.axis_count && runs.factor_count > runs.dim_first[d]) runs.factors[runs.factor_count - 1].size *= factor.size;
+      else runs.factors[runs.factor_count++] = factor;
     }
   }
   runs.dim_first[layout->rank] = runs.factor_count;

@@ -77,7 +77,8 @@ def refuses_labels(what, classes):
 
 numbers = np.random.default_rng(1)
 for family, names in FAMILIES.items():
-    for vocabulary in (37, 60):  # rows that dies do not divide: cut along features; else along rows, where no table is looked up, so that a head's classes come in pieces
+    # 37: rows that dies do not divide: cut along features; 60: along rows, where no table is looked up, so that a head's classes come in pieces; 61: these are runs of any length
+    for vocabulary in (37, 60, 61) if "head.weight" in names else (37, 60):
         run(BIN / "hecaton-model", family, *SIZES, f"--vocab={vocabulary}", "-o", WORK / "m.onnx")
         save(vocabulary)
         run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
@@ -86,6 +87,8 @@ for family, names in FAMILIES.items():
         for mesh, options in cases:
             check(f"{family} of {vocabulary} on {mesh}, {' '.join(options)}", names, wanted, f"--mesh={mesh}", *options, pieces=True)
         refuses_labels(f"{family} of {vocabulary}", vocabulary)
+        runs = re.findall(r"#\d+\+\d+\S* +(\S+)$", run(BIN / "hecaton-objdump", "-t", WORK / "m.hct").stdout, re.M)
+        assert ("head.weight" in runs) == (vocabulary == 61), f"{family} of {vocabulary}: runs are {runs}"
     # a die's share of the table takes 36,864 bytes with its gradient, more than all its SRAM
     run(BIN / "hecaton-model", family, *SIZES, "--vocab=384", "-o", WORK / "m.onnx")
     save(384)
