@@ -9,7 +9,8 @@
  * together again where they fit; what was after it in its group is with the last piece, up to the next product. A sum over the cut dimension becomes a sum of products; another
  * dimension of the result is put together, as are the features of rows that are looked up; where it is the classes of a loss, that is written by pieces, too (split_weights_classes.c). Pieces interleave (piece.h), so that the mesh splits each
  * of them as it splits the whole, and nothing travels. Where the longer dimension has no equal pieces, and is the classes of a loss in training, so that nothing
- * puts them together, pieces are runs of nearly equal lengths, each of which the mesh splits for itself: %w {param "w#0+12608/50257@0*1"}.
+ * puts them together, pieces are runs of nearly equal lengths, each of which the mesh splits for itself: %w {param "w#0+12608/50257@0*1"}. So are those of a table
+ * whose rows are such classes, too: each is looked up in for all ids, and gives zeros for those of other pieces' rows (hct_graph.gather_rows {run}).
  *
  * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
  * 1/4 as a group of its own; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
@@ -76,7 +77,7 @@ static bool can_cut(MlirValue value, int64_t dim) {
       int64_t other = dim_of(l.other, l.other_length, l.own[dim]), kept = dim_of(l.result, strlen(l.result), l.own[dim]);
       MlirValue activation = hct_op_operand(op, 1 - operand);
       if ((other >= 0) == (kept >= 0) || mlirValueEqual(activation, value) || shape_of(other >= 0 ? activation : hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK) return false;
-    } else if (!hct_op_is(op, "hct_graph.gather_rows") || operand != 0 || dim != 1 || shape_of(hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK) {
+    } else if (!hct_op_is(op, "hct_graph.gather_rows") || operand != 0 || (dim == 1 && shape_of(hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK)) {
       return false;
     }
   }
@@ -119,15 +120,25 @@ static int64_t pieces_that_divide(const splitting *s, int64_t size, int64_t want
   return most;
 }
 
-/* Whether all products that read `value` make scores of the numbers of `dim`, of which a loss alone reads any. */
-static bool is_classes(const splitting *s, MlirValue value, int64_t dim) {
+static bool is_looked_up_by(MlirValue value, int64_t dim) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use);
+    if (hct_op_is(op, "hct_graph.gather_rows") ? dim == 0 : hct_op_is(op, "hct_graph.transpose") && is_looked_up_by(hct_op_result(op, 0), transposed_dim(op, dim))) return true;
+  }
+  return false;
+}
+
+/* Whether all products that read `value`, of which *products are counted, make scores of the numbers of `dim`, of which a loss alone reads any. */
+static bool is_classes(const splitting *s, MlirValue value, int64_t dim, size_t *products) {
   for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
     MlirOperation op = mlirOpOperandGetOwner(use);
     if (hct_op_is(op, "hct_graph.transpose")) {
-      if (!is_classes(s, hct_op_result(op, 0), transposed_dim(op, dim))) return false;
+      if (!is_classes(s, hct_op_result(op, 0), transposed_dim(op, dim), products)) return false;
       continue;
     }
+    if (hct_op_is(op, "hct_graph.gather_rows") && dim == 0) continue;
     if (!hct_op_is(op, "hct_graph.contract")) return false;
+    ++*products;
     letters l = letters_of(op, mlirOpOperandGetOperandNumber(use));
     if (l.result[strlen(l.result) - 1] != l.own[dim] || !split_classes_all(hct_op_result(op, 0), !s->outputs)) return false;
   }
@@ -148,9 +159,11 @@ static cut cut_choose(const splitting *s, MlirValue weight) {
   for (int64_t i = 0; i < 2 && wanted > 1; i++) {
     int64_t dim = (shape.dims[0] >= shape.dims[1]) == (i == 0) ? 0 : 1, size = shape.dims[dim], count = pieces_that_divide(s, size, wanted);
     if ((count == 1 && i) || !can_cut(weight, dim)) continue;
-    cut runs = count < wanted && is_classes(s, weight, dim) ? cut_runs(s, dim, size, wanted) : (cut){.count = 1};
+    bool looked_up = is_looked_up_by(weight, dim);
+    size_t products = 0;
+    cut runs = (looked_up || count < wanted) && is_classes(s, weight, dim, &products) && products ? cut_runs(s, dim, size, wanted) : (cut){.count = 1};
     if (runs.count > 1) return runs;
-    if (count > 1) return (cut){dim, size, s->parts, count, 0};
+    if (count > 1 && !looked_up) return (cut){dim, size, s->parts, count, 0};
   }
   return (cut){.count = 1};
 }
@@ -239,6 +252,18 @@ static void contract_pieces(splitting *s, unsigned operand, const MlirValue *pie
   hct_value_replace(hct_op_result(s->like, 0), kept >= 0 ? pieces_join(s, &whole, kept, c, results) : sum);
 }
 
+static MlirValue gather_runs(splitting *s, const MlirValue *pieces, const cut *c) {
+  hct_shape whole = shape_of(hct_op_result(s->like, 0));
+  const hct_named add = {"fn", hct_attr_str(s->builder.context, "add")};
+  MlirValue sum = {NULL};
+  for (int64_t i = 0; i < c->count; i++) {
+    MlirValue pair[] = {sum, piece_of_op(s, 0, pieces[i], &whole, i)};
+    hct_op_set(mlirOpResultGetOwner(pair[1]), "run", hct_attr_i64s(s->builder.context, 2, (const int64_t[]){cut_run(c, i).start, c->size}));
+    sum = i ? build(s, "hct_graph.map2", 2, pair, &whole, 1, &add) : pair[1];
+  }
+  return sum;
+}
+
 static MlirValue gather_pieces(splitting *s, const MlirValue *pieces, const cut *c) {
   hct_shape whole = shape_of(hct_op_result(s->like, 0));
   int64_t last = (int64_t)whole.rank - 1;
@@ -268,7 +293,7 @@ static void readers_rewrite(splitting *s, MlirValue value, const MlirValue *piec
     s->like = s->builder.before = op, s->builder.location = mlirOperationGetLocation(op);
     if (hct_op_is(op, "hct_graph.transpose")) readers_rewrite(s, hct_op_result(op, 0), transposed_pieces(s, pieces, transposed_dim(op, dim), c), transposed_dim(op, dim), c);
     else if (hct_op_is(op, "hct_graph.contract")) contract_pieces(s, operand, pieces, dim, c);
-    else hct_value_replace(hct_op_result(op, 0), gather_pieces(s, pieces, c));
+    else hct_value_replace(hct_op_result(op, 0), (dim == 0 ? gather_runs : gather_pieces)(s, pieces, c));
     mlirOperationDestroy(op);
   }
 }

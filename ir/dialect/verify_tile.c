@@ -72,6 +72,9 @@ static void check_words(hct_verifier *v, MlirOperation op, const char *name) {
     hct_verify_refuse(v, op, "fn '%s' is no elementwise function", text);
   if (!strcmp(name, "rows") && !is_one_of(hct_op_str(op, "fn"), rows, HCT_COUNT(rows))) hct_verify_refuse(v, op, "fn '%s' is no row-wise operator", hct_op_str(op, "fn"));
   if ((text = hct_op_str_or(op, "kind", NULL)) && (strcmp(name, "update") ? !hct_verify_is_function("RED", text) : !hct_optimizer_find(text))) hct_verify_refuse(v, op, "kind '%s' is not known", text);
+  int64_t run[2];
+  if (!strcmp(name, "rows") && hct_op_has(op, "run") && (hct_op_i64s(op, "run", run, 2) != 2 || run[0] < 0 || run[0] > run[1] - hct_op_i64_or(op, "classes", 0)))
+    hct_verify_refuse(v, op, "run is not the first of %lld rows in a table, and the number of that table's rows", (long long)hct_op_i64_or(op, "classes", 0));
   if (!strcmp(name, "update") && v->status == HCT_OK) {
     size_t states = hct_optimizer_find(text)->states, count = buffer_count(op);
     if (count != 4 + states) hct_verify_refuse(v, op, "%s has %zu operands, and needs %zu", text, count, 4 + states);
