@@ -145,10 +145,11 @@ static bool is_classes(const splitting *s, MlirValue value, int64_t dim, size_t 
   return true;
 }
 
-/* Runs of whole MXU columns on every die, or where the dimension is too short for that, of one element. Each has more than one unit; count 1: there are none. */
-static cut cut_runs(const splitting *s, int64_t dim, int64_t size, int64_t count) {
-  const int64_t units[] = {s->parts * s->columns, s->parts};
-  for (size_t i = 0; i < HCT_COUNT(units) && count <= MOST_PIECES; i++)
+/* As many runs as are wanted, or may be, of whole MXU columns on every die, or where the dimension is too short for that, of one element. Each has more than one unit;
+ * count 1: there are none. */
+static cut cut_runs(const splitting *s, int64_t dim, int64_t size, int64_t wanted) {
+  const int64_t units[] = {s->parts * s->columns, s->parts}, count = wanted < MOST_PIECES ? wanted : MOST_PIECES;
+  for (size_t i = 0; i < HCT_COUNT(units); i++)
     if ((size + units[i] - 1) / units[i] >= 2 * count) return (cut){dim, size, 1, count, units[i]};
   return (cut){.count = 1};
 }
