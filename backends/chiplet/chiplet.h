@@ -71,7 +71,7 @@ typedef struct chiplet_op {
   int lane;                   /* steps: 0 whole parts; 1, 2 the first or second half of each */
   int within;                 /* steps: hct_ring whose own part is divided further; -1 the whole buffer */
   const char *table_axes;
-  int64_t classes;
+  int64_t classes, run_first, run_of; /* gather, scatter: the table's rows, in a table of how many */
   size_t stream;              /* dropout: which of the program's */
   const int64_t *numbers;     /* dropout: what a unit of each loop adds to an element's number, then the first element's */
   /* loops */

@@ -44,7 +44,7 @@ static bool ops_alike(const chiplet_op *a, const chiplet_op *b) {
               !memcmp(&a->scalar, &b->scalar, sizeof a->scalar) && a->operand_count == b->operand_count && a->timed == b->timed && a->constant_index == b->constant_index &&
               a->index_scale == b->index_scale && a->index_offset == b->index_offset && a->loop_count == b->loop_count && a->row_loops == b->row_loops && a->factor == b->factor &&
               a->over_time == b->over_time && a->ring == b->ring && a->lane == b->lane && a->within == b->within && texts_alike(a->table_axes, b->table_axes) &&
-              a->classes == b->classes && a->trips == b->trips && a->body_count == b->body_count && !a->numbers == !b->numbers;
+              a->classes == b->classes && a->run_first == b->run_first && a->run_of == b->run_of && a->trips == b->trips && a->body_count == b->body_count && !a->numbers == !b->numbers;
   for (int i = 0; same && a->numbers != b->numbers && i <= a->loop_count; i++) same = a->numbers[i] == b->numbers[i];
   return same && factors_alike(a, b) && operands_alike(a, b);
 }

@@ -380,7 +380,8 @@ static void emit_rows(chiplet_stream *s, const chiplet_op *op) {
     const chiplet_buffer *buffer = &s->program->buffers.items[op->operands[table_operand].buffer];
     instr.views[table_operand].stride[0] = chiplet_stride(s, buffer, 0);
     instr.values[1].base = held;
-    instr.values[2].base = op->classes;
+    instr.values[2].base = op->run_of;
+    start.base += op->run_first;
   }
   if (table || classes) instr.values[0] = start;
   chiplet_access accesses[8];

@@ -218,6 +218,9 @@ static void read_op(tile_reader *r, MlirOperation operation, chiplet_kind kind, 
                    .scalar = hct_op_f64_or(operation, "scalar", 0), .factor = (int)hct_op_i64_or(operation, "factor", -1),
                    .table_axes = hct_op_str_or(operation, "table_axes", ""), .classes = hct_op_i64_or(operation, "classes", 0),
                    .row_loops = (int)hct_op_i64_or(operation, "row_loops", 0), .in = !strcmp(hct_op_str_or(operation, "direction", ""), "in")};
+  int64_t run[2] = {0, op.classes};
+  if (hct_op_has(operation, "run")) hct_op_i64s(operation, "run", run, 2);
+  op.run_first = run[0], op.run_of = run[1];
   op.operands = HCT_NEW_ARRAY(r->program->arena, chiplet_operand, MOST_OPERANDS);
   op.fn = hct_op_str_or(operation, "fn", hct_op_str_or(operation, "kind", ""));
   const char *axis = hct_op_str_or(operation, "axis", "t");

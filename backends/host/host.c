@@ -97,7 +97,7 @@ static hct_status emit_operation(host_program *p, MlirOperation op) {
   if (known) emit_call(p, kernel_name(p, &operands, k.text.data ? k.text.data : "", aliased, faults), &operands, id);
   hct_text_fini(&k.text);
   if (known) return HCT_OK;
-  const char *fn = hct_op_str_or(op, "fn", "");
+  const char *fn = hct_op_has(op, "run") ? "with 'run'" : hct_op_str_or(op, "fn", "");
   return hct_error(p->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(p->arena, op), "the host backend has no %s %s for these element types", hct_op_name(op), fn);
 }
 

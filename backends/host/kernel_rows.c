@@ -161,7 +161,7 @@ static void emit_class(host_kernel *k, MlirOperation op, bool place) {
 }
 
 bool host_emit_rows(host_kernel *k, MlirOperation op) {
-  if (host_compute_type(shape_of(hct_op_result(op, 0)).dtype) != HCT_F32) return false;
+  if (host_compute_type(shape_of(hct_op_result(op, 0)).dtype) != HCT_F32 || hct_op_has(op, "run")) return false; /* no weight of the host's is in pieces */
   if (hct_op_is(op, "hct_graph.softmax")) emit_softmax(k, op);
   else if (hct_op_is(op, "hct_graph.softmax_grad")) emit_softmax_grad(k, op);
   else if (hct_op_is(op, "hct_graph.gather_rows")) emit_gather(k, op);

@@ -61,6 +61,8 @@ static void operand_read(hct_units *u, const hct_flow_op *op, size_t k, size_t a
   hct_unit_read one = {.value = value, .key = value, .rows = -1};
   if (argument && op_is(op, "gather_rows") && k == 0 && value == op->operands[0] && !u->lowered) {
     one.rows = hct_shape_elements(&u->flow->values[op->operands[1]].shape);
+    int64_t run[2];
+    if (hct_op_has(op->op, "run") && hct_op_i64s(op->op, "run", run, 2) == 2) one.rows = one.rows * u->flow->values[value].shape.dims[0] / run[1]; /* of all pieces together as many */
     one.key = lookup_key(u, value, op->operands[1]);
   }
   const char *role = argument ? role_of(u, value) : "";

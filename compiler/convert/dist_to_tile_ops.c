@@ -454,7 +454,7 @@ static void lower_contract(lowering *l, const hct_dist_op *op, const tile_view *
 }
 
 /* ---- row-wise operators ---- */
-static void emit_rows(lowering *l, const char *fn, const tile_loops *loops, int row_loops, size_t operand_count, const tile_operand *operands, const hct_factor *table, int64_t classes) {
+static void emit_rows(lowering *l, const char *fn, const tile_loops *loops, int row_loops, size_t operand_count, const tile_operand *operands, const hct_factor *table, const hct_dist_op *op) {
   int kept_rows = 0;
   for (int i = 0; i < row_loops; i++) kept_rows += loop_is_kept(&loops->factors[i]);
   tile_attrs attrs = {0};
@@ -464,7 +464,8 @@ static void emit_rows(lowering *l, const char *fn, const tile_loops *loops, int 
     char axes[HCT_MAX_AXES + 1] = "";
     for (int a = 0; a < table->axis_count && a < HCT_MAX_AXES; a++) axes[a] = hct_axis_letter((hct_axis)table->axes[a]);
     tile_attr(&attrs, "table_axes", hct_attr_str(l->context, axes));
-    tile_attr(&attrs, "classes", hct_attr_i64(l->context, classes));
+    tile_attr(&attrs, "classes", hct_attr_i64(l->context, table->size));
+    if (hct_op_has(op->op, "run")) tile_attr(&attrs, "run", mlirOperationGetAttributeByName(op->op, hct_ref("run")));
   }
   tile_emit_loops(l, "rows", loops, operand_count, operands, &attrs);
 }
@@ -505,7 +506,7 @@ static void lower_softmax(lowering *l, const hct_dist_op *op, const char *fn) {
   tile_view fresh = result_fresh(l, op);
   operands[0] = operand_plain(&fresh);
   for (int i = 0; i < loops.count; i++) operands[0].steps[i] = fresh.steps[order[i]];
-  emit_rows(l, fn, &loops, rows, op->operand_count + 1, operands, NULL, 0);
+  emit_rows(l, fn, &loops, rows, op->operand_count + 1, operands, NULL, op);
   tile_value_set(l, op->results[0], &fresh);
 }
 
@@ -539,7 +540,7 @@ static void lower_table(lowering *l, const hct_dist_op *op, const tile_view *int
     in_table.steps[i] = i < tokens ? (tile_step){HCT_ABSENT, 0, 1} : table_view->steps[1 + i - tokens];
   }
   tile_operand gather_operands[3] = {in_dense, in_table, in_ids}, scatter_operands[3] = {in_table, in_dense, in_ids};
-  emit_rows(l, gather ? "gather" : "scatter", &loops, tokens, 3, gather ? gather_operands : scatter_operands, &joined.factors[0], joined.factors[0].size);
+  emit_rows(l, gather ? "gather" : "scatter", &loops, tokens, 3, gather ? gather_operands : scatter_operands, &joined.factors[0], op);
   if (into) return;
   if (!gather) fresh = tile_view_conform(l, &fresh, &joined, &table->layout, dtype);
   tile_value_set(l, op->results[0], &fresh);
@@ -575,7 +576,7 @@ static hct_status lower_classes(lowering *l, const hct_dist_op *op) {
     bool is_wide = k == (pick ? 1u : 0u);
     if (!is_wide) operands[k].steps[tokens] = (tile_step){HCT_ABSENT, 0, 1};
   }
-  emit_rows(l, pick ? "pick" : "place", &loops, tokens, 3, operands, &layout.factors[tokens], layout.factors[tokens].size);
+  emit_rows(l, pick ? "pick" : "place", &loops, tokens, 3, operands, &layout.factors[tokens], op);
   if (!pick) fresh = tile_view_conform(l, &fresh, &layout, &wide->layout, wide->shape.dtype);
   tile_value_set(l, op->results[0], &fresh);
   return HCT_OK;

@@ -273,7 +273,8 @@ static void rule_dropout(hct_tape *t, MlirOperation op, MlirValue dy) {
 static void rows(hct_tape *t, MlirOperation op, MlirValue dy, const char *adjoint) {
   hct_shape shape = hct_tape_shape(operand(op, 0));
   MlirValue operands[] = {dy, operand(op, 1)};
-  hct_tape_add(t, operand(op, 0), hct_tape_emit(t, adjoint, 2, operands, &shape, 0, NULL));
+  const hct_named run = {"run", mlirOperationGetAttributeByName(op, hct_ref("run"))};
+  hct_tape_add(t, operand(op, 0), hct_tape_emit(t, adjoint, 2, operands, &shape, !mlirAttributeIsNull(run.value), &run));
 }
 static void rule_gather_rows(hct_tape *t, MlirOperation op, MlirValue dy) { rows(t, op, dy, "hct_graph.scatter_rows"); }
 static void rule_scatter_rows(hct_tape *t, MlirOperation op, MlirValue dy) { rows(t, op, dy, "hct_graph.gather_rows"); }

@@ -8,11 +8,13 @@
  * Each piece is a fusion group, so that its weight and its gradient are in SRAM while all micro-batches go through, and hct-fuse-groups puts pieces
  * together again where they fit; what was after it in its group is with the last piece, up to the next product. A sum over the cut dimension becomes a sum of products; another
  * dimension of the result is put together, as are the features of rows that are looked up; where it is the classes of a loss, that is written by pieces, too (split_weights_classes.c). Pieces interleave (piece.h), so that the mesh splits each
- * of them as it splits the whole, and nothing travels.
+ * of them as it splits the whole, and nothing travels. Where the longer dimension has no equal pieces, and is the classes of a loss in training, so that nothing
+ * puts them together, pieces are runs of nearly equal lengths, each of which the mesh splits for itself: %w {param "w#0+12608/50257@0*1"}. So are those of a table
+ * whose rows are such classes, too: each is looked up in for all ids, and gives zeros for those of other pieces' rows (hct_graph.gather_rows {run}).
  *
  * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
  * 1/4 as a group of its own; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
- * what other operators read, and sizes that pieces and dies do not divide. */
+ * what other operators read, and other sizes that pieces and dies do not divide. */
 #include <string.h>
 
 #include "compiler/strategy/strategy.h"
@@ -29,7 +31,8 @@ typedef struct splitting {
   hct_builder builder;
   MlirOperation function, like; /* `like`: the operator that is written anew */
   int64_t forced;               /* pieces of every weight; 0: as many as it takes */
-  int64_t parts;                /* of a dimension, that the mesh splits it in */
+  int64_t parts, columns;       /* of a dimension, that the mesh splits it in; of an MXU array, that a run's share had better fill */
+  bool outputs;                 /* what the function returns is computed: pieces of it are put together */
   double limit_bytes, most_bytes, alone_bytes, weight_bytes, gradient_bytes; /* of a die; SRAM that an element takes */
   hct_entry_list entries;
 } splitting;
@@ -74,7 +77,7 @@ static bool can_cut(MlirValue value, int64_t dim) {
       int64_t other = dim_of(l.other, l.other_length, l.own[dim]), kept = dim_of(l.result, strlen(l.result), l.own[dim]);
       MlirValue activation = hct_op_operand(op, 1 - operand);
       if ((other >= 0) == (kept >= 0) || mlirValueEqual(activation, value) || shape_of(other >= 0 ? activation : hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK) return false;
-    } else if (!hct_op_is(op, "hct_graph.gather_rows") || operand != 0 || dim != 1 || shape_of(hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK) {
+    } else if (!hct_op_is(op, "hct_graph.gather_rows") || operand != 0 || (dim == 1 && shape_of(hct_op_result(op, 0)).rank + 2 > HCT_MAX_RANK)) {
       return false;
     }
   }
@@ -117,12 +120,51 @@ static int64_t pieces_that_divide(const splitting *s, int64_t size, int64_t want
   return most;
 }
 
+static bool is_looked_up_by(MlirValue value, int64_t dim) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use);
+    if (hct_op_is(op, "hct_graph.gather_rows") ? dim == 0 : hct_op_is(op, "hct_graph.transpose") && is_looked_up_by(hct_op_result(op, 0), transposed_dim(op, dim))) return true;
+  }
+  return false;
+}
+
+/* Whether all products that read `value`, of which *products are counted, make scores of the numbers of `dim`, of which a loss alone reads any. */
+static bool is_classes(const splitting *s, MlirValue value, int64_t dim, size_t *products) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use);
+    if (hct_op_is(op, "hct_graph.transpose")) {
+      if (!is_classes(s, hct_op_result(op, 0), transposed_dim(op, dim), products)) return false;
+      continue;
+    }
+    if (hct_op_is(op, "hct_graph.gather_rows") && dim == 0) continue;
+    if (!hct_op_is(op, "hct_graph.contract")) return false;
+    ++*products;
+    letters l = letters_of(op, mlirOpOperandGetOperandNumber(use));
+    if (l.result[strlen(l.result) - 1] != l.own[dim] || !split_classes_all(hct_op_result(op, 0), !s->outputs)) return false;
+  }
+  return true;
+}
+
+/* As many runs as are wanted, or may be, of whole MXU columns on every die, or where the dimension is too short for that, of one element. Each has more than one unit;
+ * count 1: there are none. */
+static cut cut_runs(const splitting *s, int64_t dim, int64_t size, int64_t wanted) {
+  const int64_t units[] = {s->parts * s->columns, s->parts}, count = wanted < MOST_PIECES ? wanted : MOST_PIECES;
+  for (size_t i = 0; i < HCT_COUNT(units); i++)
+    if ((size + units[i] - 1) / units[i] >= 2 * count) return (cut){dim, size, 1, count, units[i]};
+  return (cut){.count = 1};
+}
+
 static cut cut_choose(const splitting *s, MlirValue weight) {
   hct_shape shape = shape_of(weight);
   int64_t wanted = pieces_wanted(s, weight);
   for (int64_t i = 0; i < 2 && wanted > 1; i++) {
-    int64_t dim = (shape.dims[0] >= shape.dims[1]) == (i == 0) ? 0 : 1, count = pieces_that_divide(s, shape.dims[dim], wanted);
-    if (count > 1 && can_cut(weight, dim)) return (cut){dim, s->parts, count};
+    int64_t dim = (shape.dims[0] >= shape.dims[1]) == (i == 0) ? 0 : 1, size = shape.dims[dim], count = pieces_that_divide(s, size, wanted);
+    if ((count == 1 && i) || !can_cut(weight, dim)) continue;
+    bool looked_up = is_looked_up_by(weight, dim);
+    size_t products = 0;
+    cut runs = (looked_up || count < wanted) && is_classes(s, weight, dim, &products) && products ? cut_runs(s, dim, size, wanted) : (cut){.count = 1};
+    if (runs.count > 1) return runs;
+    if (count > 1 && !looked_up) return (cut){dim, size, s->parts, count, 0};
   }
   return (cut){.count = 1};
 }
@@ -147,14 +189,21 @@ static hct_shape shape_apart(const hct_shape *whole, int64_t dim, const cut *c) 
   return apart;
 }
 
-static hct_shape shape_piece(const hct_shape *whole, int64_t dim, const cut *c) {
+hct_range cut_run(const cut *c, int64_t piece) {
+  if (!c->unit) return (hct_range){0, c->size / c->count};
+  hct_range units = hct_split_balanced((c->size + c->unit - 1) / c->unit, c->count, piece);
+  int64_t start = units.start * c->unit, length = units.length * c->unit;
+  return (hct_range){start, length < c->size - start ? length : c->size - start};
+}
+
+static hct_shape shape_piece(const hct_shape *whole, int64_t dim, const cut *c, int64_t index) {
   hct_shape piece = *whole;
-  piece.dims[dim] /= c->count;
+  piece.dims[dim] = cut_run(c, index).length;
   return piece;
 }
 
 static MlirValue piece_take(splitting *s, MlirValue whole, int64_t dim, const cut *c, int64_t index) {
-  hct_shape shape = shape_of(whole), apart = shape_apart(&shape, dim, c), one = apart, piece = shape_piece(&shape, dim, c);
+  hct_shape shape = shape_of(whole), apart = shape_apart(&shape, dim, c), one = apart, piece = shape_piece(&shape, dim, c, index);
   int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
   for (size_t d = 0; d < apart.rank; d++) steps[d] = 1;
   starts[dim + 1] = index, one.dims[dim + 1] = 1;
@@ -165,6 +214,8 @@ static MlirValue piece_take(splitting *s, MlirValue whole, int64_t dim, const cu
 }
 
 static MlirValue pieces_join(splitting *s, const hct_shape *whole, int64_t dim, const cut *c, const MlirValue *pieces) {
+  const hct_named runs_axis = {"axis", hct_attr_i64(s->builder.context, dim)};
+  if (c->unit) return build(s, "hct_graph.concat", (size_t)c->count, pieces, whole, 1, &runs_axis);
   hct_shape apart = shape_apart(whole, dim, c), one = apart;
   MlirValue *ones = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
   one.dims[dim + 1] = 1;
@@ -188,8 +239,9 @@ static void contract_pieces(splitting *s, unsigned operand, const MlirValue *pie
   letters l = letters_of(s->like, operand);
   int64_t other = dim_of(l.other, l.other_length, l.own[dim]), kept = dim_of(l.result, strlen(l.result), l.own[dim]);
   MlirValue activation = hct_op_operand(s->like, 1 - operand), sum = {NULL}, *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
-  hct_shape whole = shape_of(hct_op_result(s->like, 0)), one = kept >= 0 ? shape_piece(&whole, kept, c) : whole;
+  hct_shape whole = shape_of(hct_op_result(s->like, 0));
   for (int64_t i = 0; i < c->count; i++) {
+    hct_shape one = kept >= 0 ? shape_piece(&whole, kept, c, i) : whole;
     MlirValue read = other >= 0 ? piece_take(s, activation, other, c, i) : activation;
     results[i] = piece_of_op(s, operand, pieces[i], &one, i);
     mlirOperationSetOperand(mlirOpResultGetOwner(results[i]), 1 - operand, read);
@@ -201,10 +253,22 @@ static void contract_pieces(splitting *s, unsigned operand, const MlirValue *pie
   hct_value_replace(hct_op_result(s->like, 0), kept >= 0 ? pieces_join(s, &whole, kept, c, results) : sum);
 }
 
+static MlirValue gather_runs(splitting *s, const MlirValue *pieces, const cut *c) {
+  hct_shape whole = shape_of(hct_op_result(s->like, 0));
+  const hct_named add = {"fn", hct_attr_str(s->builder.context, "add")};
+  MlirValue sum = {NULL};
+  for (int64_t i = 0; i < c->count; i++) {
+    MlirValue pair[] = {sum, piece_of_op(s, 0, pieces[i], &whole, i)};
+    hct_op_set(mlirOpResultGetOwner(pair[1]), "run", hct_attr_i64s(s->builder.context, 2, (const int64_t[]){cut_run(c, i).start, c->size}));
+    sum = i ? build(s, "hct_graph.map2", 2, pair, &whole, 1, &add) : pair[1];
+  }
+  return sum;
+}
+
 static MlirValue gather_pieces(splitting *s, const MlirValue *pieces, const cut *c) {
   hct_shape whole = shape_of(hct_op_result(s->like, 0));
   int64_t last = (int64_t)whole.rank - 1;
-  hct_shape one = shape_piece(&whole, last, c);
+  hct_shape one = shape_piece(&whole, last, c, 0);
   MlirValue *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
   for (int64_t i = 0; i < c->count; i++) results[i] = piece_of_op(s, 0, pieces[i], &one, i);
   return pieces_join(s, &whole, last, c, results);
@@ -212,9 +276,12 @@ static MlirValue gather_pieces(splitting *s, const MlirValue *pieces, const cut 
 
 static MlirValue *transposed_pieces(splitting *s, const MlirValue *pieces, int64_t dim, const cut *c) {
   MlirValue *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
-  hct_shape whole = shape_of(hct_op_result(s->like, 0)), one = shape_piece(&whole, dim, c);
+  hct_shape whole = shape_of(hct_op_result(s->like, 0));
   const hct_named perm = {"perm", mlirOperationGetAttributeByName(s->like, hct_ref("perm"))};
-  for (int64_t i = 0; i < c->count; i++) results[i] = build(s, "hct_graph.transpose", 1, &pieces[i], &one, 1, &perm);
+  for (int64_t i = 0; i < c->count; i++) {
+    hct_shape one = shape_piece(&whole, dim, c, i);
+    results[i] = build(s, "hct_graph.transpose", 1, &pieces[i], &one, 1, &perm);
+  }
   return results;
 }
 
@@ -227,7 +294,7 @@ static void readers_rewrite(splitting *s, MlirValue value, const MlirValue *piec
     s->like = s->builder.before = op, s->builder.location = mlirOperationGetLocation(op);
     if (hct_op_is(op, "hct_graph.transpose")) readers_rewrite(s, hct_op_result(op, 0), transposed_pieces(s, pieces, transposed_dim(op, dim), c), transposed_dim(op, dim), c);
     else if (hct_op_is(op, "hct_graph.contract")) contract_pieces(s, operand, pieces, dim, c);
-    else hct_value_replace(hct_op_result(op, 0), gather_pieces(s, pieces, c));
+    else hct_value_replace(hct_op_result(op, 0), (dim == 0 ? gather_runs : gather_pieces)(s, pieces, c));
     mlirOperationDestroy(op);
   }
 }
@@ -243,15 +310,19 @@ static void piece_describe(splitting *s, size_t argument, size_t like, const hct
 /* The argument becomes the first piece, others come behind all arguments. */
 static void weight_split(splitting *s, size_t argument, const char *name, const cut *c) {
   MlirValue weight = mlirBlockGetArgument(s->builder.block, (intptr_t)argument), *pieces = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
-  hct_shape whole = shape_of(weight), one = shape_piece(&whole, c->dim, c);
-  MlirType type = hct_type_tensor(s->builder.context, one.dtype, one.rank, one.dims);
+  hct_shape whole = shape_of(weight);
+  MlirType first = {NULL};
   for (int64_t i = 0; i < c->count; i++) {
-    hct_piece piece = {name, c->dim, c->parts, c->count, i};
+    hct_shape one = shape_piece(&whole, c->dim, c, i);
+    hct_range run = cut_run(c, i);
+    hct_piece piece = c->unit ? (hct_piece){name, c->dim, 1, c->size, run.start, run.length} : (hct_piece){name, c->dim, c->parts, c->count, i, 1};
+    MlirType type = hct_type_tensor(s->builder.context, one.dtype, one.rank, one.dims);
+    if (i == 0) first = type;
     pieces[i] = i ? mlirBlockAddArgument(s->builder.block, type, mlirValueGetLocation(weight)) : weight;
     piece_describe(s, i ? (size_t)mlirBlockGetNumArguments(s->builder.block) - 1 : argument, argument, &piece);
   }
   readers_rewrite(s, weight, pieces, c->dim, c);
-  mlirValueSetType(weight, type);
+  mlirValueSetType(weight, first);
 }
 
 static const char *argument_text(const splitting *s, size_t argument, const char *name) {
@@ -362,6 +433,7 @@ static hct_status limits_read(splitting *s, const strategy *chosen) {
     return hct_error(s->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weight-pieces=%s: it must be auto or a whole number from 1 to %d", text, MOST_PIECES);
   bool known = hct_dtype_parse(hct_pass_option(s->pass, "dtype", "f32"), &dtype), infer = !strcmp(hct_pass_option(s->pass, "mode", "train"), "infer");
   double weight = (double)hct_dtype_bytes(known ? dtype : HCT_F32), gradient = infer ? 0 : (double)hct_dtype_bytes(HCT_F32);
+  s->columns = p->mxu_cols, s->outputs = infer || *hct_pass_option(s->pass, "keep-output", "");
   s->parts = chosen->flat ? p->rows * p->cols : least_common_multiple(p->rows, p->cols);
   s->weight_bytes = weight / (double)(p->rows * p->cols), s->gradient_bytes = gradient / (double)(p->rows * p->cols);
   s->limit_bytes = MOST_SHARE * (double)p->sram_bytes, s->most_bytes = PIECE_SHARE * (double)p->sram_bytes, s->alone_bytes = ALONE_SHARE * (double)p->sram_bytes;

@@ -8,7 +8,7 @@
  *           %z = concat(%l0, %l1)                   [.., pieces]; the rest as it was
  *           %t = map2 add(pick(%z0, %i0), pick(%z1, %i1))
  *
- * where %i0 is the label's number in piece 0, or -1, of which pick makes 0. */
+ * where %i0 is the label's number in piece 0, or one that piece 0 has not, of which pick makes 0. */
 #include <string.h>
 
 #include "compiler/transform/derive_training.h"
@@ -121,10 +121,15 @@ static MlirValue number(classes *s, hct_dtype dtype, int64_t value) {
   return build(s, "hct_graph.constant", 0, NULL, (hct_shape){.dtype = dtype}, 1, &attribute);
 }
 
-/* Class n = (part * count + piece) * rest + r is number part * rest + r of its piece. What is no class is none of a piece either: its number there is negative, or too large. */
-static void labels_join(classes *s, MlirOperation pick) {
-  place_at(s, pick);
-  MlirValue ids = hct_op_operand(pick, 1), sum = {NULL};
+/* By piece, numbers of labels in it. What is no class is none of a piece either: its number there is negative, or too large. In the first piece they are others,
+ * too, which programs do not hold against its classes (derive_training_labels.c). */
+static void labels_of_runs(classes *s, MlirValue ids, MlirValue *out_numbers) {
+  hct_dtype dtype = hct_tape_shape(ids).dtype;
+  for (int64_t i = 0; i < s->c->count; i++) out_numbers[i] = map2(s, "sub", ids, number(s, dtype, cut_run(s->c, i).start), dtype);
+}
+
+/* Class n = (part * count + piece) * rest + r is number part * rest + r of its piece, and -1 of others. */
+static void labels_of_parts(classes *s, MlirValue ids, MlirValue *out_numbers) {
   hct_shape piece = hct_tape_shape(s->pieces[0]), flags = hct_tape_shape(ids);
   hct_dtype dtype = flags.dtype;
   MlirValue rest = number(s, dtype, piece.dims[piece.rank - 1] / s->c->parts), count = number(s, dtype, s->c->count), one = number(s, dtype, 1);
@@ -135,12 +140,39 @@ static void labels_join(classes *s, MlirOperation pick) {
   for (int64_t i = 0; i < s->c->count; i++) {
     MlirValue mine = map2(s, "eq", which, number(s, dtype, i), HCT_BOOL);
     MlirValue own = build(s, "hct_graph.map1", 1, &mine, flags, 1, &mov);
-    MlirValue operands[] = {s->pieces[i], map2(s, "sub", map2(s, "mul", after, own, dtype), one, dtype)};
+    out_numbers[i] = map2(s, "sub", map2(s, "mul", after, own, dtype), one, dtype);
+  }
+}
+
+static void labels_join(classes *s, MlirOperation pick) {
+  place_at(s, pick);
+  MlirValue sum = {NULL}, *numbers = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)s->c->count);
+  (s->c->unit ? labels_of_runs : labels_of_parts)(s, hct_op_operand(pick, 1), numbers);
+  for (int64_t i = 0; i < s->c->count; i++) {
+    const MlirValue operands[] = {s->pieces[i], numbers[i]};
     MlirValue picked = build(s, "hct_graph.pick", 2, operands, hct_tape_shape(hct_op_result(pick, 0)), 0, NULL);
     sum = i ? map2(s, "add", sum, picked, hct_tape_shape(picked).dtype) : picked;
   }
   hct_value_replace(hct_op_result(pick, 0), sum);
   mlirOperationDestroy(pick);
+}
+
+static bool picks_labels(MlirOperation op) {
+  hct_dtype dtype = hct_op_is(op, "hct_graph.pick") ? hct_tape_shape(hct_op_operand(op, 1)).dtype : HCT_BOOL;
+  return dtype == HCT_I64 || dtype == HCT_I32;
+}
+
+bool split_classes_all(MlirValue whole, bool outputs) {
+  bool all = false;
+  for (MlirOpOperand use = mlirValueGetFirstUse(whole); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use), shift = op;
+    log_sum_exp l;
+    if (hct_op_is(op, "hct_graph.map2")) shift = mlirValueIsAOpResult(hct_op_operand(op, 1)) ? mlirOpResultGetOwner(hct_op_operand(op, 1)) : op;
+    bool sum = log_sum_exp_match(whole, shift, &l) && (mlirOperationEqual(shift, op) || mlirOperationEqual(l.sub, op));
+    if (!sum && !picks_labels(op) && !(outputs && hct_op_is(op, "func.return"))) return false;
+    all |= sum;
+  }
+  return all;
 }
 
 void split_classes(hct_arena *arena, hct_builder builder, MlirValue whole, const MlirValue *pieces, const cut *c, int64_t group) {
@@ -149,8 +181,7 @@ void split_classes(hct_arena *arena, hct_builder builder, MlirValue whole, const
   for (MlirOpOperand use = mlirValueGetFirstUse(whole); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) HCT_PUSH(arena, &readers, mlirOpOperandGetOwner(use));
   for (size_t i = 0; i < readers.count; i++) {
     log_sum_exp l;
-    hct_dtype dtype = hct_op_is(readers.items[i], "hct_graph.pick") ? hct_tape_shape(hct_op_operand(readers.items[i], 1)).dtype : HCT_BOOL;
     if (log_sum_exp_match(whole, readers.items[i], &l)) log_sum_exp_join(&s, &l);
-    else if (dtype == HCT_I64 || dtype == HCT_I32) labels_join(&s, readers.items[i]);
+    else if (picks_labels(readers.items[i])) labels_join(&s, readers.items[i]);
   }
 }

@@ -3,21 +3,22 @@
 #include <string.h>
 
 bool hct_piece_parse(hct_arena *arena, const char *name, hct_piece *out_piece) {
-  const char *mark = strrchr(name, '#');
-  static const char separators[] = "/@*";
-  int64_t numbers[4];
-  const char *at = mark ? mark + 1 : "";
+  const char *mark = strrchr(name, '#'), *at = mark ? mark + 1 : "";
+  static const char separators[] = "+/@*";
+  int64_t numbers[5] = {0, 1};
   for (size_t i = 0; i < HCT_COUNT(numbers); i++) {
-    size_t length = i < 3 ? strcspn(at, "/@*") : strlen(at);
-    if (!hct_parse_i64(hct_arena_strndup(arena, at, length), &numbers[i]) || (i < 3 && at[length] != separators[i])) return false;
-    at += length + (i < 3);
+    size_t length = strcspn(at, separators), next = i == 0 && at[length] == '/' ? 1 : i; /* without a number of units: of one */
+    if (!hct_parse_i64(hct_arena_strndup(arena, at, length), &numbers[i]) || at[length] != separators[next]) return false;
+    at += length + 1, i = next;
   }
-  *out_piece = (hct_piece){hct_arena_strndup(arena, name, (size_t)(mark - name)), numbers[2], numbers[3], numbers[1], numbers[0]};
-  return out_piece->dim >= 0 && out_piece->dim < HCT_MAX_RANK && out_piece->parts > 0 && out_piece->index >= 0 && out_piece->index < out_piece->count;
+  hct_piece p = {hct_arena_strndup(arena, name, (size_t)(mark - name)), numbers[3], numbers[4], numbers[2], numbers[0], numbers[1]};
+  *out_piece = p;
+  return p.dim >= 0 && p.dim < HCT_MAX_RANK && p.parts > 0 && p.first >= 0 && p.count > 0 && p.count <= p.size && p.first <= p.size - p.count;
 }
 
 const char *hct_piece_name(hct_arena *arena, const hct_piece *p) {
-  return hct_arena_printf(arena, "%s#%lld/%lld@%lld*%lld", p->whole, (long long)p->index, (long long)p->count, (long long)p->dim, (long long)p->parts);
+  const char *units = p->count > 1 ? hct_arena_printf(arena, "%lld+%lld", (long long)p->first, (long long)p->count) : hct_arena_printf(arena, "%lld", (long long)p->first);
+  return hct_arena_printf(arena, "%s#%s/%lld@%lld*%lld", p->whole, units, (long long)p->size, (long long)p->dim, (long long)p->parts);
 }
 
 static bool factor_add(hct_layout *layout, hct_factor factor) {
@@ -35,8 +36,18 @@ static bool factor_divide(const hct_factor *factor, int64_t outer, const hct_pac
   return factor->size % outer == 0 && outer % dies == 0;
 }
 
+static bool run_layout(const hct_piece *piece, const hct_layout *layout, hct_layout *out_whole) {
+  if (piece->dim >= layout->rank || layout->dim_first[piece->dim + 1] != layout->dim_first[piece->dim] + 1) return false;
+  *out_whole = *layout;
+  hct_factor *factor = &out_whole->factors[layout->dim_first[piece->dim]];
+  bool fits = factor->size == piece->count && piece->parts == 1;
+  factor->size = piece->size, factor->first = piece->first, factor->count = piece->count;
+  return fits;
+}
+
 bool hct_piece_layout(const hct_piece *piece, const hct_layout *layout, const hct_package *package, hct_layout *out_whole) {
-  const hct_factor own = {.size = piece->count, .fixed = piece->index + 1};
+  if (piece->count > 1) return run_layout(piece, layout, out_whole);
+  const hct_factor own = {.size = piece->size, .first = piece->first, .count = 1};
   hct_layout whole = *layout;
   whole.factor_count = 0;
   for (unsigned d = 0; d < layout->rank; d++) {

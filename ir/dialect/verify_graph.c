@@ -146,6 +146,9 @@ static void check_rows(hct_verifier *v, MlirOperation op, const hct_shape *table
   bool fits = table->rank >= 1 && rows->rank == ids->rank + table->rank - 1 && dims_equal(rows->dims, ids->dims, ids->rank);
   if (!fits || !dims_equal(rows->dims + ids->rank, table->dims + 1, table->rank - 1))
     hct_verify_refuse(v, op, "rows %s are not those of a table %s at %s", shape_text(v, rows), shape_text(v, table), shape_text(v, ids));
+  int64_t run[2];
+  if (!fits || !hct_op_has(op, "run")) return;
+  if (hct_op_i64s(op, "run", run, 2) != 2 || run[0] < 0 || run[0] > run[1] - table->dims[0]) hct_verify_refuse(v, op, "run is not the first of the %lld rows of %s in a table, and the number of that table's rows", (long long)table->dims[0], shape_text(v, table));
 }
 
 /* wide [..., v], ids and flat [...] */

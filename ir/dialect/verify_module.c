@@ -11,7 +11,7 @@ bool hct_verify_layout(hct_verifier *v, MlirOperation op, const char *what, cons
     return false;
   }
   for (int f = 0; f < out_layout->factor_count; f++)
-    if (out_layout->factors[f].fixed && !hct_op_is(op, "hct_tile.dram")) return hct_verify_refuse(v, op, "%s '%s' has a part alone, as tensors in DRAM may", what, text), false;
+    if (out_layout->factors[f].count && !hct_op_is(op, "hct_tile.dram")) return hct_verify_refuse(v, op, "%s '%s' has a part alone, as tensors in DRAM may", what, text), false;
   bool fits = !shape || out_layout->rank == shape->rank;
   for (size_t d = 0; shape && fits && d < shape->rank; d++) fits = hct_layout_dim_size(out_layout, (unsigned)d) == shape->dims[d];
   if (!fits) hct_verify_refuse(v, op, "%s '%s' is not of the tensor's shape", what, text);
@@ -104,11 +104,11 @@ static void check_entry(hct_verifier *v, MlirOperation function, bool argument, 
   }
 }
 
-/* Arguments that have the data of one parameter together. */
-static int64_t pieces_of(hct_verifier *v, MlirOperation function, size_t index) {
+/* Of an argument's data: of a piece, those of the whole parameter. */
+static int64_t data_elements(hct_verifier *v, MlirOperation function, size_t index, int64_t elements) {
   const char *name = entry_text(function, true, index, "hct.name");
   hct_piece piece;
-  return name && hct_piece_parse(v->arena, name, &piece) ? piece.count : 1;
+  return name && hct_piece_parse(v->arena, name, &piece) ? elements / piece.count * piece.size : elements;
 }
 
 static void check_data(hct_verifier *v, MlirOperation function, size_t index, MlirValue value) {
@@ -119,7 +119,7 @@ static void check_data(hct_verifier *v, MlirOperation function, size_t index, Ml
     hct_shape shape;
     hct_dtype from;
     bool known = hct_value_shape(value, &shape);
-    int64_t elements = known ? hct_shape_elements(&shape) * pieces_of(v, function, index) : 0, bytes = known ? elements * (int64_t)hct_dtype_bytes(shape.dtype) : 0;
+    int64_t elements = known ? data_elements(v, function, index, hct_shape_elements(&shape)) : 0, bytes = known ? elements * (int64_t)hct_dtype_bytes(shape.dtype) : 0;
     if (!hct_data_reference_parse(v->arena, hct_attr_text(data), &reference) || !known || !hct_data_fits(shape.dtype, reference.dtype, elements, reference.bytes, &from))
       hct_verify_refuse_at(v, hct_loc_of_location(v->arena, mlirValueGetLocation(value)), "argument %zu: hct.data '%s' is no reference to data of %lld bytes", index, hct_attr_text(data), (long long)bytes);
     return;

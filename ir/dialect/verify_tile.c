@@ -72,6 +72,9 @@ static void check_words(hct_verifier *v, MlirOperation op, const char *name) {
     hct_verify_refuse(v, op, "fn '%s' is no elementwise function", text);
   if (!strcmp(name, "rows") && !is_one_of(hct_op_str(op, "fn"), rows, HCT_COUNT(rows))) hct_verify_refuse(v, op, "fn '%s' is no row-wise operator", hct_op_str(op, "fn"));
   if ((text = hct_op_str_or(op, "kind", NULL)) && (strcmp(name, "update") ? !hct_verify_is_function("RED", text) : !hct_optimizer_find(text))) hct_verify_refuse(v, op, "kind '%s' is not known", text);
+  int64_t run[2];
+  if (!strcmp(name, "rows") && hct_op_has(op, "run") && (hct_op_i64s(op, "run", run, 2) != 2 || run[0] < 0 || run[0] > run[1] - hct_op_i64_or(op, "classes", 0)))
+    hct_verify_refuse(v, op, "run is not the first of %lld rows in a table, and the number of that table's rows", (long long)hct_op_i64_or(op, "classes", 0));
   if (!strcmp(name, "update") && v->status == HCT_OK) {
     size_t states = hct_optimizer_find(text)->states, count = buffer_count(op);
     if (count != 4 + states) hct_verify_refuse(v, op, "%s has %zu operands, and needs %zu", text, count, 4 + states);
@@ -154,17 +157,18 @@ static bool layouts_equal(MlirValue a, MlirValue b) {
   return buffer_layout(a, &x) && buffer_layout(b, &y) && hct_layout_equal(&x, &y);
 }
 
-/* Without what is fixed, and with factors that no axis splits joined to those before them in their dimension. */
+/* Of what tiles have alone, and with factors that no axis splits joined to those before them in their dimension. */
 static hct_layout layout_runs(const hct_layout *layout) {
   hct_layout runs = *layout;
   runs.factor_count = 0;
   for (unsigned d = 0; d < layout->rank; d++) {
     runs.dim_first[d] = runs.factor_count;
     for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) {
-      const hct_factor *factor = &layout->factors[f];
-      if (factor->fixed) continue;
-      if (!factor->axis_count && runs.factor_count > runs.dim_first[d]) runs.factors[runs.factor_count - 1].size *= factor->size;
-      else runs.factors[runs.factor_count++] = *factor;
+      hct_factor factor = layout->factors[f];
+      if (factor.count == 1 && !factor.axis_count) continue;
+      if (factor.count) factor.size = factor.count, factor.first = factor.count = 0;
+      if (!factor.axis_count && runs.factor_count > runs.dim_first[d]) runs.factors[runs.factor_count - 1].size *= factor.size;
+      else runs.factors[runs.factor_count++] = factor;
     }
   }
   runs.dim_first[layout->rank] = runs.factor_count;

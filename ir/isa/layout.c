@@ -10,8 +10,7 @@ hct_range hct_split_balanced(int64_t units, int64_t parts, int64_t part) {
 }
 
 hct_range hct_factor_range(const hct_factor *factor, const hct_place *place) {
-  hct_range range = {0, factor->size};
-  if (factor->fixed) return (hct_range){factor->fixed - 1, 1};
+  hct_range range = factor->count ? (hct_range){factor->first, factor->count} : (hct_range){0, factor->size};
   for (int a = 0; a < factor->axis_count; a++) {
     if (factor->axes[a] == HCT_AXIS_TIME) {
       if (place->micro_batch_size == 0) continue;
@@ -69,7 +68,7 @@ bool hct_layout_equal(const hct_layout *a, const hct_layout *b) {
   if (memcmp(a->dim_first, b->dim_first, (size_t)a->rank + 1) != 0) return false;
   for (int f = 0; f < a->factor_count; f++) {
     const hct_factor *x = &a->factors[f], *y = &b->factors[f];
-    if (x->size != y->size || x->fixed != y->fixed || x->axis_count != y->axis_count || memcmp(x->axes, y->axes, x->axis_count) != 0) return false;
+    if (x->size != y->size || x->first != y->first || x->count != y->count || x->axis_count != y->axis_count || memcmp(x->axes, y->axes, x->axis_count) != 0) return false;
   }
   return true;
 }
@@ -82,8 +81,10 @@ void hct_layout_print(const hct_layout *layout, hct_text *text) {
   for (unsigned d = 0; d < layout->rank; d++)
     for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) {
       const hct_factor *factor = &layout->factors[f];
-      hct_text_printf(text, "%s%lld%s", f > layout->dim_first[d] ? "*" : d ? "," : "", (long long)factor->size, factor->axis_count ? "@" : "");
-      if (factor->fixed) hct_text_printf(text, "#%lld", (long long)factor->fixed - 1);
+      hct_text_printf(text, "%s%lld", f > layout->dim_first[d] ? "*" : d ? "," : "", (long long)factor->size);
+      if (factor->count) hct_text_printf(text, "#%lld", (long long)factor->first);
+      if (factor->count > 1) hct_text_printf(text, "+%lld", (long long)factor->count);
+      if (factor->axis_count) hct_text_append(text, "@", 1);
       for (int a = 0; a < factor->axis_count; a++) hct_text_printf(text, "%c", hct_axis_letter((hct_axis)factor->axes[a]));
     }
   hct_text_append(text, "]", 1);
@@ -112,15 +113,25 @@ static bool number_parse(const char **text, int64_t *out_number) {
   return true;
 }
 
+/* After '#'. */
+static bool units_parse(const char **text, hct_factor *factor) {
+  factor->count = 1;
+  if (!number_parse(text, &factor->first)) return false;
+  if (**text == '+') {
+    ++*text;
+    if (!number_parse(text, &factor->count)) return false;
+  }
+  return factor->count > 0 && factor->count <= factor->size && factor->first <= factor->size - factor->count;
+}
+
 static bool factor_parse(const char **text, hct_layout *layout, unsigned *axes_seen) {
   if (layout->factor_count == HCT_MAX_FACTORS) return false;
   hct_factor *factor = &layout->factors[layout->factor_count++];
   if (!number_parse(text, &factor->size)) return false;
   if (**text == '#') {
     ++*text;
-    if (!number_parse(text, &factor->fixed) || factor->fixed >= factor->size) return false;
-    factor->fixed++;
-    return true;
+    if (!units_parse(text, factor)) return false;
+    if (factor->count == 1) return true;
   }
   if (**text != '@') return true;
   for (++*text; **text >= 'a' && **text <= 'z'; ++*text) {

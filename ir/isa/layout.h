@@ -7,6 +7,7 @@
  *     [4@tr,16,4@c*16]            a [4,16,64] tensor; dim 0 split over time, then rows; dim 2 is 4 x 16, the 4 over columns
  *     [4@tr,16,64] sum(c)         the same unsplit in its last dim, and each die along a row holds one summand
  *     [2@c*4#1*8,16]              a [64,16] tensor, 2 x 4 x 8 in dim 0, of which only index 1 of the 4 is there: a piece of a parameter (piece.h)
+ *     [37#20+17@c,16]             a [37,16] tensor, of which only rows 20 to 36 are there, split over columns
  *     []                          a scalar, replicated
  *
  * A split is balanced: part i of p over n units has n/p + (i < n%p) units and starts at i*(n/p) + min(i, n%p); parts may be
@@ -28,7 +29,7 @@ typedef struct hct_factor {
   int64_t size;               /* units, >= 1 unless the tensor is empty */
   uint8_t axis_count;
   uint8_t axes[HCT_MAX_AXES]; /* hct_axis, major to minor */
-  int64_t fixed;              /* index, plus one, of the only unit that tiles have, which then no axis splits; 0: all units */
+  int64_t first, count;       /* the only units that tiles have, which the axes then split where there are several; count 0: all */
 } hct_factor;
 
 typedef enum hct_partial_kind { HCT_PARTIAL_NONE = 0, HCT_PARTIAL_SUM = 1, HCT_PARTIAL_MAX = 2 } hct_partial_kind;

@@ -44,9 +44,9 @@ static inline void exec_set(hct_dtype dtype, uint8_t *at, float value) {
   if (dtype == HCT_F32) memcpy(at, &value, sizeof value);
   else hct_element_set(dtype, at, (double)value);
 }
-/* Of the first `views` operands: whether all are f32, aligned to it; of some from `first` on: whether none is a float. */
-static inline bool exec_all_f32(const exec_frame *frame, int views) {
-  for (int v = 0; v < views; v++)
+/* Of operands from `first` on, before `views`: whether all are f32, aligned to it; whether none is a float. */
+static inline bool exec_all_f32(const exec_frame *frame, int first, int views) {
+  for (int v = first; v < views; v++)
     if (frame->view[v].dtype != HCT_F32 || ((uintptr_t)frame->view[v].data & 3)) return false;
   return true;
 }

@@ -1,6 +1,7 @@
 #include "runtime/exec/f32.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Vector forms of libm's functions are SLEEF's, of 1 ULP; a compiler that does not take these declarations calls libm an element at a time. */
 #define VECTOR_FUNCTION _Pragma("omp declare simd notinbranch")
@@ -110,6 +111,29 @@ void exec_f32_map2(uint8_t fn, uint8_t *d, int64_t d_stride, const uint8_t *a, i
     kernel(to, from[0], from[1], false, false, to_lanes(n));
     stage_out(d + done * d_stride, d_stride, to, n);
   }
+}
+
+bool exec_f32_is_test(uint8_t fn) { return fn == HCT_FN_MAP2_EQ || fn == HCT_FN_MAP2_LT || fn == HCT_FN_MAP2_LE || fn == HCT_FN_MAP2_AND || fn == HCT_FN_MAP2_OR; }
+
+HCT_VECTORS static void bools_of(uint8_t *d, const float *a, int64_t count) {
+  for (int64_t i = 0; i < count; i++) d[i] = a[i] != 0;
+}
+
+void exec_f32_test(uint8_t fn, uint8_t *d, int64_t d_stride, const uint8_t *a, int64_t a_stride, const uint8_t *b, int64_t b_stride, int64_t count) {
+  enum { MOST = 16 * STAGE };
+  for (int64_t done = 0, n; done < count; done += n) {
+    float numbers[MOST];
+    uint8_t bytes[MOST];
+    n = count - done < MOST ? count - done : MOST;
+    exec_f32_map2(fn, (uint8_t *)numbers, 4, a + done * a_stride, a_stride, b + done * b_stride, b_stride, n);
+    bools_of(bytes, numbers, n);
+    for (int64_t i = 0; d_stride != 1 && i < n; i++) d[(done + i) * d_stride] = bytes[i];
+    if (d_stride == 1) memcpy(d + done, bytes, (size_t)n);
+  }
+}
+
+HCT_VECTORS void exec_f32_of_bools(float *d, const uint8_t *a, int64_t count) {
+  for (int64_t i = 0; i < count; i++) d[i] = a[i] ? 1.0f : 0.0f;
 }
 
 static inline double lanes_sum(double lane[LANES]) {

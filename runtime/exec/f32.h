@@ -16,6 +16,11 @@
 void exec_f32_map1(uint8_t fn, uint8_t *d, int64_t d_stride, const uint8_t *a, int64_t a_stride, float scalar, int64_t count);
 /* d = fn(a, b), of MAP2 */
 void exec_f32_map2(uint8_t fn, uint8_t *d, int64_t d_stride, const uint8_t *a, int64_t a_stride, const uint8_t *b, int64_t b_stride, int64_t count);
+/* d = fn(a, b) as bytes of 0 and 1, of MAP2's functions that give these alone: comparisons, and, or */
+void exec_f32_test(uint8_t fn, uint8_t *d, int64_t d_stride, const uint8_t *a, int64_t a_stride, const uint8_t *b, int64_t b_stride, int64_t count);
+bool exec_f32_is_test(uint8_t fn);
+/* d = 1 where a is not 0, else 0: contiguous elements */
+void exec_f32_of_bools(float *d, const uint8_t *a, int64_t count);
 /* Reductions of contiguous elements, in 16 lanes: sums in double. A NaN among them is the maximum and minimum. */
 double exec_f32_sum(const float *a, int64_t count);
 double exec_f32_dot(const float *a, const float *b, int64_t count);

@@ -82,6 +82,11 @@ HCT_INLINE float exec_map2_f32(uint8_t fn, float a, float b) {
     case HCT_FN_MAP2_DIV: return a / b;
     case HCT_FN_MAP2_MAX: return exec_max(a, b);
     case HCT_FN_MAP2_MIN: return exec_min(a, b);
+    case HCT_FN_MAP2_EQ: return a == b;
+    case HCT_FN_MAP2_LT: return a < b;
+    case HCT_FN_MAP2_LE: return a <= b;
+    case HCT_FN_MAP2_AND: return a != 0 && b != 0;
+    case HCT_FN_MAP2_OR: return a != 0 || b != 0;
     default: return (float)exec_map2(fn, (double)a, (double)b);
   }
 }

@@ -88,9 +88,13 @@ static void row_map1(exec_frame *frame, uint8_t *const at[], int64_t count) {
   int64_t d = frame->view[0].stride[3], a = frame->view[1].stride[3];
   uint8_t fn = frame->instr->fn;
   float scalar = scalar_of(frame);
-  if (exec_all_f32(frame, 2)) {
+  if (exec_all_f32(frame, 0, 2)) {
     if (fn == HCT_FN_MAP1_MOV && d == 4 && a == 4) row_move(frame, at[0], at[1], (size_t)count * 4);
     else exec_f32_map1(fn, at[0], d, at[1], a, scalar, count);
+    return;
+  }
+  if (fn == HCT_FN_MAP1_MOV && frame->view[1].dtype == HCT_BOOL && a == 1 && d == 4 && exec_all_f32(frame, 0, 1)) {
+    exec_f32_of_bools((float *)(void *)at[0], at[1], count);
     return;
   }
   if (exec_no_floats(frame, 0, 2)) {
@@ -107,8 +111,12 @@ static void row_map1(exec_frame *frame, uint8_t *const at[], int64_t count) {
 static void row_map2(exec_frame *frame, uint8_t *const at[], int64_t count) {
   int64_t d = frame->view[0].stride[3], a = frame->view[1].stride[3], b = frame->view[2].stride[3];
   uint8_t fn = frame->instr->fn;
-  if (exec_all_f32(frame, 3)) {
+  if (exec_all_f32(frame, 0, 3)) {
     exec_f32_map2(fn, at[0], d, at[1], a, at[2], b, count);
+    return;
+  }
+  if (frame->view[0].dtype == HCT_BOOL && exec_f32_is_test(fn) && exec_all_f32(frame, 1, 3)) {
+    exec_f32_test(fn, at[0], d, at[1], a, at[2], b, count);
     return;
   }
   if (exec_no_floats(frame, 1, 3)) {
@@ -156,7 +164,7 @@ bool exec_map(exec_frame *frame) {
 static void row_fill(exec_frame *frame, uint8_t *const at[], int64_t count) {
   double scalar;
   memcpy(&scalar, &frame->value[0], sizeof scalar);
-  if (exec_all_f32(frame, 1) && frame->view[0].stride[3] == 4) {
+  if (exec_all_f32(frame, 0, 1) && frame->view[0].stride[3] == 4) {
     for (int64_t i = 0; i < count; i++) F32(at[0] + i * 4) = (float)scalar;
     return;
   }

@@ -14,7 +14,7 @@ static int64_t reduce_int(uint8_t fn, int64_t a, int64_t b, bool u) {
 
 static void row_reduce_into(exec_frame *frame, uint8_t *const at[], int64_t count) {
   uint8_t fn = (uint8_t)frame->value[0];
-  if (exec_all_f32(frame, 2)) {
+  if (exec_all_f32(frame, 0, 2)) {
     int64_t to = frame->view[0].stride[3];
     exec_f32_map2(fold_of(fn), at[0], to, at[0], to, at[1], frame->view[1].stride[3], count);
     return;
@@ -49,7 +49,7 @@ static void reduce_any(exec_frame *frame) {
     inner[k] = reduced ? n[k] : 1;
   }
   uint8_t fn = frame->instr->fn;
-  bool integers = exec_no_floats(frame, 0, 2), singles = exec_all_f32(frame, 2);
+  bool integers = exec_no_floats(frame, 0, 2), singles = exec_all_f32(frame, 0, 2);
   for (int64_t i = 0; i < outer[0] * outer[1] * outer[2] * outer[3]; i++) {
     int64_t index[4] = {i / (outer[3] * outer[2] * outer[1]), i / (outer[3] * outer[2]) % outer[1], i / outer[3] % outer[2], i % outer[3]};
     uint8_t *to = d->data;
@@ -117,7 +117,7 @@ static unsigned reduced_loops(const exec_frame *frame) {
 bool exec_reduce(exec_frame *frame) {
   const int64_t *n = frame->shape;
   const exec_operand *d = &frame->view[0], *a = &frame->view[1];
-  bool last_alone = exec_all_f32(frame, 2) && reduced_loops(frame) == 1u << 3;
+  bool last_alone = exec_all_f32(frame, 0, 2) && reduced_loops(frame) == 1u << 3;
   if (last_alone && a->stride[3] == 4) {
     exec_for_rows(frame, 2, row_reduce);
   } else if (last_alone && frame->instr->fn == HCT_FN_RED_SUM && d->stride[2] == 4 && a->stride[2] == 4) {

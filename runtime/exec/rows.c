@@ -26,7 +26,7 @@ static void put2_int(const exec_operand *o, int64_t row, int64_t col, int64_t va
 static bool rows_f32(const exec_frame *frame, int views) {
   for (int v = 0; v < views; v++)
     if (frame->view[v].stride[1] != 4) return false;
-  return exec_all_f32(frame, views);
+  return exec_all_f32(frame, 0, views);
 }
 static float *row_f32(const exec_operand *o, int64_t row) { return (float *)(void *)(o->data + row * o->stride[0]); }
 

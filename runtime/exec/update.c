@@ -84,7 +84,7 @@ static bool is_plain(const exec_frame *frame) {
     for (int w = 0; w < v; w++)
       if (llabs(frame->view[v].data - frame->view[w].data) < frame->shape[0] * 4) return false;
   }
-  return exec_all_f32(frame, 4);
+  return exec_all_f32(frame, 0, 4);
 }
 
 bool exec_update(exec_frame *frame) {

@@ -24,6 +24,10 @@ module {
     %7 = "hct_graph.gather_rows"(%x, %x) : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8x8xf32>
     // expected-error@+1 {{hct_graph.gather_rows: rows 4x7xf32 are not those of a table 4x8xf32 at 4xi64}}
     %8 = "hct_graph.gather_rows"(%x, %ids) : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<4x7xf32>
+    // expected-error@+1 {{hct_graph.gather_rows: run is not the first of the 4 rows of 4x8xf32 in a table, and the number of that table's rows}}
+    %run0 = "hct_graph.gather_rows"(%x, %ids) {run = array<i64: 5, 8>} : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.scatter_rows: run is not the first of the 4 rows of 4x8xf32 in a table, and the number of that table's rows}}
+    %run1 = "hct_graph.scatter_rows"(%x, %ids) {run = array<i64: 5>} : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.pick: 4x8xf32 with ids 4xi64 and 8xf32}}
     %9 = "hct_graph.pick"(%x, %ids) : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<8xf32>
     // expected-error@+1 {{hct_graph.constant: attribute 'value' is not of the result's type}}

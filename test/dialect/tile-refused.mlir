@@ -4,6 +4,8 @@ module {
   func.func @step() {
     // expected-error@+1 {{hct_tile.alloc: layout '[4@r*2#1]' has a part alone, as tensors in DRAM may}}
     %part = "hct_tile.alloc"() {dtype = "f32", layout = "[4@r*2#1]", section = -1 : i64} : () -> !hct_tile.sram
+    // expected-error@+1 {{hct_tile.alloc: layout '[4#1+2@r]' has a part alone, as tensors in DRAM may}}
+    %run = "hct_tile.alloc"() {dtype = "f32", layout = "[4#1+2@r]", section = -1 : i64} : () -> !hct_tile.sram
     // expected-error@+1 {{hct_tile.alloc: layout '[4@q]' is not of the form}}
     %0 = "hct_tile.alloc"() {dtype = "f32", layout = "[4@q]", section = -1 : i64} : () -> !hct_tile.sram
     // expected-error@+1 {{hct_tile.alloc: dtype 'f8' is not known}}
@@ -26,6 +28,8 @@ module {
   func.func @step() {
     %a = "hct_tile.alloc"() {dtype = "f32", layout = "[4,8]", section = -1 : i64} : () -> !hct_tile.sram
     %b = "hct_tile.alloc"() {dtype = "f32", layout = "[4,8]", section = -1 : i64} : () -> !hct_tile.sram
+    // expected-error@+1 {{hct_tile.rows: run is not the first of 4 rows in a table, and the number of that table's rows}}
+    "hct_tile.rows"(%a, %b, %a) {fn = "gather", loops = [], section = -1 : i64, maps = [], fixes = [], row_loops = 0 : i64, classes = 4 : i64, run = array<i64: 3, 6>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (!hct_tile.sram, !hct_tile.sram, !hct_tile.sram) -> ()
     // expected-error@+1 {{hct_tile.reduce: loop '' is no factor of a layout}}
     "hct_tile.reduce"(%a, %b) {kind = "sum", loops = [""], section = -1 : i64, maps = [], fixes = [], accumulate = false} : (!hct_tile.sram, !hct_tile.sram) -> ()
     // expected-error@+1 {{hct_tile.reduce: maps of operand 1: not one (factor, start, step) for each of 1 loops}}

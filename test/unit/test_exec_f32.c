@@ -76,6 +76,32 @@ static void test_map2_rounding(void) {
   }
 }
 
+/* Of every count and step, as double has it; NaNs, infinities and both zeros among the numbers. */
+static void test_bools(void) {
+  enum { COUNT = 1100 };
+  static const uint8_t fns[] = {HCT_FN_MAP2_EQ, HCT_FN_MAP2_LT, HCT_FN_MAP2_LE, HCT_FN_MAP2_AND, HCT_FN_MAP2_OR};
+  static const float numbers[] = {0, -0.0f, 1, -1, INFINITY, -INFINITY, NAN, FLT_TRUE_MIN, FLT_MAX};
+  enum { KINDS = HCT_COUNT(numbers) };
+  float a[COUNT], b[COUNT], of[COUNT];
+  uint8_t d[2 * COUNT];
+  for (int i = 0; i < COUNT; i++) a[i] = numbers[i % KINDS], b[i] = numbers[i / KINDS % KINDS];
+  for (size_t f = 0; f < HCT_COUNT(fns); f++)
+    for (int steps = 0; steps < 8; steps++)
+      for (int count = steps; count <= COUNT; count += count < 40 ? 1 : 177) {
+        int sd = steps & 4 ? 2 : 1, sa = !(steps & 1), sb = !(steps & 2);
+        memset(d, 7, sizeof d);
+        exec_f32_test(fns[f], d, sd, (uint8_t *)a, 4 * sa, (uint8_t *)b, 4 * sb, count);
+        for (int i = 0; i < 2 * COUNT; i++) {
+          bool written = i % sd == 0 && i / sd < count;
+          CHECK(d[i] == (written ? exec_map2(fns[f], (double)a[i / sd * sa], (double)b[i / sd * sb]) : 7));
+        }
+      }
+  CHECK(exec_f32_is_test(HCT_FN_MAP2_LE) && !exec_f32_is_test(HCT_FN_MAP2_SUB));
+  for (int i = 0; i < COUNT; i++) d[i] = (uint8_t)(i % 3);
+  exec_f32_of_bools(of, d, COUNT);
+  for (int i = 0; i < COUNT; i++) CHECK(of[i] == (i % 3 ? 1 : 0));
+}
+
 static void test_copy_streamed(void) {
   enum { BYTES = 400 };
   uint8_t from[BYTES], to[BYTES];
@@ -126,6 +152,7 @@ int main(void) {
   test_map2();
   test_reductions();
   test_map2_rounding();
+  test_bools();
   test_copy_streamed();
   test_transpose();
   return 0;

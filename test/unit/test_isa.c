@@ -145,6 +145,13 @@ static void cover_visit(void *user, int64_t tile, int64_t global) {
 }
 
 /* Tiles of all dies and micro-batches cover each element once, and so do those of the pieces of a tensor. */
+static void check_prints(const hct_layout *layout, const char *wanted) {
+  hct_text text = {0};
+  hct_layout_print(layout, &text);
+  CHECK(!strcmp(text.data, wanted));
+  hct_text_fini(&text);
+}
+
 static void test_layouts_cover(void) {
   hct_layout layout;
   CHECK(hct_layout_parse("[5@tr,3,2@c*2]", &layout) && hct_layout_elements(&layout) == 60);
@@ -161,17 +168,26 @@ static void test_layouts_cover(void) {
   const char *const pieces[] = {"[5@c*3#0*2,2@r]", "[5@c*3#1*2,2@r]", "[5@c*3#2*2,2@r]"}; /* of one tensor: each is a third of every tile */
   for (int64_t at = 0; at < 18; at++) {
     hct_place place = {.rows = 2, .cols = 3, .row = at / 3 % 2, .col = at % 3};
-    hct_text text = {0};
     CHECK(hct_layout_parse(pieces[at / 6], &layout) && hct_layout_elements(&layout) == 60);
-    hct_layout_print(&layout, &text);
-    CHECK(!strcmp(text.data, pieces[at / 6]));
-    hct_text_fini(&text);
+    check_prints(&layout, pieces[at / 6]);
     c.next = 0;
     hct_layout_for_each(&layout, &place, cover_visit, &c);
     CHECK(c.next == hct_layout_tile_elements(&layout, &place) && c.next == (place.col < 2 ? 4 : 2));
   }
   for (int i = 0; i < 60; i++) CHECK(c.seen[i] == 1);
-  const char *const bad[] = {"", "[", "[4", "[4]x", "[4@q]", "[4@rr]", "[4@rt]", "[4@r,2@r]", "[4] sum(", "[4@r] sum(r)", "[99999999999999999999]", "[4#4]", "[4#]", "[4#1@r]", "[4@r#1]"};
+  c = (cover){0};
+  const char *const runs[] = {"[2@r,30#0+14@c]", "[2@r,30#14+11@c]", "[2@r,30#25+5@c]"}; /* each is split for itself: in 5, 5 and 4; 4, 4 and 3; 2, 2 and 1 */
+  for (int64_t at = 0; at < 18; at++) {
+    static const int64_t elements[3][3] = {{5, 5, 4}, {4, 4, 3}, {2, 2, 1}};
+    hct_place place = {.rows = 2, .cols = 3, .row = at / 3 % 2, .col = at % 3};
+    CHECK(hct_layout_parse(runs[at / 6], &layout) && hct_layout_elements(&layout) == 60 && hct_layout_dim_size(&layout, 1) == 30);
+    check_prints(&layout, runs[at / 6]);
+    c.next = 0;
+    hct_layout_for_each(&layout, &place, cover_visit, &c);
+    CHECK(c.next == hct_layout_tile_elements(&layout, &place) && c.next == elements[at / 6][place.col]);
+  }
+  for (int i = 0; i < 60; i++) CHECK(c.seen[i] == 1);
+  const char *const bad[] = {"", "[", "[4", "[4]x", "[4@q]", "[4@rr]", "[4@rt]", "[4@r,2@r]", "[4] sum(", "[4@r] sum(r)", "[99999999999999999999]", "[4#4]", "[4#]", "[4#1@r]", "[4@r#1]", "[4#1+@r]", "[4#1+0]", "[4#2+3@r]", "[4#5+1]"};
   for (size_t i = 0; i < HCT_COUNT(bad); i++) CHECK(!hct_layout_parse(bad[i], &layout));
 }
 

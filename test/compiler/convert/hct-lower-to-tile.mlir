@@ -47,6 +47,19 @@ module attributes {hct.batch = 1 : i64, hct.micro_batch = 1 : i64, hct.package =
 
 // -----
 
+// Of a table that is a run of a larger one's rows, instructions get which.
+// CHECK-LABEL: func.func @step()
+// CHECK: "hct_tile.rows"({{.*}}classes = 5 : i64, {{.*}}fn = "gather", {{.*}}run = array<i64: 4, 9>{{.*}}table_axes = "r"
+module attributes {hct.batch = 1 : i64, hct.micro_batch = 1 : i64, hct.package = "hecaton-2x2"} {
+  func.func @step(%x: tensor<5x4xf32> {hct.name = "x", hct.role = "input", hct.sharding = "[5@r,4]"}, %i: tensor<2xi64> {hct.name = "i", hct.role = "input", hct.sharding = "[2]"}) -> (tensor<2x4xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.gather_rows"(%x, %i) {run = array<i64: 4, 9>, hct.sharding = ["[2,4] sum(r)"]} : (tensor<5x4xf32>, tensor<2xi64>) -> tensor<2x4xf32>
+    %1 = "hct_graph.all_reduce"(%0) {axis = "r", kind = "sum", hct.sharding = ["[2,4]"]} : (tensor<2x4xf32>) -> tensor<2x4xf32>
+    return %1 : tensor<2x4xf32>
+  }
+}
+
+// -----
+
 // Rows in several factors, read and written, are one factor of the same bytes to the instruction.
 // CHECK-LABEL: func.func @step()
 // CHECK: %[[X:.+]] = "hct_tile.alloc"() {dtype = "f32", layout = "[3,2]",

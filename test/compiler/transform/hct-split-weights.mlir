@@ -141,3 +141,70 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" =
     return %5 : tensor<4x16xf32>
   }
 }
+// -----
+// Classes that pieces and dies do not divide, 37 in 2 pieces on 2 x 2 dies, are runs of 20 and 17: of 19 pairs, 10 and 9, of which the last one lacks an element. The number of a label in a run is its
+// own less the run's first one.
+// CHECK-LABEL: func.func @runs
+// CHECK-SAME: %[[W0:[a-z0-9]+]]: tensor<6x20xf32> {hct.name = "w#0+20/37@1*1", hct.role = "param"}{{.*}}%[[W1:[a-z0-9]+]]: tensor<6x17xf32> {hct.name = "w#20+17/37@1*1"
+// CHECK: %[[Z0:.+]] = "hct_graph.contract"(%[[X:.+]], %[[W0]]) {hct.group = 0 : i64{{.*}} -> tensor<4x20xf32>
+// CHECK-NEXT: %[[Z1:.+]] = "hct_graph.contract"(%[[X]], %[[W1]]) {hct.group = 1 : i64{{.*}} -> tensor<4x17xf32>
+// CHECK-NEXT: %[[M0:.+]] = "hct_graph.reduce"(%[[Z0]]) {axes = array<i64: 1>, hct.group = 0 : i64, kind = "max"} : (tensor<4x20xf32>) -> tensor<4x1xf32>
+// CHECK: "hct_graph.reduce"(%[[Z1]]) {axes = array<i64: 1>, hct.group = 1 : i64, kind = "max"} : (tensor<4x17xf32>) -> tensor<4x1xf32>
+// CHECK: %[[F0:.+]] = "hct_graph.constant"() {{.*}}value = dense<0> : tensor<i64>
+// CHECK-NEXT: %[[I0:.+]] = "hct_graph.map2"(%[[IDS:.+]], %[[F0]]) {fn = "sub"
+// CHECK-NEXT: %[[F1:.+]] = "hct_graph.constant"() {{.*}}value = dense<20> : tensor<i64>
+// CHECK-NEXT: %[[I1:.+]] = "hct_graph.map2"(%[[IDS]], %[[F1]]) {fn = "sub"
+// CHECK-NEXT: "hct_graph.pick"(%[[Z0]], %[[I0]])
+// CHECK-NEXT: "hct_graph.pick"(%[[Z1]], %[[I1]])
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @runs(%x: tensor<4x6xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %w: tensor<6x37xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}, tensor<4xf32> {hct.name = "t", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x6xf32>, tensor<6x37xf32>) -> tensor<4x37xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x37xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%0, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x37xf32>, tensor<4x1xf32>) -> tensor<4x37xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x37xf32>) -> tensor<4x37xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x37xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 0 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 0 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    %7 = "hct_graph.pick"(%0, %ids) {hct.group = 0 : i64} : (tensor<4x37xf32>, tensor<4xi64>) -> tensor<4xf32>
+    return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
+  }
+}
+// -----
+// Scores that something else reads would be put together, so pieces are no runs.
+// CHECK-LABEL: func.func @read
+// CHECK-SAME: tensor<4x37xf32> {hct.name = "w#0/2@0*2"
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @read(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8x37xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x37xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x8xf32>, tensor<8x37xf32>) -> tensor<4x37xf32>
+    %1 = "hct_graph.map1"(%0) {fn = "neg", hct.group = 0 : i64} : (tensor<4x37xf32>) -> tensor<4x37xf32>
+    return %1 : tensor<4x37xf32>
+  }
+}
+// -----
+// A table whose rows are such classes, too: runs, of equal lengths where there are such, of which lookups add up their rows.
+// CHECK-LABEL: func.func @tied
+// CHECK-SAME: %[[W0:[a-z0-9]+]]: tensor<20x6xf32> {hct.name = "w#0+20/40@0*1", hct.role = "param"}{{.*}}%[[W1:[a-z0-9]+]]: tensor<20x6xf32> {hct.name = "w#20+20/40@0*1"
+// CHECK: %[[E0:.+]] = "hct_graph.gather_rows"(%[[W0]], %[[IDS:.+]]) {hct.group = 0 : i64, run = array<i64: 0, 40>} : (tensor<20x6xf32>, tensor<4xi64>) -> tensor<4x6xf32>
+// CHECK-NEXT: %[[E1:.+]] = "hct_graph.gather_rows"(%[[W1]], %[[IDS]]) {hct.group = 1 : i64, run = array<i64: 20, 40>}
+// CHECK-NEXT: %[[E:.+]] = "hct_graph.map2"(%[[E0]], %[[E1]]) {fn = "add", hct.group = 1 : i64}
+// CHECK: %[[T0:.+]] = "hct_graph.transpose"(%[[W0]]) {{.*}} -> tensor<6x20xf32>
+// CHECK: "hct_graph.contract"(%[[E]], %[[T0]]) {{.*}} -> tensor<4x20xf32>
+// CHECK-NOT: tensor<4x40xf32>
+// CHECK: return
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @tied(%ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %w: tensor<40x6xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}, tensor<4xf32> {hct.name = "t", hct.role = "output"}) {
+    %x = "hct_graph.gather_rows"(%w, %ids) {hct.group = 0 : i64} : (tensor<40x6xf32>, tensor<4xi64>) -> tensor<4x6xf32>
+    %wt = "hct_graph.transpose"(%w) {perm = array<i64: 1, 0>, hct.group = 1 : i64} : (tensor<40x6xf32>) -> tensor<6x40xf32>
+    %0 = "hct_graph.contract"(%x, %wt) {spec = "bk,kn->bn", hct.group = 1 : i64} : (tensor<4x6xf32>, tensor<6x40xf32>) -> tensor<4x40xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "max", axes = array<i64: 1>, hct.group = 1 : i64} : (tensor<4x40xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%0, %1) {fn = "sub", hct.group = 1 : i64} : (tensor<4x40xf32>, tensor<4x1xf32>) -> tensor<4x40xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 1 : i64} : (tensor<4x40xf32>) -> tensor<4x40xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 1 : i64} : (tensor<4x40xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 1 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 1 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    %7 = "hct_graph.pick"(%0, %ids) {hct.group = 1 : i64} : (tensor<4x40xf32>, tensor<4xi64>) -> tensor<4xf32>
+    return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
+  }
+}
