@@ -140,6 +140,14 @@ double tile_contract_cycles(const lowering *l, const hct_dist_op *op, const hct_
 /* Whether tile_lower_compute can add to an accumulator. */
 bool tile_can_accumulate(const hct_dist_op *op);
 
+/* ---- what operations take (dist_to_tile_order_cost.c) ---- */
+int64_t tile_value_bytes(const lowering *l, size_t value, const hct_place *place); /* of a die's tile, in its storage type */
+/* What an operation takes of which engines, where nothing else does. `stalls`: of a collective, for how much of it the sequencer waits, since its steps do not all
+ * fit in a queue. */
+enum { TILE_ENGINE_MXU = 1, TILE_ENGINE_VPU = 2, TILE_ENGINE_ROW = 4, TILE_ENGINE_COL = 8 };
+typedef struct tile_op_cost { unsigned engines; double seconds, stalls; } tile_op_cost;
+tile_op_cost tile_order_cost(const lowering *l, const hct_dist_op *op, const hct_place *place);
+
 /* ---- the optimizer step (dist_to_tile_update.c) ---- */
 void tile_lower_update(lowering *l, const hct_dist_op *op);
 

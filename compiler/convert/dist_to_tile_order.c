@@ -14,7 +14,7 @@
 #include "compiler/convert/dist_to_tile.h"
 
 enum { AGAIN = 256 /* gathers that run again, at most */ };
-enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
+enum { ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
 static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
 /* For what lives, and what is done with in the order but not yet in time: what comes to lie where something is still read waits for that. */
@@ -23,14 +23,14 @@ static const double FILL_UNDER_WAY = 0.92, FILL_UNDER_WAY_SINGLE = 0.80;
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
 typedef struct order_node {
   size_t at; /* in the stage */
-  unsigned engines;
-  double seconds, path;
-  double stalls;      /* of a collective: for how much of it the sequencer waits, since its steps do not all fit in a queue */
+  tile_op_cost cost;
+  double path;
   int64_t bytes;      /* its result takes, until the last reader */
   index_list before, after, reads, loads; /* nodes; nodes whose results it reads and loads, one entry an operand */
   size_t waits_all, readers_all;
   bool common;        /* others add to its result in place, or many read it: it will have to live in any case */
   bool root;          /* nothing reads it, or it adds to a sum in place: what comes next may be another such */
+  bool sum;           /* it adds in place to a sum of this loop, not to an accumulator */
   bool again;         /* an all-gather that may run more than once */
   index_list gates;   /* of a root: the nearest roots among what it needs */
 } order_node;
@@ -59,53 +59,7 @@ typedef struct ordering {
 
 typedef struct schedule { size_t *nodes; int64_t peak; double seconds; } schedule;
 
-/* ---- costs ---- */
-static int64_t value_bytes(const ordering *o, size_t value) {
-  const hct_dist_value *info = tile_info(o->l, value);
-  return hct_layout_tile_elements(&info->layout, &o->place) * (int64_t)hct_dtype_bytes(info->shape.dtype);
-}
-
-static double elements(const ordering *o, size_t value) { return (double)hct_layout_tile_elements(&tile_info(o->l, value)->layout, &o->place); }
-
-static double contract_seconds(const ordering *o, const hct_dist_op *op) {
-  const hct_package *p = &o->l->pass->package;
-  return tile_contract_cycles(o->l, op, &o->place) / p->clock_hz;
-}
-
-static double collective_seconds(const ordering *o, const hct_dist_op *op, const char *axis) {
-  const hct_package *p = &o->l->pass->package;
-  double from = (double)value_bytes(o, op->operands[0]), to = (double)value_bytes(o, op->results[0]), moved = from > to ? from - to : to - from;
-  double steps = (double)(axis[1] ? p->rows * p->cols : axis[0] == 'r' ? p->rows : p->cols);
-  if (!strcmp(op->name, "hct_graph.all_reduce")) moved = 2 * to, steps *= 2;
-  return moved / p->link_bandwidth_bytes_per_s + steps * p->link_latency_s;
-}
-
-static double collective_stalls(const ordering *o, const hct_dist_op *op, const char *axis, double seconds) {
-  const hct_package *p = &o->l->pass->package;
-  double steps = (double)((axis[1] ? p->rows * p->cols : axis[0] == 'r' ? p->rows : p->cols) - 1);
-  if (!strcmp(op->name, "hct_graph.all_reduce")) steps *= 2;
-  return steps > (double)p->queue_depth ? seconds * (1 - (double)p->queue_depth / steps) : 0;
-}
-
-static void node_cost(const ordering *o, const hct_dist_op *op, order_node *n) {
-  const hct_package *p = &o->l->pass->package;
-  const char *axis = tile_is_collective(op->name) ? hct_op_str(op->op, "axis") : "";
-  n->engines = ENGINE_VPU;
-  if (op->accumulate) return;
-  if (axis[0] && strcmp(op->name, "hct_graph.shard_slice")) {
-    n->engines = (strchr(axis, 'r') ? ENGINE_ROW : 0u) | (strchr(axis, 'c') ? ENGINE_COL : 0u);
-    n->seconds = collective_seconds(o, op, axis);
-    n->stalls = collective_stalls(o, op, axis, n->seconds);
-  } else if (!strcmp(op->name, "hct_graph.contract")) {
-    n->engines = ENGINE_MXU;
-    n->seconds = contract_seconds(o, op);
-  } else {
-    double most = elements(o, op->results[0]);
-    for (size_t k = 0; k < op->operand_count && !strcmp(op->name, "hct_graph.reduce"); k++) most = elements(o, op->operands[k]);
-    bool slow = !strcmp(op->name, "hct_graph.softmax") || !strcmp(op->name, "hct_graph.dropout") || !strcmp(op->name, "hct_graph.map1");
-    n->seconds = most / (double)p->vpu_lanes * (slow ? (double)p->vpu_transcendental_cycles : 1) / p->clock_hz;
-  }
-}
+static int64_t value_bytes(const ordering *o, size_t value) { return tile_value_bytes(o->l, value, &o->place); }
 
 /* ---- dependences ---- */
 static void depend(ordering *o, size_t before, size_t after) {
@@ -159,7 +113,7 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
     if (held != SIZE_MAX) {
       o->nodes[o->held_by[held] - 1].common = true;
       o->nodes[o->held_by[held] - 1].again = false;
-      o->nodes[node].root = true;
+      o->nodes[node].root = o->nodes[node].sum = true;
       continue;
     }
     if (op->accumulate) reside(o, op->results[k], 1);
@@ -202,7 +156,7 @@ static void nodes_make(ordering *o, const size_t *written, size_t count) {
     const hct_dist_op *op = tile_stage_op(o->l, written[i]);
     o->nodes[i].at = written[i];
     for (size_t k = 0; k < op->operand_count; k++) node_read(o, i, op->operands[k]);
-    node_cost(o, op, &o->nodes[i]);
+    o->nodes[i].cost = tile_order_cost(o->l, op, &o->place);
     node_results(o, i, op, last_sum);
   }
   o->count = count;
@@ -210,7 +164,7 @@ static void nodes_make(ordering *o, const size_t *written, size_t count) {
     order_node *n = &o->nodes[i];
     for (size_t k = 0; k < n->after.count; k++)
       if (o->nodes[n->after.items[k]].path > n->path) n->path = o->nodes[n->after.items[k]].path;
-    n->path += n->seconds;
+    n->path += n->cost.seconds;
     n->root |= !n->after.count;
     n->common |= n->readers_all >= COMMON;
   }
@@ -469,12 +423,22 @@ static schedule schedule_deep_by(const ordering *o, bool looks_ahead, bool peaks
   return (schedule){s.here.placed, s.here.at.peak, 0};
 }
 
-/* Looks ahead where the first does not fit in `room`, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
+/* The roots as written, each just after all that it needs: first sums that grow in place, so that attention that works head by head (hct-block-attention) is
+ * done with one before the next; then, of what is left by then, sums over all heads. */
+static schedule schedule_rooted(const ordering *o) {
+  descent d = descent_start(o);
+  for (int others = 0; others < 2; others++)
+    for (size_t i = 0; i < o->count; i++)
+      if (o->nodes[i].root && (o->nodes[i].sum || others) && !d.at.placed[i]) descend(o, &d, i);
+  return (schedule){d.placed, d.at.peak, 0};
+}
+
+/* Looks ahead where neither fits in `room`, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
 static schedule schedule_deep(const ordering *o, int64_t room) {
   schedule best = schedule_deep_by(o, false, true);
-  for (int peaks = 1; peaks >= 0 && best.peak > room; peaks--) {
-    schedule ahead = schedule_deep_by(o, true, peaks);
-    if (ahead.peak < best.peak) best = ahead;
+  for (int way = 0; way < 3 && best.peak > room; way++) {
+    schedule next = way ? schedule_deep_by(o, true, way == 1) : schedule_rooted(o);
+    if (next.peak < best.peak) best = next;
   }
   return best;
 }
@@ -554,11 +518,11 @@ static double start_of(const ordering *o, const progress *at, const engines *e, 
   const order_node *n = &o->nodes[node];
   double start = e->ready[node] > e->issue ? e->ready[node] : e->issue, loads = load_seconds(o, at, n), mxu = e->free[0];
   for (int k = 0; k < ENGINES; k++)
-    if ((n->engines >> k & 1) && e->free[k] > start) start = e->free[k];
+    if ((n->cost.engines >> k & 1) && e->free[k] > start) start = e->free[k];
   if (loads > 0 && start < mxu - (double)LOAD_LEAD * loads) start = mxu - (double)LOAD_LEAD * loads;
   if (loads > 0 && start < e->load_free + loads) start = e->load_free + loads;
-  bool early = start < mxu && (n->engines & (ENGINE_ROW | ENGINE_COL)) && growth_of(o, at, node) > 0;
-  if (early && start < mxu - by->lead * n->seconds) start = mxu - by->lead * n->seconds;
+  bool early = start < mxu && (n->cost.engines & (TILE_ENGINE_ROW | TILE_ENGINE_COL)) && growth_of(o, at, node) > 0;
+  if (early && start < mxu - by->lead * n->cost.seconds) start = mxu - by->lead * n->cost.seconds;
   return room_from(e, at->live, taken_by(o, at, n, false), start);
 }
 
@@ -567,7 +531,7 @@ static size_t pick(const ordering *o, const progress *at, fallback *f, const eng
   for (size_t i = 0; i < ready->count; i++) {
     const order_node *n = &o->nodes[ready->items[i]];
     bool fits = at->live + taken_by(o, at, n, false) <= f->room && f->position[ready->items[i]] - f->next < f->by->window;
-    starts[i] = fits ? start_of(o, at, e, f->by, ready->items[i]) + f->by->patience * n->stalls : INFINITY;
+    starts[i] = fits ? start_of(o, at, e, f->by, ready->items[i]) + f->by->patience * n->cost.stalls : INFINITY;
   }
   for (int tries = 0; tries < TRIES; tries++) {
     size_t best = SIZE_MAX;
@@ -599,13 +563,13 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
       if (ready.items[i] == base->nodes[f.next]) picked = i;
     size_t node = ready.items[picked];
     const order_node *n = &o->nodes[node];
-    double start = start_of(o, &at, &e, by, node), end = start + n->seconds;
+    double start = start_of(o, &at, &e, by, node), end = start + n->cost.seconds;
     if (load_seconds(o, &at, n) > 0) e.load_free = start;
-    if (n->stalls > 0 && start + n->stalls > e.issue) e.issue = start + n->stalls;
+    if (n->cost.stalls > 0 && start + n->cost.stalls > e.issue) e.issue = start + n->cost.stalls;
     if (end > s.seconds) s.seconds = end;
     release_at(o, &e, end, freed_by(o, &at, n, false));
     for (int k = 0; k < ENGINES; k++)
-      if (n->engines >> k & 1) e.free[k] = end;
+      if (n->cost.engines >> k & 1) e.free[k] = end;
     for (size_t k = 0; k < n->after.count; k++)
       if (end > e.ready[n->after.items[k]]) e.ready[n->after.items[k]] = end;
     ready.items[picked] = ready.items[--ready.count];
@@ -669,7 +633,7 @@ static void list_remove(index_list *list, size_t item) {
 static size_t node_copy(ordering *o, size_t node) {
   const order_node *n = &o->nodes[node];
   size_t copy = o->count++;
-  o->nodes[copy] = (order_node){.at = n->at, .engines = n->engines, .seconds = n->seconds, .path = n->path, .bytes = n->bytes, .again = true};
+  o->nodes[copy] = (order_node){.at = n->at, .cost = {n->cost.engines, n->cost.seconds, 0}, .path = n->path, .bytes = n->bytes, .again = true};
   for (size_t k = 0; k < n->before.count; k++) depend(o, n->before.items[k], copy);
   for (size_t k = 0; k < n->reads.count; k++) {
     HCT_PUSH(o->arena, &o->nodes[copy].reads, n->reads.items[k]);
@@ -725,22 +689,25 @@ static void put_list(const ordering *o, words *w, const index_list *list) {
   for (size_t i = 0; i < list->count; i++) HCT_PUSH(o->arena, w, list->items[i]);
 }
 
+static void put_seconds(const ordering *o, words *w, double seconds) {
+  uint64_t bits;
+  memcpy(&bits, &seconds, sizeof bits);
+  HCT_PUSH(o->arena, w, bits);
+}
+
 /* All that an order depends on. */
 static void put_problem(const ordering *o, words *w) {
   HCT_PUSH(o->arena, w, o->count);
   HCT_PUSH(o->arena, w, (uint64_t)o->fixed);
   for (size_t i = 0; i < o->count; i++) {
     const order_node *n = &o->nodes[i];
-    uint64_t seconds;
-    memcpy(&seconds, &n->seconds, sizeof seconds);
-    const uint64_t numbers[] = {n->at, n->engines, seconds, (uint64_t)n->bytes, n->common, n->root};
+    const uint64_t numbers[] = {n->at, n->cost.engines, (uint64_t)n->bytes, n->common, n->root, n->sum};
+    put_seconds(o, w, n->cost.seconds);
     for (size_t k = 0; k < HCT_COUNT(numbers); k++) HCT_PUSH(o->arena, w, numbers[k]);
     put_list(o, w, &n->before), put_list(o, w, &n->reads), put_list(o, w, &n->loads);
   }
   for (size_t i = 0; i < o->loads.count; i++) {
-    uint64_t seconds;
-    memcpy(&seconds, &o->loads.items[i].seconds, sizeof seconds);
-    HCT_PUSH(o->arena, w, seconds);
+    put_seconds(o, w, o->loads.items[i].seconds);
     HCT_PUSH(o->arena, w, (uint64_t)o->loads.items[i].bytes);
   }
 }
