@@ -21,12 +21,15 @@ static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
 static const double FILL_UNDER_WAY = 0.92, FILL_UNDER_WAY_SINGLE = 0.80;
 
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
+typedef struct read_of { size_t node, times; } read_of; /* by so many operands */
 typedef struct order_node {
   size_t at; /* in the stage */
   tile_op_cost cost;
   double path;
   int64_t bytes;      /* its result takes, until the last reader */
-  index_list before, after, reads, loads; /* nodes; nodes whose results it reads and loads, one entry an operand */
+  int64_t least_growth; /* as if it were the last reader of all that it reads */
+  index_list before, after, loads; /* nodes; loads that it reads, one entry an operand */
+  struct { read_of *items; size_t count, capacity; } reads; /* nodes whose results it reads */
   size_t waits_all, readers_all;
   bool common;        /* others add to its result in place, or many read it: it will have to live in any case */
   bool root;          /* nothing reads it, or it adds to a sum in place: what comes next may be another such */
@@ -86,6 +89,12 @@ static void load_read(ordering *o, size_t node, size_t value) {
   HCT_PUSH(o->arena, &o->nodes[node].loads, o->load_of[value] - 1);
 }
 
+static read_of *read_find(const order_node *n, size_t node) {
+  for (size_t k = 0; k < n->reads.count; k++)
+    if (n->reads.items[k].node == node) return &n->reads.items[k];
+  return NULL;
+}
+
 static void node_read(ordering *o, size_t node, size_t operand) {
   size_t root = hct_dist_view_root(o->l->program, operand), maker = tile_info(o->l, root)->op;
   if (maker != SIZE_MAX && tile_pad_joins(o->l, &o->l->program->ops[maker])) { /* read where it is added */
@@ -99,7 +108,9 @@ static void node_read(ordering *o, size_t node, size_t operand) {
     return;
   }
   depend(o, o->made_by[root] - 1, node);
-  HCT_PUSH(o->arena, &o->nodes[node].reads, o->held_by[root] - 1);
+  read_of *same = read_find(&o->nodes[node], o->held_by[root] - 1);
+  if (same) same->times++;
+  else HCT_PUSH(o->arena, &o->nodes[node].reads, ((read_of){o->held_by[root] - 1, 1}));
   o->nodes[o->held_by[root] - 1].readers_all++;
 }
 
@@ -126,6 +137,20 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
   o->nodes[node].root = true;
   if (last_sum[sum]) depend(o, last_sum[sum] - 1, node);
   last_sum[sum] = node + 1;
+}
+
+static bool is_first(const index_list *list, size_t at) {
+  for (size_t i = 0; i < at; i++)
+    if (list->items[i] == list->items[at]) return false;
+  return true;
+}
+
+static int64_t least_growth_of(const ordering *o, const order_node *n) {
+  int64_t growth = n->readers_all ? n->bytes : 0;
+  for (size_t k = 0; k < n->reads.count; k++) growth -= o->nodes[n->reads.items[k].node].bytes;
+  for (size_t k = 0; k < n->loads.count; k++)
+    if (is_first(&n->loads, k)) growth -= o->loads.items[n->loads.items[k]].bytes;
+  return growth;
 }
 
 /* From each root back to the first roots on every way. */
@@ -165,6 +190,7 @@ static void nodes_make(ordering *o, const size_t *written, size_t count) {
     for (size_t k = 0; k < n->after.count; k++)
       if (o->nodes[n->after.items[k]].path > n->path) n->path = o->nodes[n->after.items[k]].path;
     n->path += n->cost.seconds;
+    n->least_growth = least_growth_of(o, n);
     n->root |= !n->after.count;
     n->common |= n->readers_all >= COMMON;
   }
@@ -223,12 +249,6 @@ static size_t times_in(const index_list *list, size_t item) {
   return times;
 }
 
-static bool is_first(const index_list *list, size_t at) {
-  for (size_t i = 0; i < at; i++)
-    if (list->items[i] == list->items[at]) return false;
-  return true;
-}
-
 /* What is loaded for the node, as it is the first to read it; NULL: its operand's `k`th load is not, or comes twice. */
 static const order_load *loaded_for(const ordering *o, const progress *at, const order_node *n, size_t k) {
   const order_load *load = &o->loads.items[n->loads.items[k]];
@@ -251,8 +271,8 @@ static int64_t taken_by(const ordering *o, const progress *at, const order_node 
 static int64_t freed_by(const ordering *o, const progress *at, const order_node *n, bool common_only) {
   int64_t bytes = n->readers_all || (common_only && !n->common) ? 0 : n->bytes;
   for (size_t k = 0; k < n->reads.count; k++) {
-    const order_node *read = &o->nodes[n->reads.items[k]];
-    if ((read->common || !common_only) && is_first(&n->reads, k) && at->readers[n->reads.items[k]] == times_in(&n->reads, n->reads.items[k])) bytes += read->bytes;
+    read_of read = n->reads.items[k];
+    if (at->readers[read.node] == read.times && (o->nodes[read.node].common || !common_only)) bytes += o->nodes[read.node].bytes;
   }
   for (size_t k = 0; k < n->loads.count; k++) {
     const order_load *load = &o->loads.items[n->loads.items[k]];
@@ -273,7 +293,7 @@ static void node_place(const ordering *o, progress *at, size_t node, index_list 
   at->live -= freed;
   at->common -= common_freed;
   at->placed[node] = true;
-  for (size_t k = 0; k < n->reads.count; k++) at->readers[n->reads.items[k]]--;
+  for (size_t k = 0; k < n->reads.count; k++) at->readers[n->reads.items[k].node] -= n->reads.items[k].times;
   for (size_t k = 0; k < n->loads.count; k++) at->load_readers[n->loads.items[k]]--;
   for (size_t k = 0; k < n->after.count; k++)
     if (--at->waits[n->after.items[k]] == 0 && out_ready) HCT_PUSH(o->arena, out_ready, n->after.items[k]);
@@ -327,7 +347,7 @@ static void place_eagerly(const ordering *o, descent *d, size_t node) {
         d->ready.items[i] = d->ready.items[--d->ready.count];
         continue;
       }
-      if (here < next && growth_of(o, &d->at, here) <= 0) next = here;
+      if (here < next && o->nodes[here].least_growth <= 0 && growth_of(o, &d->at, here) <= 0) next = here;
       i++;
     }
   }
@@ -433,10 +453,23 @@ static schedule schedule_rooted(const ordering *o) {
   return (schedule){d.placed, d.at.peak, 0};
 }
 
-/* Looks ahead where neither fits in `room`, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
+/* What any order takes: a node's result beside all that it reads. */
+static int64_t peak_least(const ordering *o) {
+  int64_t least = 0;
+  for (size_t i = 0; i < o->count; i++) {
+    const order_node *n = &o->nodes[i];
+    int64_t bytes = n->bytes;
+    for (size_t k = 0; k < n->reads.count; k++)
+      if (n->reads.items[k].node != i) bytes += o->nodes[n->reads.items[k].node].bytes;
+    if (bytes > least) least = bytes;
+  }
+  return least;
+}
+
+/* Looks ahead where neither fits in `room`, and some order may, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
 static schedule schedule_deep(const ordering *o, int64_t room) {
   schedule best = schedule_deep_by(o, false, true);
-  for (int way = 0; way < 3 && best.peak > room; way++) {
+  for (int way = 0; way < 3 && best.peak > room && peak_least(o) <= room; way++) {
     schedule next = way ? schedule_deep_by(o, true, way == 1) : schedule_rooted(o);
     if (next.peak < best.peak) best = next;
   }
@@ -613,7 +646,7 @@ static size_t peak_find(const ordering *o, const schedule *s, progress *at) {
 }
 
 static size_t next_reader(const ordering *o, const schedule *s, size_t node, size_t from) {
-  while (from < o->count && !times_in(&o->nodes[s->nodes[from]].reads, node)) from++;
+  while (from < o->count && !read_find(&o->nodes[s->nodes[from]], node)) from++;
   return from;
 }
 
@@ -633,11 +666,11 @@ static void list_remove(index_list *list, size_t item) {
 static size_t node_copy(ordering *o, size_t node) {
   const order_node *n = &o->nodes[node];
   size_t copy = o->count++;
-  o->nodes[copy] = (order_node){.at = n->at, .cost = {n->cost.engines, n->cost.seconds, 0}, .path = n->path, .bytes = n->bytes, .again = true};
+  o->nodes[copy] = (order_node){.at = n->at, .cost = {n->cost.engines, n->cost.seconds, 0}, .path = n->path, .bytes = n->bytes, .least_growth = n->least_growth, .again = true};
   for (size_t k = 0; k < n->before.count; k++) depend(o, n->before.items[k], copy);
   for (size_t k = 0; k < n->reads.count; k++) {
     HCT_PUSH(o->arena, &o->nodes[copy].reads, n->reads.items[k]);
-    o->nodes[n->reads.items[k]].readers_all++;
+    o->nodes[n->reads.items[k].node].readers_all += n->reads.items[k].times;
   }
   for (size_t k = 0; k < n->loads.count; k++) {
     HCT_PUSH(o->arena, &o->nodes[copy].loads, n->loads.items[k]);
@@ -651,9 +684,11 @@ static void gather_again(ordering *o, schedule *s, size_t node, size_t from) {
   size_t count = o->count, copy = node_copy(o, node);
   for (size_t i = from; i < count; i++) {
     order_node *reader = &o->nodes[s->nodes[i]];
-    size_t times = times_in(&reader->reads, node), waits = times_in(&reader->before, node);
-    if (!times) continue;
-    list_replace(&reader->reads, node, copy), list_replace(&reader->before, node, copy);
+    read_of *read = read_find(reader, node);
+    if (!read) continue;
+    size_t times = read->times, waits = times_in(&reader->before, node);
+    read->node = copy;
+    list_replace(&reader->before, node, copy);
     list_remove(&o->nodes[node].after, s->nodes[i]);
     o->nodes[node].readers_all -= times, o->nodes[copy].readers_all += times;
     for (size_t k = 0; k < waits; k++) HCT_PUSH(o->arena, &o->nodes[copy].after, s->nodes[i]);
@@ -704,7 +739,9 @@ static void put_problem(const ordering *o, words *w) {
     const uint64_t numbers[] = {n->at, n->cost.engines, (uint64_t)n->bytes, n->common, n->root, n->sum};
     put_seconds(o, w, n->cost.seconds);
     for (size_t k = 0; k < HCT_COUNT(numbers); k++) HCT_PUSH(o->arena, w, numbers[k]);
-    put_list(o, w, &n->before), put_list(o, w, &n->reads), put_list(o, w, &n->loads);
+    put_list(o, w, &n->before), put_list(o, w, &n->loads);
+    HCT_PUSH(o->arena, w, n->reads.count);
+    for (size_t k = 0; k < n->reads.count; k++) HCT_PUSH(o->arena, w, n->reads.items[k].node * (HCT_MAX_VARIADIC + 1) + n->reads.items[k].times);
   }
   for (size_t i = 0; i < o->loads.count; i++) {
     put_seconds(o, w, o->loads.items[i].seconds);
