@@ -38,9 +38,6 @@ typedef struct tile_operand {
 
 /* Numbers by stage, in order: items[first[s]] to items[first[s + 1] - 1] are those of stage s. */
 
-/* Of a stage's operations, for all that are alike: what the order follows from (dist_to_tile_order.c). */
-typedef struct tile_known_order { uint64_t *words; size_t word_count; size_t *order; size_t count; } tile_known_order;
-
 typedef struct tile_constant { int64_t number; MlirValue value; } tile_constant;
 
 typedef struct lowering {
@@ -63,7 +60,7 @@ typedef struct lowering {
   MlirValue *outputs;   /* by returned value: DRAM tensor of a loss, output or gradient; null before its first store */
   bool *stored;         /* by value: returned, and in DRAM already, piece by piece */
   struct { tile_constant *items; size_t count, capacity; } constants; /* of the index type */
-  struct { tile_known_order *items; size_t count, capacity; } orders;
+  hct_known_orders own_orders, *orders; /* of stages that are alike */
   MlirOperation op;     /* dist operation being lowered: location, layer, pass */
   size_t stage;
 } lowering;

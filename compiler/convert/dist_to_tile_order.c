@@ -736,8 +736,8 @@ static void put_problem(const ordering *o, words *w) {
   HCT_PUSH(o->arena, w, (uint64_t)o->fixed);
   for (size_t i = 0; i < o->count; i++) {
     const order_node *n = &o->nodes[i];
-    const uint64_t numbers[] = {n->at, n->cost.engines, (uint64_t)n->bytes, n->common, n->root, n->sum};
-    put_seconds(o, w, n->cost.seconds);
+    const uint64_t numbers[] = {n->at, n->cost.engines, (uint64_t)n->bytes, n->common, n->root, n->sum, n->again};
+    put_seconds(o, w, n->cost.seconds), put_seconds(o, w, n->cost.stalls);
     for (size_t k = 0; k < HCT_COUNT(numbers); k++) HCT_PUSH(o->arena, w, numbers[k]);
     put_list(o, w, &n->before), put_list(o, w, &n->loads);
     HCT_PUSH(o->arena, w, n->reads.count);
@@ -750,20 +750,20 @@ static void put_problem(const ordering *o, words *w) {
 }
 
 /* What was found for the same problem; NULL: nothing yet. */
-static const tile_known_order *order_known(const lowering *l, const words *key) {
-  for (size_t i = 0; i < l->orders.count; i++) {
-    const tile_known_order *known = &l->orders.items[i];
+static const hct_known_order *order_known(const hct_known_orders *orders, const words *key) {
+  for (size_t i = 0; i < orders->count; i++) {
+    const hct_known_order *known = &orders->items[i];
     if (known->word_count == key->count && !memcmp(known->words, key->items, key->count * sizeof *key->items)) return known;
   }
   return NULL;
 }
 
-static const tile_known_order *order_keep(lowering *l, const words *key, const ordering *o, const schedule *s) {
-  tile_known_order known = {HCT_NEW_ARRAY(l->arena, uint64_t, key->count + 1), key->count, HCT_NEW_ARRAY(l->arena, size_t, o->count + 1), o->count};
+static const hct_known_order *order_keep(hct_known_orders *orders, const words *key, const ordering *o, const schedule *s) {
+  hct_known_order known = {HCT_NEW_ARRAY(orders->arena, uint64_t, key->count + 1), key->count, HCT_NEW_ARRAY(orders->arena, size_t, o->count + 1), o->count};
   memcpy(known.words, key->items, key->count * sizeof *key->items);
   for (size_t i = 0; i < o->count; i++) known.order[i] = o->nodes[s->nodes[i]].at;
-  HCT_PUSH(l->arena, &l->orders, known);
-  return &l->orders.items[l->orders.count - 1];
+  HCT_PUSH(orders->arena, orders, known);
+  return &orders->items[orders->count - 1];
 }
 
 /* *o: with double buffers; becomes `single`, without, where they take too much. */
@@ -784,11 +784,11 @@ void tile_order(lowering *l, size_t **order, size_t *count) {
   if (all > (int64_t)l->pass->package.sram_bytes / 2) {
     words key = {0};
     put_problem(&o, &key), put_problem(&single, &key);
-    const tile_known_order *known = order_known(l, &key);
+    const hct_known_order *known = order_known(l->orders, &key);
     if (!known) {
       ordering *chosen = &o;
       schedule found = order_find(&chosen, &single);
-      known = order_keep(l, &key, chosen, &found);
+      known = order_keep(l->orders, &key, chosen, &found);
     }
     *order = HCT_NEW_ARRAY(l->arena, size_t, known->count + 1);
     if (known->count) memcpy(*order, known->order, known->count * sizeof **order);
