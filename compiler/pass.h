@@ -20,6 +20,10 @@ typedef struct hct_left_out {
   bool back;     /* the backend has put them back */
 } hct_left_out;
 
+/* Orders found for the operations of stages, by all that they follow from (compiler/convert/dist_to_tile_order.c). */
+typedef struct hct_known_order { uint64_t *words; size_t word_count; size_t *order; size_t count; } hct_known_order;
+typedef struct hct_known_orders { hct_arena *arena; hct_known_order *items; size_t count, capacity; } hct_known_orders;
+
 typedef struct hct_pass_context {
   hct_diags *diags;
   hct_arena *arena;           /* lives as long as the compilation; in a pass, as long as that */
@@ -35,6 +39,7 @@ typedef struct hct_pass_context {
   struct { hct_map **items; size_t count, capacity; } fallbacks; /* options of choices that are next best, where the program does not fit with `options` */
   hct_left_out *left_out;     /* NULL: nothing is */
   struct hct_built *built;    /* NULL, or a trial's program (backends/backend.h) */
+  hct_known_orders *orders;   /* NULL: each lowering has its own; else trials of one module and package share them */
   hct_package package;        /* from the module's attribute hct.package; mesh included */
 } hct_pass_context;
 

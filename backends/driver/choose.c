@@ -410,6 +410,8 @@ hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
   if (level < HCT_LEVEL_STEP || host || hct_pipeline_has_run(module, first)) return HCT_OK;
   HCT_TRY(hct_pipeline_run_before(pass, module, first));
+  pass->orders = HCT_NEW(pass->arena, hct_known_orders);
+  pass->orders->arena = pass->arena;
   if (keeps_built(pass, level)) pass->built = HCT_NEW(pass->arena, hct_built);
   hct_status status = choose(pass, module);
   if (pass->built && !pass->built->options) pass->built = NULL;

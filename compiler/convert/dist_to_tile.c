@@ -455,7 +455,9 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
       .tensors = HCT_NEW_ARRAY(pass->arena, MlirValue, program.value_count),
       .outputs = HCT_NEW_ARRAY(pass->arena, MlirValue, program.returned_count),
       .stored = HCT_NEW_ARRAY(pass->arena, bool, program.value_count),
+      .own_orders = {.arena = pass->arena},
   };
+  l.orders = pass->orders ? pass->orders : &l.own_orders;
   ops_plan(&l);
   returned_plan(&l);
   MlirOperation function = function_create(&l, mlirModuleGetBody(module), mlirOperationGetLocation(program.function));

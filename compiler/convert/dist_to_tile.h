@@ -38,9 +38,6 @@ typedef struct tile_operand {
 
 /* Numbers by stage, in order: items[first[s]] to items[first[s + 1] - 1] are those of stage s. */
 
-/* Of a stage's operations, for all that are alike: what the order follows from (dist_to_tile_order.c). */
-typedef struct tile_known_order { uint64_t *words; size_t word_count; size_t *order; size_t count; } tile_known_order;
-
 typedef struct tile_constant { int64_t number; MlirValue value; } tile_constant;
 
 typedef struct lowering {
@@ -63,7 +60,7 @@ typedef struct lowering {
   MlirValue *outputs;   /* by returned value: DRAM tensor of a loss, output or gradient; null before its first store */
   bool *stored;         /* by value: returned, and in DRAM already, piece by piece */
   struct { tile_constant *items; size_t count, capacity; } constants; /* of the index type */
-  struct { tile_known_order *items; size_t count, capacity; } orders;
+  hct_known_orders own_orders, *orders; /* of stages that are alike */
   MlirOperation op;     /* dist operation being lowered: location, layer, pass */
   size_t stage;
 } lowering;
@@ -139,6 +136,14 @@ hct_status tile_lower_compute(lowering *l, const hct_dist_op *op, const tile_vie
 double tile_contract_cycles(const lowering *l, const hct_dist_op *op, const hct_place *place);
 /* Whether tile_lower_compute can add to an accumulator. */
 bool tile_can_accumulate(const hct_dist_op *op);
+
+/* ---- what operations take (dist_to_tile_order_cost.c) ---- */
+int64_t tile_value_bytes(const lowering *l, size_t value, const hct_place *place); /* of a die's tile, in its storage type */
+/* What an operation takes of which engines, where nothing else does. `stalls`: of a collective, for how much of it the sequencer waits, since its steps do not all
+ * fit in a queue. */
+enum { TILE_ENGINE_MXU = 1, TILE_ENGINE_VPU = 2, TILE_ENGINE_ROW = 4, TILE_ENGINE_COL = 8 };
+typedef struct tile_op_cost { unsigned engines; double seconds, stalls; } tile_op_cost;
+tile_op_cost tile_order_cost(const lowering *l, const hct_dist_op *op, const hct_place *place);
 
 /* ---- the optimizer step (dist_to_tile_update.c) ---- */
 void tile_lower_update(lowering *l, const hct_dist_op *op);

@@ -14,23 +14,26 @@
 #include "compiler/convert/dist_to_tile.h"
 
 enum { AGAIN = 256 /* gathers that run again, at most */ };
-enum { ENGINE_MXU = 1, ENGINE_VPU = 2, ENGINE_ROW = 4, ENGINE_COL = 8, ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
+enum { ENGINES = 4, TRIES = 8, ROOTS = 128, AHEAD = 24, COMMON = 8, LOAD_LEAD = 3 };
 /* Of the room, since what is live does not lie without gaps: with double buffers, which are given up where they do not fit; without; what a list schedule may take at most. */
 static const double FILL = 0.90, FILL_SINGLE = 0.85, MOST_FILL = 0.9;
 /* For what lives, and what is done with in the order but not yet in time: what comes to lie where something is still read waits for that. */
 static const double FILL_UNDER_WAY = 0.92, FILL_UNDER_WAY_SINGLE = 0.80;
 
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
+typedef struct read_of { size_t node, times; } read_of; /* by so many operands */
 typedef struct order_node {
   size_t at; /* in the stage */
-  unsigned engines;
-  double seconds, path;
-  double stalls;      /* of a collective: for how much of it the sequencer waits, since its steps do not all fit in a queue */
+  tile_op_cost cost;
+  double path;
   int64_t bytes;      /* its result takes, until the last reader */
-  index_list before, after, reads, loads; /* nodes; nodes whose results it reads and loads, one entry an operand */
+  int64_t least_growth; /* as if it were the last reader of all that it reads */
+  index_list before, after, loads; /* nodes; loads that it reads, one entry an operand */
+  struct { read_of *items; size_t count, capacity; } reads; /* nodes whose results it reads */
   size_t waits_all, readers_all;
   bool common;        /* others add to its result in place, or many read it: it will have to live in any case */
   bool root;          /* nothing reads it, or it adds to a sum in place: what comes next may be another such */
+  bool sum;           /* it adds in place to a sum of this loop, not to an accumulator */
   bool again;         /* an all-gather that may run more than once */
   index_list gates;   /* of a root: the nearest roots among what it needs */
 } order_node;
@@ -59,53 +62,7 @@ typedef struct ordering {
 
 typedef struct schedule { size_t *nodes; int64_t peak; double seconds; } schedule;
 
-/* ---- costs ---- */
-static int64_t value_bytes(const ordering *o, size_t value) {
-  const hct_dist_value *info = tile_info(o->l, value);
-  return hct_layout_tile_elements(&info->layout, &o->place) * (int64_t)hct_dtype_bytes(info->shape.dtype);
-}
-
-static double elements(const ordering *o, size_t value) { return (double)hct_layout_tile_elements(&tile_info(o->l, value)->layout, &o->place); }
-
-static double contract_seconds(const ordering *o, const hct_dist_op *op) {
-  const hct_package *p = &o->l->pass->package;
-  return tile_contract_cycles(o->l, op, &o->place) / p->clock_hz;
-}
-
-static double collective_seconds(const ordering *o, const hct_dist_op *op, const char *axis) {
-  const hct_package *p = &o->l->pass->package;
-  double from = (double)value_bytes(o, op->operands[0]), to = (double)value_bytes(o, op->results[0]), moved = from > to ? from - to : to - from;
-  double steps = (double)(axis[1] ? p->rows * p->cols : axis[0] == 'r' ? p->rows : p->cols);
-  if (!strcmp(op->name, "hct_graph.all_reduce")) moved = 2 * to, steps *= 2;
-  return moved / p->link_bandwidth_bytes_per_s + steps * p->link_latency_s;
-}
-
-static double collective_stalls(const ordering *o, const hct_dist_op *op, const char *axis, double seconds) {
-  const hct_package *p = &o->l->pass->package;
-  double steps = (double)((axis[1] ? p->rows * p->cols : axis[0] == 'r' ? p->rows : p->cols) - 1);
-  if (!strcmp(op->name, "hct_graph.all_reduce")) steps *= 2;
-  return steps > (double)p->queue_depth ? seconds * (1 - (double)p->queue_depth / steps) : 0;
-}
-
-static void node_cost(const ordering *o, const hct_dist_op *op, order_node *n) {
-  const hct_package *p = &o->l->pass->package;
-  const char *axis = tile_is_collective(op->name) ? hct_op_str(op->op, "axis") : "";
-  n->engines = ENGINE_VPU;
-  if (op->accumulate) return;
-  if (axis[0] && strcmp(op->name, "hct_graph.shard_slice")) {
-    n->engines = (strchr(axis, 'r') ? ENGINE_ROW : 0u) | (strchr(axis, 'c') ? ENGINE_COL : 0u);
-    n->seconds = collective_seconds(o, op, axis);
-    n->stalls = collective_stalls(o, op, axis, n->seconds);
-  } else if (!strcmp(op->name, "hct_graph.contract")) {
-    n->engines = ENGINE_MXU;
-    n->seconds = contract_seconds(o, op);
-  } else {
-    double most = elements(o, op->results[0]);
-    for (size_t k = 0; k < op->operand_count && !strcmp(op->name, "hct_graph.reduce"); k++) most = elements(o, op->operands[k]);
-    bool slow = !strcmp(op->name, "hct_graph.softmax") || !strcmp(op->name, "hct_graph.dropout") || !strcmp(op->name, "hct_graph.map1");
-    n->seconds = most / (double)p->vpu_lanes * (slow ? (double)p->vpu_transcendental_cycles : 1) / p->clock_hz;
-  }
-}
+static int64_t value_bytes(const ordering *o, size_t value) { return tile_value_bytes(o->l, value, &o->place); }
 
 /* ---- dependences ---- */
 static void depend(ordering *o, size_t before, size_t after) {
@@ -132,6 +89,12 @@ static void load_read(ordering *o, size_t node, size_t value) {
   HCT_PUSH(o->arena, &o->nodes[node].loads, o->load_of[value] - 1);
 }
 
+static read_of *read_find(const order_node *n, size_t node) {
+  for (size_t k = 0; k < n->reads.count; k++)
+    if (n->reads.items[k].node == node) return &n->reads.items[k];
+  return NULL;
+}
+
 static void node_read(ordering *o, size_t node, size_t operand) {
   size_t root = hct_dist_view_root(o->l->program, operand), maker = tile_info(o->l, root)->op;
   if (maker != SIZE_MAX && tile_pad_joins(o->l, &o->l->program->ops[maker])) { /* read where it is added */
@@ -145,7 +108,9 @@ static void node_read(ordering *o, size_t node, size_t operand) {
     return;
   }
   depend(o, o->made_by[root] - 1, node);
-  HCT_PUSH(o->arena, &o->nodes[node].reads, o->held_by[root] - 1);
+  read_of *same = read_find(&o->nodes[node], o->held_by[root] - 1);
+  if (same) same->times++;
+  else HCT_PUSH(o->arena, &o->nodes[node].reads, ((read_of){o->held_by[root] - 1, 1}));
   o->nodes[o->held_by[root] - 1].readers_all++;
 }
 
@@ -159,7 +124,7 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
     if (held != SIZE_MAX) {
       o->nodes[o->held_by[held] - 1].common = true;
       o->nodes[o->held_by[held] - 1].again = false;
-      o->nodes[node].root = true;
+      o->nodes[node].root = o->nodes[node].sum = true;
       continue;
     }
     if (op->accumulate) reside(o, op->results[k], 1);
@@ -172,6 +137,20 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
   o->nodes[node].root = true;
   if (last_sum[sum]) depend(o, last_sum[sum] - 1, node);
   last_sum[sum] = node + 1;
+}
+
+static bool is_first(const index_list *list, size_t at) {
+  for (size_t i = 0; i < at; i++)
+    if (list->items[i] == list->items[at]) return false;
+  return true;
+}
+
+static int64_t least_growth_of(const ordering *o, const order_node *n) {
+  int64_t growth = n->readers_all ? n->bytes : 0;
+  for (size_t k = 0; k < n->reads.count; k++) growth -= o->nodes[n->reads.items[k].node].bytes;
+  for (size_t k = 0; k < n->loads.count; k++)
+    if (is_first(&n->loads, k)) growth -= o->loads.items[n->loads.items[k]].bytes;
+  return growth;
 }
 
 /* From each root back to the first roots on every way. */
@@ -202,7 +181,7 @@ static void nodes_make(ordering *o, const size_t *written, size_t count) {
     const hct_dist_op *op = tile_stage_op(o->l, written[i]);
     o->nodes[i].at = written[i];
     for (size_t k = 0; k < op->operand_count; k++) node_read(o, i, op->operands[k]);
-    node_cost(o, op, &o->nodes[i]);
+    o->nodes[i].cost = tile_order_cost(o->l, op, &o->place);
     node_results(o, i, op, last_sum);
   }
   o->count = count;
@@ -210,7 +189,8 @@ static void nodes_make(ordering *o, const size_t *written, size_t count) {
     order_node *n = &o->nodes[i];
     for (size_t k = 0; k < n->after.count; k++)
       if (o->nodes[n->after.items[k]].path > n->path) n->path = o->nodes[n->after.items[k]].path;
-    n->path += n->seconds;
+    n->path += n->cost.seconds;
+    n->least_growth = least_growth_of(o, n);
     n->root |= !n->after.count;
     n->common |= n->readers_all >= COMMON;
   }
@@ -269,12 +249,6 @@ static size_t times_in(const index_list *list, size_t item) {
   return times;
 }
 
-static bool is_first(const index_list *list, size_t at) {
-  for (size_t i = 0; i < at; i++)
-    if (list->items[i] == list->items[at]) return false;
-  return true;
-}
-
 /* What is loaded for the node, as it is the first to read it; NULL: its operand's `k`th load is not, or comes twice. */
 static const order_load *loaded_for(const ordering *o, const progress *at, const order_node *n, size_t k) {
   const order_load *load = &o->loads.items[n->loads.items[k]];
@@ -297,8 +271,8 @@ static int64_t taken_by(const ordering *o, const progress *at, const order_node 
 static int64_t freed_by(const ordering *o, const progress *at, const order_node *n, bool common_only) {
   int64_t bytes = n->readers_all || (common_only && !n->common) ? 0 : n->bytes;
   for (size_t k = 0; k < n->reads.count; k++) {
-    const order_node *read = &o->nodes[n->reads.items[k]];
-    if ((read->common || !common_only) && is_first(&n->reads, k) && at->readers[n->reads.items[k]] == times_in(&n->reads, n->reads.items[k])) bytes += read->bytes;
+    read_of read = n->reads.items[k];
+    if (at->readers[read.node] == read.times && (o->nodes[read.node].common || !common_only)) bytes += o->nodes[read.node].bytes;
   }
   for (size_t k = 0; k < n->loads.count; k++) {
     const order_load *load = &o->loads.items[n->loads.items[k]];
@@ -319,7 +293,7 @@ static void node_place(const ordering *o, progress *at, size_t node, index_list 
   at->live -= freed;
   at->common -= common_freed;
   at->placed[node] = true;
-  for (size_t k = 0; k < n->reads.count; k++) at->readers[n->reads.items[k]]--;
+  for (size_t k = 0; k < n->reads.count; k++) at->readers[n->reads.items[k].node] -= n->reads.items[k].times;
   for (size_t k = 0; k < n->loads.count; k++) at->load_readers[n->loads.items[k]]--;
   for (size_t k = 0; k < n->after.count; k++)
     if (--at->waits[n->after.items[k]] == 0 && out_ready) HCT_PUSH(o->arena, out_ready, n->after.items[k]);
@@ -373,7 +347,7 @@ static void place_eagerly(const ordering *o, descent *d, size_t node) {
         d->ready.items[i] = d->ready.items[--d->ready.count];
         continue;
       }
-      if (here < next && growth_of(o, &d->at, here) <= 0) next = here;
+      if (here < next && o->nodes[here].least_growth <= 0 && growth_of(o, &d->at, here) <= 0) next = here;
       i++;
     }
   }
@@ -469,12 +443,35 @@ static schedule schedule_deep_by(const ordering *o, bool looks_ahead, bool peaks
   return (schedule){s.here.placed, s.here.at.peak, 0};
 }
 
-/* Looks ahead where the first does not fit in `room`, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
+/* The roots as written, each just after all that it needs: first sums that grow in place, so that attention that works head by head (hct-block-attention) is
+ * done with one before the next; then, of what is left by then, sums over all heads. */
+static schedule schedule_rooted(const ordering *o) {
+  descent d = descent_start(o);
+  for (int others = 0; others < 2; others++)
+    for (size_t i = 0; i < o->count; i++)
+      if (o->nodes[i].root && (o->nodes[i].sum || others) && !d.at.placed[i]) descend(o, &d, i);
+  return (schedule){d.placed, d.at.peak, 0};
+}
+
+/* What any order takes: a node's result beside all that it reads. */
+static int64_t peak_least(const ordering *o) {
+  int64_t least = 0;
+  for (size_t i = 0; i < o->count; i++) {
+    const order_node *n = &o->nodes[i];
+    int64_t bytes = n->bytes;
+    for (size_t k = 0; k < n->reads.count; k++)
+      if (n->reads.items[k].node != i) bytes += o->nodes[n->reads.items[k].node].bytes;
+    if (bytes > least) least = bytes;
+  }
+  return least;
+}
+
+/* Looks ahead where neither fits in `room`, and some order may, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
 static schedule schedule_deep(const ordering *o, int64_t room) {
   schedule best = schedule_deep_by(o, false, true);
-  for (int peaks = 1; peaks >= 0 && best.peak > room; peaks--) {
-    schedule ahead = schedule_deep_by(o, true, peaks);
-    if (ahead.peak < best.peak) best = ahead;
+  for (int way = 0; way < 3 && best.peak > room && peak_least(o) <= room; way++) {
+    schedule next = way ? schedule_deep_by(o, true, way == 1) : schedule_rooted(o);
+    if (next.peak < best.peak) best = next;
   }
   return best;
 }
@@ -554,11 +551,11 @@ static double start_of(const ordering *o, const progress *at, const engines *e, 
   const order_node *n = &o->nodes[node];
   double start = e->ready[node] > e->issue ? e->ready[node] : e->issue, loads = load_seconds(o, at, n), mxu = e->free[0];
   for (int k = 0; k < ENGINES; k++)
-    if ((n->engines >> k & 1) && e->free[k] > start) start = e->free[k];
+    if ((n->cost.engines >> k & 1) && e->free[k] > start) start = e->free[k];
   if (loads > 0 && start < mxu - (double)LOAD_LEAD * loads) start = mxu - (double)LOAD_LEAD * loads;
   if (loads > 0 && start < e->load_free + loads) start = e->load_free + loads;
-  bool early = start < mxu && (n->engines & (ENGINE_ROW | ENGINE_COL)) && growth_of(o, at, node) > 0;
-  if (early && start < mxu - by->lead * n->seconds) start = mxu - by->lead * n->seconds;
+  bool early = start < mxu && (n->cost.engines & (TILE_ENGINE_ROW | TILE_ENGINE_COL)) && growth_of(o, at, node) > 0;
+  if (early && start < mxu - by->lead * n->cost.seconds) start = mxu - by->lead * n->cost.seconds;
   return room_from(e, at->live, taken_by(o, at, n, false), start);
 }
 
@@ -567,7 +564,7 @@ static size_t pick(const ordering *o, const progress *at, fallback *f, const eng
   for (size_t i = 0; i < ready->count; i++) {
     const order_node *n = &o->nodes[ready->items[i]];
     bool fits = at->live + taken_by(o, at, n, false) <= f->room && f->position[ready->items[i]] - f->next < f->by->window;
-    starts[i] = fits ? start_of(o, at, e, f->by, ready->items[i]) + f->by->patience * n->stalls : INFINITY;
+    starts[i] = fits ? start_of(o, at, e, f->by, ready->items[i]) + f->by->patience * n->cost.stalls : INFINITY;
   }
   for (int tries = 0; tries < TRIES; tries++) {
     size_t best = SIZE_MAX;
@@ -599,13 +596,13 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
       if (ready.items[i] == base->nodes[f.next]) picked = i;
     size_t node = ready.items[picked];
     const order_node *n = &o->nodes[node];
-    double start = start_of(o, &at, &e, by, node), end = start + n->seconds;
+    double start = start_of(o, &at, &e, by, node), end = start + n->cost.seconds;
     if (load_seconds(o, &at, n) > 0) e.load_free = start;
-    if (n->stalls > 0 && start + n->stalls > e.issue) e.issue = start + n->stalls;
+    if (n->cost.stalls > 0 && start + n->cost.stalls > e.issue) e.issue = start + n->cost.stalls;
     if (end > s.seconds) s.seconds = end;
     release_at(o, &e, end, freed_by(o, &at, n, false));
     for (int k = 0; k < ENGINES; k++)
-      if (n->engines >> k & 1) e.free[k] = end;
+      if (n->cost.engines >> k & 1) e.free[k] = end;
     for (size_t k = 0; k < n->after.count; k++)
       if (end > e.ready[n->after.items[k]]) e.ready[n->after.items[k]] = end;
     ready.items[picked] = ready.items[--ready.count];
@@ -649,7 +646,7 @@ static size_t peak_find(const ordering *o, const schedule *s, progress *at) {
 }
 
 static size_t next_reader(const ordering *o, const schedule *s, size_t node, size_t from) {
-  while (from < o->count && !times_in(&o->nodes[s->nodes[from]].reads, node)) from++;
+  while (from < o->count && !read_find(&o->nodes[s->nodes[from]], node)) from++;
   return from;
 }
 
@@ -669,11 +666,11 @@ static void list_remove(index_list *list, size_t item) {
 static size_t node_copy(ordering *o, size_t node) {
   const order_node *n = &o->nodes[node];
   size_t copy = o->count++;
-  o->nodes[copy] = (order_node){.at = n->at, .engines = n->engines, .seconds = n->seconds, .path = n->path, .bytes = n->bytes, .again = true};
+  o->nodes[copy] = (order_node){.at = n->at, .cost = {n->cost.engines, n->cost.seconds, 0}, .path = n->path, .bytes = n->bytes, .least_growth = n->least_growth, .again = true};
   for (size_t k = 0; k < n->before.count; k++) depend(o, n->before.items[k], copy);
   for (size_t k = 0; k < n->reads.count; k++) {
     HCT_PUSH(o->arena, &o->nodes[copy].reads, n->reads.items[k]);
-    o->nodes[n->reads.items[k]].readers_all++;
+    o->nodes[n->reads.items[k].node].readers_all += n->reads.items[k].times;
   }
   for (size_t k = 0; k < n->loads.count; k++) {
     HCT_PUSH(o->arena, &o->nodes[copy].loads, n->loads.items[k]);
@@ -687,9 +684,11 @@ static void gather_again(ordering *o, schedule *s, size_t node, size_t from) {
   size_t count = o->count, copy = node_copy(o, node);
   for (size_t i = from; i < count; i++) {
     order_node *reader = &o->nodes[s->nodes[i]];
-    size_t times = times_in(&reader->reads, node), waits = times_in(&reader->before, node);
-    if (!times) continue;
-    list_replace(&reader->reads, node, copy), list_replace(&reader->before, node, copy);
+    read_of *read = read_find(reader, node);
+    if (!read) continue;
+    size_t times = read->times, waits = times_in(&reader->before, node);
+    read->node = copy;
+    list_replace(&reader->before, node, copy);
     list_remove(&o->nodes[node].after, s->nodes[i]);
     o->nodes[node].readers_all -= times, o->nodes[copy].readers_all += times;
     for (size_t k = 0; k < waits; k++) HCT_PUSH(o->arena, &o->nodes[copy].after, s->nodes[i]);
@@ -725,41 +724,46 @@ static void put_list(const ordering *o, words *w, const index_list *list) {
   for (size_t i = 0; i < list->count; i++) HCT_PUSH(o->arena, w, list->items[i]);
 }
 
+static void put_seconds(const ordering *o, words *w, double seconds) {
+  uint64_t bits;
+  memcpy(&bits, &seconds, sizeof bits);
+  HCT_PUSH(o->arena, w, bits);
+}
+
 /* All that an order depends on. */
 static void put_problem(const ordering *o, words *w) {
   HCT_PUSH(o->arena, w, o->count);
   HCT_PUSH(o->arena, w, (uint64_t)o->fixed);
   for (size_t i = 0; i < o->count; i++) {
     const order_node *n = &o->nodes[i];
-    uint64_t seconds;
-    memcpy(&seconds, &n->seconds, sizeof seconds);
-    const uint64_t numbers[] = {n->at, n->engines, seconds, (uint64_t)n->bytes, n->common, n->root};
+    const uint64_t numbers[] = {n->at, n->cost.engines, (uint64_t)n->bytes, n->common, n->root, n->sum, n->again};
+    put_seconds(o, w, n->cost.seconds), put_seconds(o, w, n->cost.stalls);
     for (size_t k = 0; k < HCT_COUNT(numbers); k++) HCT_PUSH(o->arena, w, numbers[k]);
-    put_list(o, w, &n->before), put_list(o, w, &n->reads), put_list(o, w, &n->loads);
+    put_list(o, w, &n->before), put_list(o, w, &n->loads);
+    HCT_PUSH(o->arena, w, n->reads.count);
+    for (size_t k = 0; k < n->reads.count; k++) HCT_PUSH(o->arena, w, n->reads.items[k].node * (HCT_MAX_VARIADIC + 1) + n->reads.items[k].times);
   }
   for (size_t i = 0; i < o->loads.count; i++) {
-    uint64_t seconds;
-    memcpy(&seconds, &o->loads.items[i].seconds, sizeof seconds);
-    HCT_PUSH(o->arena, w, seconds);
+    put_seconds(o, w, o->loads.items[i].seconds);
     HCT_PUSH(o->arena, w, (uint64_t)o->loads.items[i].bytes);
   }
 }
 
 /* What was found for the same problem; NULL: nothing yet. */
-static const tile_known_order *order_known(const lowering *l, const words *key) {
-  for (size_t i = 0; i < l->orders.count; i++) {
-    const tile_known_order *known = &l->orders.items[i];
+static const hct_known_order *order_known(const hct_known_orders *orders, const words *key) {
+  for (size_t i = 0; i < orders->count; i++) {
+    const hct_known_order *known = &orders->items[i];
     if (known->word_count == key->count && !memcmp(known->words, key->items, key->count * sizeof *key->items)) return known;
   }
   return NULL;
 }
 
-static const tile_known_order *order_keep(lowering *l, const words *key, const ordering *o, const schedule *s) {
-  tile_known_order known = {HCT_NEW_ARRAY(l->arena, uint64_t, key->count + 1), key->count, HCT_NEW_ARRAY(l->arena, size_t, o->count + 1), o->count};
+static const hct_known_order *order_keep(hct_known_orders *orders, const words *key, const ordering *o, const schedule *s) {
+  hct_known_order known = {HCT_NEW_ARRAY(orders->arena, uint64_t, key->count + 1), key->count, HCT_NEW_ARRAY(orders->arena, size_t, o->count + 1), o->count};
   memcpy(known.words, key->items, key->count * sizeof *key->items);
   for (size_t i = 0; i < o->count; i++) known.order[i] = o->nodes[s->nodes[i]].at;
-  HCT_PUSH(l->arena, &l->orders, known);
-  return &l->orders.items[l->orders.count - 1];
+  HCT_PUSH(orders->arena, orders, known);
+  return &orders->items[orders->count - 1];
 }
 
 /* *o: with double buffers; becomes `single`, without, where they take too much. */
@@ -780,11 +784,11 @@ void tile_order(lowering *l, size_t **order, size_t *count) {
   if (all > (int64_t)l->pass->package.sram_bytes / 2) {
     words key = {0};
     put_problem(&o, &key), put_problem(&single, &key);
-    const tile_known_order *known = order_known(l, &key);
+    const hct_known_order *known = order_known(l->orders, &key);
     if (!known) {
       ordering *chosen = &o;
       schedule found = order_find(&chosen, &single);
-      known = order_keep(l, &key, chosen, &found);
+      known = order_keep(l->orders, &key, chosen, &found);
     }
     *order = HCT_NEW_ARRAY(l->arena, size_t, known->count + 1);
     if (known->count) memcpy(*order, known->order, known->count * sizeof **order);

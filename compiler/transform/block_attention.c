@@ -15,17 +15,28 @@
  *           %yi = contract(%pi, slice(%v))
  *           %y = concat(%y0, %y1, ...)
  *
+ * Where a die's keys and values, with their gradients, would take much of its SRAM, it works on a part of its heads at a time, too: operands are cut before,
+ * results put together after.
+ *
+ *           %k0 = reshape(slice(reshape(%k) : [.., P, H / P, ..]))    of each of P runs of heads, as the mesh splits them, the first
+ *
  * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
  * that it cuts, which is not split over dies.
  *
  * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
- * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU. */
+ * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU.
+ *
+ * --head-blocks=N sets the parts of a die's heads. Otherwise they are the fewest with which keys and values, gathered, their gradients, and what is added to one
+ * of these, take at most 5/8 of its SRAM. Not cut are heads that the mesh does not divide, those that are repeated for groups of query heads, which
+ * hct-group-heads looks for, and those with dropout between. */
 #include <string.h>
 
+#include "compiler/strategy/strategy.h"
 #include "compiler/transform/block_attention.h"
 #include "compiler/transform/dropout.h"
 
 enum { MAX_BLOCKS = HCT_MAX_VARIADIC, MASKED_BLOCKS = 8, SRAM_SHARE = 16 };
+static const double MOST_KEYS_SHARE = 0.625; /* of SRAM */
 
 typedef struct placed_constant { MlirAttribute data; MlirType type; MlirValue value; } placed_constant;
 typedef struct blocking {
@@ -35,6 +46,8 @@ typedef struct blocking {
   hct_builder builder;
   attention_mask_cache masks;
   bool large; /* scores of a block, of the attention at hand */
+  MlirValue q, k, v; /* its operands, of the heads at hand */
+  int64_t head_parts, head_blocks, head_block; /* runs of heads, as the mesh splits them; blocks of each; the one at hand */
   struct { placed_constant *items; size_t count, capacity; } constants; /* parts of constants, at the start of the body */
 } blocking;
 
@@ -93,6 +106,44 @@ static MlirValue slice_make(blocking *b, MlirValue value, size_t dim, range part
 
 static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) { return shape_of(value).dims[dim] == part.size ? value : slice_make(b, value, dim, part); }
 
+static MlirValue concat(blocking *b, size_t count, const MlirValue *parts, size_t axis, hct_shape shape) {
+  hct_named attribute = {"axis", hct_attr_i64(b->builder.context, (int64_t)axis)};
+  return count == 1 ? parts[0] : hct_build_value(&b->builder, "hct_graph.concat", count, parts, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 1, &attribute);
+}
+
+/* ---- heads ---- */
+static MlirValue reshape(blocking *b, MlirValue value, const hct_shape *shape) {
+  return hct_build_value(&b->builder, "hct_graph.reshape", 1, &value, hct_type_tensor(b->builder.context, shape->dtype, shape->rank, shape->dims), 0, NULL);
+}
+
+/* Dimension `dim` as runs of heads, and the heads of each. */
+static hct_shape heads_apart(const blocking *b, const hct_shape *shape, size_t dim) {
+  hct_shape apart = *shape;
+  apart.rank++;
+  for (size_t d = shape->rank; d-- > dim + 1;) apart.dims[d + 1] = shape->dims[d];
+  apart.dims[dim] = b->head_parts, apart.dims[dim + 1] = shape->dims[dim] / b->head_parts;
+  return apart;
+}
+
+static MlirValue heads_take(blocking *b, MlirValue value, size_t dim) {
+  if (b->head_blocks == 1) return value;
+  hct_shape shape = shape_of(value), apart = heads_apart(b, &shape, dim);
+  int64_t size = apart.dims[dim + 1] / b->head_blocks;
+  value = slice_make(b, reshape(b, value, &apart), dim + 1, (range){b->head_block * size, size});
+  shape.dims[dim] /= b->head_blocks;
+  return reshape(b, value, &shape);
+}
+
+/* `blocks` have the same shape. */
+static MlirValue heads_join(blocking *b, MlirValue *blocks, size_t dim) {
+  if (b->head_blocks == 1) return blocks[0];
+  hct_shape shape = shape_of(blocks[0]), apart = heads_apart(b, &shape, dim);
+  for (int64_t i = 0; i < b->head_blocks; i++) blocks[i] = reshape(b, blocks[i], &apart);
+  apart.dims[dim + 1] *= b->head_blocks, shape.dims[dim] *= b->head_blocks;
+  return reshape(b, concat(b, (size_t)b->head_blocks, blocks, dim + 1, apart), &shape);
+}
+
+/* ---- a block ---- */
 /* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut. The block that reads
  * them all may take them by blocks of tokens instead, each gathered by itself, but holds its scores until the last of these: not where scores are large. */
 static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part) {
@@ -104,6 +155,8 @@ static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part
 
 /* What an elementwise operator reads beside the scores, for a range of queries and keys. */
 static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, range rows, range keys) {
+  hct_shape own = shape_of(value);
+  if (own.rank >= 3 && own.dims[own.rank - 3] == a->heads && a->heads > 1) value = heads_take(b, value, own.rank - 3);
   hct_shape from = shape_of(value), to = from;
   bool by_row = from.rank >= 2 && from.dims[from.rank - 2] == a->queries && a->queries > 1, by_key = from.rank >= 1 && from.dims[from.rank - 1] == a->keys && a->keys > 1;
   if (by_row) to.dims[from.rank - 2] = rows.size;
@@ -120,7 +173,6 @@ static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, 
   return by_key ? slice(b, value, from.rank - 1, keys) : value;
 }
 
-/* ---- a block ---- */
 static MlirValue rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape) {
   MlirOperation copy = mlirOperationClone(op);
   for (intptr_t k = 0; k < mlirOperationGetNumOperands(op); k++) mlirOperationSetOperand(copy, k, operands[k]);
@@ -130,13 +182,18 @@ static MlirValue rebuild(blocking *b, MlirOperation op, const MlirValue *operand
   return hct_op_result(copy, 0);
 }
 
+static void scores_shape(const blocking *b, hct_shape *shape, int64_t rows, int64_t keys) {
+  if (b->head_blocks > 1) shape->dims[shape->rank - 3] /= b->head_blocks;
+  shape->dims[shape->rank - 2] = rows, shape->dims[shape->rank - 1] = keys;
+}
+
 /* The operator at `at` of the chain on a block; itself when it changes nothing there. */
 static MlirValue chain_step(blocking *b, const attention *a, size_t at, MlirValue value, range rows, range keys) {
   bool changes = at >= a->before || !a->mask.table[at];
   for (int64_t r = rows.start; r < rows.start + rows.size && !changes; r++) changes = a->mask.same[(int64_t)at * a->queries + r] < keys.start + keys.size;
   hct_shape result = shape_of(hct_op_result(a->chain[at], 0));
   if (!changes && shape_of(value).dtype == result.dtype) return value;
-  result.dims[result.rank - 2] = rows.size, result.dims[result.rank - 1] = keys.size;
+  scores_shape(b, &result, rows.size, keys.size);
   MlirValue operands[3];
   for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(a->chain[at]); k++)
     operands[k] = k == a->along[at] ? value : operand_part(b, a, hct_op_operand(a->chain[at], k), rows, keys);
@@ -163,18 +220,13 @@ static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range
   MlirValue operands[2];
   b->builder.location = mlirOperationGetLocation(a->scores);
   operands[a->q] = q;
-  operands[a->k] = slice_keys(b, hct_op_operand(a->scores, a->k), a->k_dim, keys);
+  operands[a->k] = slice_keys(b, b->k, a->k_dim, keys);
   hct_shape shape = shape_of(hct_op_result(a->scores, 0));
-  shape.dims[shape.rank - 2] = rows.size, shape.dims[shape.rank - 1] = keys.size;
+  scores_shape(b, &shape, rows.size, keys.size);
   MlirValue value = rebuild(b, a->scores, operands, shape);
   pairs_note(b, value, front ? rows.size * keys.size : pairs_kept(a, rows, keys.start), rows.size * keys.size);
   for (size_t at = 0; at < a->before; at++) value = chain_step(b, a, at, value, rows, keys);
   return value;
-}
-
-static MlirValue concat(blocking *b, size_t count, const MlirValue *parts, size_t axis, hct_shape shape) {
-  hct_named attribute = {"axis", hct_attr_i64(b->builder.context, (int64_t)axis)};
-  return count == 1 ? parts[0] : hct_build_value(&b->builder, "hct_graph.concat", count, parts, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 1, &attribute);
 }
 
 /* Keys that some of these queries need, [0, end), and the first that some mask changes for one of them; in whole blocks. */
@@ -193,14 +245,14 @@ static MlirValue block_build(blocking *b, const attention *a, range rows) {
   int64_t end, changed;
   key_range(a, rows, rows.size, &end, &changed);
   b->builder.location = mlirOperationGetLocation(a->scores);
-  MlirValue q = slice(b, hct_op_operand(a->scores, a->q), a->q_dim, rows), parts[2];
+  MlirValue q = slice(b, b->q, a->q_dim, rows), parts[2];
   size_t count = 0;
   bool two = changed > 0 && changed < end;
   if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, changed}, true);
   parts[count] = scores_part(b, a, q, rows, two ? (range){changed, end - changed} : (range){0, end}, false);
   count++;
   hct_shape shape = shape_of(hct_op_result(a->softmax, 0));
-  shape.dims[shape.rank - 2] = rows.size, shape.dims[shape.rank - 1] = end;
+  scores_shape(b, &shape, rows.size, end);
   b->builder.location = mlirOperationGetLocation(a->softmax);
   MlirValue value = concat(b, count, parts, shape.rank - 1, shape);
   value = rebuild(b, a->softmax, &value, shape);
@@ -208,20 +260,33 @@ static MlirValue block_build(blocking *b, const attention *a, range rows) {
   b->builder.location = mlirOperationGetLocation(a->product);
   MlirValue operands[2];
   operands[a->p] = value;
-  operands[a->v] = slice_keys(b, hct_op_operand(a->product, a->v), a->v_dim, (range){0, end});
+  operands[a->v] = slice_keys(b, b->v, a->v_dim, (range){0, end});
   shape = shape_of(hct_op_result(a->product, 0));
+  if (b->head_blocks > 1) shape.dims[a->out_head] /= b->head_blocks;
   shape.dims[a->out_dim] = rows.size;
   value = rebuild(b, a->product, operands, shape);
   pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * end);
   return value;
 }
 
-static void attention_build(blocking *b, const attention *a, int64_t blocks) {
-  MlirValue parts[MAX_BLOCKS], old = hct_op_result(a->product, 0);
-  b->builder.before = a->product;
+static MlirValue heads_build(blocking *b, const attention *a, int64_t blocks) {
+  MlirValue parts[MAX_BLOCKS];
+  b->builder.location = mlirOperationGetLocation(a->scores);
+  b->q = heads_take(b, hct_op_operand(a->scores, a->q), a->q_head);
+  b->k = heads_take(b, hct_op_operand(a->scores, a->k), a->k_head);
+  b->v = heads_take(b, hct_op_operand(a->product, a->v), a->v_head);
   for (int64_t i = 0; i < blocks; i++) parts[i] = block_build(b, a, (range){i * (a->queries / blocks), a->queries / blocks});
   b->builder.location = mlirOperationGetLocation(a->product);
-  hct_value_replace(old, concat(b, (size_t)blocks, parts, a->out_dim, shape_of(old)));
+  hct_shape shape = shape_of(parts[0]);
+  shape.dims[a->out_dim] = a->queries;
+  return concat(b, (size_t)blocks, parts, a->out_dim, shape);
+}
+
+static void attention_build(blocking *b, const attention *a, int64_t blocks) {
+  MlirValue *parts = HCT_NEW_ARRAY(b->arena, MlirValue, (size_t)b->head_blocks);
+  b->builder.before = a->product;
+  for (b->head_block = 0; b->head_block < b->head_blocks; b->head_block++) parts[b->head_block] = heads_build(b, a, blocks);
+  hct_value_replace(hct_op_result(a->product, 0), heads_join(b, parts, a->out_head));
 }
 
 /* ---- how many blocks ---- */
@@ -278,6 +343,49 @@ static hct_status blocks_of(const blocking *b, const attention *a, int64_t *out_
   return HCT_REFUSED;
 }
 
+/* ---- how many blocks of heads ---- */
+static bool is_repeated(MlirValue heads) {
+  MlirOperation op = mlirValueIsAOpResult(heads) ? mlirOpResultGetOwner(heads) : (MlirOperation){NULL};
+  if (mlirOperationIsNull(op) || !hct_op_is(op, "hct_graph.reshape") || !mlirValueIsAOpResult(hct_op_operand(op, 0))) return false;
+  return hct_op_is(mlirOpResultGetOwner(hct_op_operand(op, 0)), "hct_graph.broadcast");
+}
+
+/* Heads that a die has, where they may be cut; else 1. */
+static int64_t heads_of_die(blocking *b, const attention *a) {
+  const hct_package *package = &b->pass->package;
+  const strategy *chosen = strategy_find(hct_pass_option(b->pass, "strategy", "hecaton"));
+  if (!chosen || !a->heads || !strcmp(hct_pass_option(b->pass, "backend", "chiplet"), "host")) return 1; /* hct-partition refuses an unknown one; the host has no mesh */
+  for (size_t at = 0; at < a->count; at++)
+    if (hct_op_is(a->chain[at], "hct_graph.dropout")) return 1;
+  if (is_repeated(hct_op_operand(a->scores, a->k)) || is_repeated(hct_op_operand(a->product, a->v)) || shape_of(hct_op_operand(a->scores, a->q)).rank == HCT_MAX_RANK) return 1;
+  b->head_parts = strategy_head_parts(chosen, b->pass, a->heads);
+  return b->head_parts > 1 || strategy_head_parts(chosen, b->pass, package->rows * package->cols) == 1 ? a->heads / b->head_parts : 1;
+}
+
+/* Keys of all heads of a die: of the samples that it has whole, where tokens of one lie on one side of the mesh. */
+static double key_bytes(const blocking *b, const attention *a) {
+  const hct_package *package = &b->pass->package;
+  hct_shape keys = shape_of(hct_op_operand(a->scores, a->k));
+  int64_t side = package->rows * package->cols / b->head_parts, samples = (samples_in_flight(b) + side - 1) / side;
+  double element_bytes = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
+  return (double)hct_shape_elements(&keys) / (double)keys.dims[0] * (double)samples / (double)b->head_parts * element_bytes;
+}
+
+static hct_status head_blocks_choose(blocking *b, const attention *a) {
+  const char *text = hct_pass_option(b->pass, "head-blocks", "auto");
+  int64_t heads = heads_of_die(b, a), most = heads < MAX_BLOCKS ? heads : MAX_BLOCKS, forced = 0;
+  bool any = !strcmp(text, "auto");
+  if (!any && (!hct_parse_i64(text, &forced) || forced < 1 || forced > MAX_BLOCKS))
+    return hct_error(b->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--head-blocks=%s: it must be 'auto' or a whole number from 1 to %d", text, MAX_BLOCKS);
+  double buffers = strcmp(hct_pass_option(b->pass, "mode", "train"), "infer") ? 5 : 2; /* keys, values; their gradients, and what is added to one of them */
+  double bytes = heads > 1 ? buffers * key_bytes(b, a) : 0, limit = MOST_KEYS_SHARE * (double)b->pass->package.sram_bytes;
+  b->head_blocks = 1;
+  for (int64_t count = 2; count <= most && (any ? bytes > limit * (double)b->head_blocks : b->head_blocks < forced); count++)
+    if (heads % count == 0 && (any || count == forced)) b->head_blocks = count;
+  if (!any && b->head_blocks != forced) hct_remark(b->pass->diags, hct_loc_of(b->arena, a->softmax), "--head-blocks=%lld: this attention is not cut by heads, of which a die has %lld that may be", (long long)forced, (long long)heads);
+  return HCT_OK;
+}
+
 hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
   MlirOperation function = hct_module_function(module), *ops;
   blocking b = {.pass = pass, .arena = hct_arena_create(), .body = hct_function_body(function)};
@@ -290,8 +398,9 @@ hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
     if (!attention_match(ops[i], &a)) continue;
     attention_mask_read(b.arena, &a, &b.masks);
     status = blocks_of(&b, &a, &blocks);
+    if (status == HCT_OK) status = head_blocks_choose(&b, &a);
     b.large = status == HCT_OK && scores_are_large(&b, &a, blocks);
-    if (status == HCT_OK && blocks > 1) attention_build(&b, &a, blocks);
+    if (status == HCT_OK && (blocks > 1 || b.head_blocks > 1)) attention_build(&b, &a, blocks);
     else if (status == HCT_OK) {
       pairs_note(&b, hct_op_result(a.scores, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);
       pairs_note(&b, hct_op_result(a.product, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);

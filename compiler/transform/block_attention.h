@@ -22,6 +22,8 @@ typedef struct attention {
   size_t before, count;
   size_t q, k, p, v;                     /* which operand of scores and of product */
   size_t q_dim, k_dim, v_dim, out_dim;   /* queries in q, keys in k and v, queries in the result */
+  size_t q_head, k_head, v_head, out_head; /* heads in the same, where there are any: the loop before the queries' */
+  int64_t heads;                         /* 0: no loop but that over samples goes through all products */
   int64_t queries, keys;
   attention_mask mask;
 } attention;

@@ -83,6 +83,15 @@ static bool match_after(attention *a, const hct_shape *shape) {
   return false;
 }
 
+/* The loop before the queries' in the scores, if it is not that of samples, and goes through both products. */
+static void find_heads(attention *a, const hct_shape *shape) {
+  letters s = letters_of(a->scores), p = letters_of(a->product);
+  if (shape->rank < 4) return;
+  char in_scores = s.at[2][shape->rank - 3], in_product = p.at[a->p][shape->rank - 3];
+  bool all = letter_in(&s, a->q, in_scores, &a->q_head) && letter_in(&s, a->k, in_scores, &a->k_head) && letter_in(&p, a->v, in_product, &a->v_head) && letter_in(&p, 2, in_product, &a->out_head);
+  a->heads = all ? shape->dims[shape->rank - 3] : 0;
+}
+
 bool attention_match(MlirOperation softmax, attention *out_attention) {
   attention a = {.softmax = softmax};
   hct_shape shape;
@@ -91,6 +100,7 @@ bool attention_match(MlirOperation softmax, attention *out_attention) {
   a.queries = shape.dims[shape.rank - 2], a.keys = shape.dims[shape.rank - 1];
   if (a.queries < 1 || a.keys < 1) return false;
   if (!match_before(&a, hct_op_operand(softmax, 0), &shape, 0) || !match_after(&a, &shape)) return false;
+  find_heads(&a, &shape);
   *out_attention = a;
   return true;
 }

@@ -12,7 +12,7 @@
  * puts them together, pieces are runs of nearly equal lengths, each of which the mesh splits for itself: %w {param "w#0+12608/50257@0*1"}. So are those of a table
  * whose rows are such classes, too: each is looked up in for all ids, and gives zeros for those of other pieces' rows (hct_graph.gather_rows {run}).
  *
- * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
+ * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, or a head's more than half, and with the scores of a block of tokens 9/10, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
  * 1/4 as a group of its own; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
  * what other operators read, and other sizes that pieces and dies do not divide. */
 #include <string.h>
@@ -23,7 +23,7 @@
 #include "ir/dialect/piece.h"
 
 enum { MOST_PIECES = HCT_MAX_VARIADIC }; /* that one concat puts together */
-static const double MOST_SHARE = 0.75, PIECE_SHARE = 0.6, ALONE_SHARE = 0.25; /* of SRAM */
+static const double MOST_SHARE = 0.75, PIECE_SHARE = 0.6, ALONE_SHARE = 0.25, MOST_BESIDE = 0.9; /* of SRAM */
 
 typedef struct splitting {
   hct_pass_context *pass;
@@ -102,15 +102,6 @@ static double bytes_taken(const splitting *s, MlirValue weight) {
   return (double)hct_shape_elements(&shape) * (s->weight_bytes + s->gradient_bytes * (in_one_group(weight, &group) ? 1 : 2));
 }
 
-static int64_t pieces_wanted(const splitting *s, MlirValue weight) {
-  double bytes = bytes_taken(s, weight);
-  if (s->forced) return s->forced;
-  if (bytes <= s->limit_bytes) return 1;
-  int64_t count = 2;
-  while ((double)count * s->most_bytes < bytes) count++;
-  return count;
-}
-
 /* The fewest pieces, `wanted` at least, that divide the dimension; where there may not be as many, the most; 1: none. */
 static int64_t pieces_that_divide(const splitting *s, int64_t size, int64_t wanted) {
   for (int64_t count = wanted; count <= (s->forced ? wanted : MOST_PIECES); count++)
@@ -143,6 +134,40 @@ static bool is_classes(const splitting *s, MlirValue value, int64_t dim, size_t 
     if (l.result[strlen(l.result) - 1] != l.own[dim] || !split_classes_all(hct_op_result(op, 0), !s->outputs)) return false;
   }
   return true;
+}
+
+/* Elements that the products with `value` make of a sample. */
+static double products_elements(MlirValue value) {
+  double elements = 0;
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation op = mlirOpOperandGetOwner(use);
+    hct_shape made = shape_of(hct_op_result(op, 0));
+    if (hct_op_is(op, "hct_graph.transpose")) elements += products_elements(hct_op_result(op, 0));
+    else if (hct_op_is(op, "hct_graph.contract")) elements += (double)hct_shape_elements(&made) / (double)made.dims[0];
+  }
+  return elements;
+}
+
+/* Whether a die's share of a head is half of its SRAM, and leaves too little for scores, of a block of tokens, which one axis of the mesh splits. */
+static bool crowds_scores(const splitting *s, MlirValue weight) {
+  const hct_package *p = &s->pass->package;
+  hct_shape shape = shape_of(weight);
+  double sram = (double)p->sram_bytes, bytes = bytes_taken(s, weight), element_bytes = s->weight_bytes * (double)(p->rows * p->cols);
+  int64_t samples = 1, blocks = 1, side = p->rows > p->cols ? p->rows : p->cols;
+  size_t products = 0;
+  if (bytes <= sram / 2 || !is_classes(s, weight, shape.dims[0] >= shape.dims[1] ? 0 : 1, &products) || !products) return false;
+  if (!hct_parse_i64(hct_pass_option(s->pass, "micro-batch", "auto"), &samples) || samples < 1) samples = 1;
+  if (!hct_parse_i64(hct_pass_option(s->pass, "token-blocks", "1"), &blocks) || blocks < 1) blocks = 1;
+  return bytes + products_elements(weight) * (double)samples / (double)blocks / (double)side * element_bytes > MOST_BESIDE * sram;
+}
+
+static int64_t pieces_wanted(const splitting *s, MlirValue weight) {
+  double bytes = bytes_taken(s, weight);
+  if (s->forced) return s->forced;
+  if (bytes <= s->limit_bytes && !crowds_scores(s, weight)) return 1;
+  int64_t count = 2;
+  while ((double)count * s->most_bytes < bytes) count++;
+  return count;
 }
 
 /* As many runs as are wanted, or may be, of whole MXU columns on every die, or where the dimension is too short for that, of one element. Each has more than one unit;

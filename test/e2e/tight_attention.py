@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Backward of attention in blocks of queries adds each block to both dV and dK before the next: where SRAM is too small, the plan needs less than in the
-order written by the probabilities of all blocks.
+order written by the probabilities of all blocks. With heads in parts, it is done with the keys and values of one part, and their gradients, before the next.
 
 usage: tight_attention.py BIN_DIRECTORY WORK_DIRECTORY
 """
@@ -38,3 +38,10 @@ written, ordered = sram_needed(tight, "--overlap=none"), sram_needed(tight, "--o
 print(f"{written} bytes in the order written, {ordered} bytes; probabilities of all blocks take {PROBABILITY_BYTES}")
 assert ordered < written - PROBABILITY_BYTES
 print("less by all probabilities")
+
+run(0, BIN / "hecaton-model", "tinyllama-1.1b", "--layers=1", "--hidden=64", "--heads=8", "--kv-heads=8", "--ffn=24", "--vocab=40", "--seq=1024", f"--batch={BATCH}", "--seed=5", "-o", WORK / "m.onnx")
+KEY_BYTES = 1024 * 64 * 4  # f32, of one sample: heads lie on rows, of which there is one
+all_heads, in_parts = (sram_needed(4 * KEY_BYTES, f"--head-blocks={n}") for n in (1, 4))
+print(f"{all_heads} bytes with all heads at once, {in_parts} bytes with a quarter; keys take {KEY_BYTES}")
+assert in_parts < min(all_heads - 4 * KEY_BYTES * 3 // 4, all_heads / 2)
+print("less by keys, values, and their gradients, and less than half")

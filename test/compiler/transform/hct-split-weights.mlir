@@ -208,3 +208,42 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" =
     return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
   }
 }
+// -----
+// A head takes 24 x 4 x 8 = 768 bytes of 1,024 with its gradient, no more than 3/4, but with scores of 4 x 24 x 4 more than 9/10.
+// CHECK-LABEL: func.func @crowded
+// CHECK-SAME: hct.name = "w#0/2@1*1"
+// CHECK-NOT: tensor<4x24xf32>
+// CHECK: return
+module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock_hz='1e9'><mxu arrays='8' rows='32' cols='32' dataflow='output-stationary' f32_rate='0.25'/><vpu lanes='256' transcendental_cycles='4'/><sram bytes='1024' bytes_per_cycle='2048'/><queue depth='16'/></die><link bandwidth_bytes_per_s='64e9' latency_s='8e-9' bypass_latency_s='4e-9' energy_j_per_bit='0.6e-12'/><dram kind='DDR5-6400' channels='4' channel_bandwidth_bytes_per_s='51.2e9' efficiency='0.92' latency_s='60e-9' channel_capacity_bytes='68719476736' energy_j_per_bit='14e-12'/><energy mac_f32_j='2.2e-12' mac_bf16_j='0.6e-12' vector_op_j='1.5e-12' sram_j_per_byte='0.8e-12' static_w_per_die='0.5'/></package>", hct.options = {"micro-batch" = "4"}} {
+  func.func @crowded(%x: tensor<4x4xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %w: tensor<4x24xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}, tensor<4xf32> {hct.name = "t", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x4xf32>, tensor<4x24xf32>) -> tensor<4x24xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x24xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%0, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x24xf32>, tensor<4x1xf32>) -> tensor<4x24xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x24xf32>) -> tensor<4x24xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x24xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 0 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 0 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    %7 = "hct_graph.pick"(%0, %ids) {hct.group = 0 : i64} : (tensor<4x24xf32>, tensor<4xi64>) -> tensor<4xf32>
+    return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
+  }
+}
+// -----
+// Those of one sample are a quarter of that.
+// CHECK-LABEL: func.func @roomy
+// CHECK-SAME: hct.name = "w", hct.role
+// CHECK: "hct_graph.contract"({{.*}} -> tensor<4x24xf32>
+module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock_hz='1e9'><mxu arrays='8' rows='32' cols='32' dataflow='output-stationary' f32_rate='0.25'/><vpu lanes='256' transcendental_cycles='4'/><sram bytes='1024' bytes_per_cycle='2048'/><queue depth='16'/></die><link bandwidth_bytes_per_s='64e9' latency_s='8e-9' bypass_latency_s='4e-9' energy_j_per_bit='0.6e-12'/><dram kind='DDR5-6400' channels='4' channel_bandwidth_bytes_per_s='51.2e9' efficiency='0.92' latency_s='60e-9' channel_capacity_bytes='68719476736' energy_j_per_bit='14e-12'/><energy mac_f32_j='2.2e-12' mac_bf16_j='0.6e-12' vector_op_j='1.5e-12' sram_j_per_byte='0.8e-12' static_w_per_die='0.5'/></package>", hct.options = {"micro-batch" = "1"}} {
+  func.func @roomy(%x: tensor<4x4xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %w: tensor<4x24xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}, tensor<4xf32> {hct.name = "t", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x4xf32>, tensor<4x24xf32>) -> tensor<4x24xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x24xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%0, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x24xf32>, tensor<4x1xf32>) -> tensor<4x24xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x24xf32>) -> tensor<4x24xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x24xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 0 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 0 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    %7 = "hct_graph.pick"(%0, %ids) {hct.group = 0 : i64} : (tensor<4x24xf32>, tensor<4xi64>) -> tensor<4xf32>
+    return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
+  }
+}
