@@ -1,4 +1,5 @@
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ typedef struct compile_job {
 } compile_job;
 
 static void help_print(void) {
-  printf("usage: hecaton-compile MODEL.onnx -o OUT [options]\n\nCompiles an ONNX model to programs for the dies of a package.\n\n");
+  printf("usage: hecaton-compile MODEL.onnx -o OUT [options]\n\nCompiles an ONNX model to programs for the dies of a package. OUT is a file, or - for standard output.\n\n");
   for (size_t i = 0; i < HCT_COUNT(options); i++) {
     printf("  --%s%s%s\n        %s", options[i].name, options[i].argument == required_argument ? "=" : "", options[i].values[0] ? options[i].values : options[i].argument == required_argument ? "..." : "", options[i].help);
     if (options[i].fallback[0]) printf(" [%s]", options[i].fallback);
@@ -115,6 +116,32 @@ static hct_status report_check(hct_pass_context *pass, hct_level level) {
   return HCT_REFUSED;
 }
 
+static void file_add(hct_pass_context *pass, hct_file_uses *uses, const char *what, const char *path, bool written) {
+  hct_file_use use = {.what = what, .path = path, .written = written};
+  if (path) HCT_PUSH(pass->arena, uses, use);
+}
+
+/* --constant=NAME=FILE, of which NAME may have '=' in it: each end that it may have is looked at. */
+static void constants_add(hct_pass_context *pass, hct_file_uses *uses) {
+  for (const char *at = hct_pass_option(pass, "constant", ""); *at; at += *at != '\0') {
+    const char *line = hct_arena_strndup(pass->arena, at, strcspn(at, "\n"));
+    for (const char *equals = strchr(line, '='); equals; equals = strchr(equals + 1, '=')) file_add(pass, uses, "a --constant", equals + 1, false);
+    at += strlen(line);
+  }
+}
+
+static hct_status files_check(compile_job *job, MlirModule module) {
+  hct_pass_context *pass = &job->pass;
+  hct_file_uses uses = {0};
+  char package[PATH_MAX];
+  file_add(pass, &uses, "-o", job->output, true);
+  file_add(pass, &uses, "--report", pass->report, true);
+  file_add(pass, &uses, "the model", job->model, false);
+  if (hct_package_locate(hct_pass_option(pass, "package", ""), package)) file_add(pass, &uses, "the --package", package, false);
+  constants_add(pass, &uses);
+  return hct_driver_files_check(pass, module, &uses);
+}
+
 static hct_status compile(compile_job *job) {
   hct_pass_context *pass = &job->pass;
   hct_level level;
@@ -128,7 +155,8 @@ static hct_status compile(compile_job *job) {
   if (status == HCT_OK) {
     const char *base = strrchr(job->model, '/') ? strrchr(job->model, '/') + 1 : job->model;
     hct_op_set(mlirModuleGetOperation(module), "hct.model", hct_attr_str(pass->context, base));
-    status = hct_choose(pass, module, level);
+    status = files_check(job, module);
+    if (status == HCT_OK) status = hct_choose(pass, module, level);
     hct_pass_context_save(pass, module);
     if (status == HCT_OK) status = hct_driver_emit(pass, module, level, job->output);
     hct_built_discard(pass->built);
