@@ -177,13 +177,13 @@ void hct_element_set_int(hct_dtype dtype, uint8_t *at, int64_t value);
 
 /* ---- floats of 8 bits and less (element_format.c) ---- */
 typedef enum hct_rounding { HCT_ROUND_UP, HCT_ROUND_DOWN, HCT_ROUND_NEAREST } hct_rounding; /* of magnitudes, ties up */
-/* How a value comes to be of an element type for interchange. Floats: to nearest, ties to even, exponents alone as `rounding` says; what is too large
+/* How a value comes to be of an element type for interchange, or, to nearest without saturation, of f16 or bf16. Floats: to nearest, ties to even, exponents alone as `rounding` says; what is too large
  * `saturates`, or is infinite, or NaN where the format has no infinity. Integers: modulo 2^bits, of either sign as the type is. */
 typedef struct hct_narrowing { hct_dtype dtype; bool saturate; hct_rounding rounding; } hct_narrowing;
 /* As a whole number, the scalar of the function `narrow`. False: it says none. */
 double hct_narrowing_code(hct_narrowing narrowing);
 bool hct_narrowing_parse(double code, hct_narrowing *out_narrowing);
-double hct_narrow(hct_narrowing narrowing, double value); /* of floats */
+double hct_narrow(hct_narrowing narrowing, double value); /* of floats; to f16 or bf16, of an f32 */
 int64_t hct_narrow_int(hct_narrowing narrowing, int64_t value); /* of integers */
 /* The parameters of dtypes.def. */
 typedef enum hct_special_values { HCT_SPECIAL_NO_FORMAT, HCT_SPECIAL_IEEE, HCT_SPECIAL_LAST, HCT_SPECIAL_MINUS, HCT_SPECIAL_NONE } hct_special_values;
