@@ -141,6 +141,30 @@ for program, given, shape, classes in ((image, f"ids={ids}", (2, 4), 16), (host,
         elif subprocess.run([BIN / "hecaton-sim", program, *options], capture_output=True).returncode:
             failures += 1
             print(f"FAIL label {value} of {program} is refused")
+# Labels that are shifted by a slice, or by a padding and a slice, as causal language models do: those that the loss reads, and no others.
+ints = lambda name, *values: numpy_helper.from_array(np.array(values), name)
+tail = [node("Reshape", ["kept", "flat"], ["rows"]), node("Reshape", ["shifted", "all"], ["named"]), node("SoftmaxCrossEntropyLoss", ["rows", "named"], ["loss"], ignore_index=-100)]
+constants = [numpy_helper.from_array(np.ones((5, 7), np.float32), "w"), ints("one", 1), ints("two", 2), ints("three", 3), ints("zero", 0), ints("end", 99), ints("flat", -1, 7), ints("all", -1), ints("pads", 0, 0, 0, 1),
+             numpy_helper.from_array(np.int64(-100), "ignored")]
+product = node("MatMul", ["x", "w"], ["logits"])
+shifts = {"slice": [product, node("Slice", ["logits", "zero", "three", "one"], ["kept"]), node("Slice", ["labels", "one", "end", "one"], ["shifted"])],
+          "padding": [product, node("Identity", ["logits"], ["kept"]), node("Pad", ["labels", "pads", "ignored"], ["longer"]), node("Slice", ["longer", "one", "end", "one"], ["shifted"])],
+          "steps": [product, node("Slice", ["logits", "zero", "two", "one"], ["kept"]), node("Slice", ["labels", "zero", "end", "one", "two"], ["shifted"])]}
+for kind, nodes in shifts.items():
+    path = model(f"shift_{kind}", [*nodes, *tail], [("x", F, [2, 4, 5]), ("labels", I, [2, 4])], [("loss", F, [])], constants)
+    for target, program in ((["--mesh=1x2"], WORK / "shift.hct"), (["--backend=host"], WORK / "shift.so")):
+        subprocess.run([BIN / "hecaton-compile", path, "-o", program, *target], check=True, capture_output=True)
+        np.save(WORK / "x.npy", np.ones((2, 4, 5), np.float32))
+        for column in range(4):
+            some = np.zeros((2, 4), np.int64)
+            some[1, column] = 7
+            np.save(WORK / "some.npy", some)
+            options = ["--input", f"x={WORK}/x.npy", "--input", f"labels={WORK}/some.npy", "--mode=functional"]
+            if column % 2 == 0 if kind == "steps" else column > 0:
+                sim(f"label shifted by a {kind}, {program.suffix}", [f"input 'labels' has 7 at [1,{column}] in step 0; it names classes, which are 0 to 6"], *options, program=program)
+            elif subprocess.run([BIN / "hecaton-sim", program, *options], capture_output=True).returncode:
+                failures += 1
+                print(f"FAIL label {column}, which the {kind} leaves out, is refused")
 sim("output", ["there is no output 'grad:nothing'"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--output", f"grad:nothing={WORK}/g.npy")
 sim("mode", ["--mode=fast"], "--mode=fast")
 sim("set", ["--set colour=1"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--set", "colour=1")
