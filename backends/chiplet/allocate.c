@@ -80,6 +80,7 @@ typedef struct placement {
   bool *placed;                          /* by class */
   size_t *seen, marks;                   /* by class: the search that found it last; searches so far */
   int64_t capacity, needed;              /* highest end of a byte taken; before any is, the most bytes that live at once */
+  const chiplet_buffer *without_place;   /* the first that none was found for; NULL: none was looked for yet */
 } placement;
 
 static size_t class_of(const placement *p, const chiplet_buffer *buffer) { return p->class_of[buffer->alike]; }
@@ -163,6 +164,7 @@ static bool place_all(placement *p) {
     buffer->addr = place_find(p, buffer, 0);
     if (buffer->addr + taken(buffer) > p->needed) p->needed = buffer->addr + taken(buffer);
     p->placed[class_of(p, buffer)] = true;
+    p->without_place = buffer;
     if (p->needed > p->capacity) return false;
   }
   return true;
@@ -266,8 +268,8 @@ static placement placement_make(chiplet_program *program, hct_arena *arena) {
   return p;
 }
 
-/* False, with the end of the highest buffer, when the scratchpad is too small. */
-static bool allocate_sram(chiplet_program *program, int64_t *out_needed) {
+/* False when the scratchpad is too small, with the end of the highest buffer, which found no place; or with the most bytes that live at once, and NULL. */
+static bool allocate_sram(chiplet_program *program, int64_t *out_needed, const chiplet_buffer **out_without_place) {
   chiplet_buffers_measure(program);
   hct_arena *scratch = hct_arena_create();
   placement p = placement_make(program, scratch);
@@ -276,7 +278,7 @@ static bool allocate_sram(chiplet_program *program, int64_t *out_needed) {
   bool fits = can_fit && (place_in_time(&p) || place_by_size(&p));
   if (fits) spread(&p, scratch);
   else if (can_fit) place_in_time(&p);
-  *out_needed = p.needed;
+  *out_needed = p.needed, *out_without_place = p.without_place;
   hct_arena_destroy(scratch);
   if (!fits) return false;
   program->sram_bytes = *out_needed;
@@ -355,15 +357,16 @@ hct_status chiplet_allocate_dram(chiplet_program *program) {
 
 hct_status chiplet_allocate(chiplet_program *program) {
   chiplet_buffer *single = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
+  const chiplet_buffer *without_place;
   int64_t needed;
   extend_over_loops(program, program->ops, program->op_count);
   if (program->buffers.count) memcpy(single, program->buffers.items, program->buffers.count * sizeof *single);
   twin_dma_buffers(program);
   chiplet_join_places(program);
-  if (!allocate_sram(program, &needed)) { /* once more without double buffers */
+  if (!allocate_sram(program, &needed, &without_place)) { /* once more without double buffers */
     memcpy(program->buffers.items, single, program->buffers.count * sizeof *single);
     chiplet_join_places(program);
-    if (!allocate_sram(program, &needed)) return chiplet_refuse_sram(program, needed);
+    if (!allocate_sram(program, &needed, &without_place)) return chiplet_refuse_sram(program, needed, without_place);
     hct_remark(program->pass->diags, (hct_loc){0}, "SRAM has no room for double buffers: transfers of one micro-batch do not run beside the work of another");
   }
   return HCT_OK;
