@@ -46,7 +46,8 @@ static void help_print(void) {
 static bool value_fits(const char *values, const char *text) {
   double number;
   int64_t count;
-  if (!values[0]) return true;
+  if (!values[0]) return text[0] != '\0';
+  if (!strcmp(values, "whole number")) return hct_parse_i64(text, &count);
   if (!strcmp(values, "number")) return hct_parse_f64(text, &number);
   if (!strcmp(values, "count")) return hct_parse_i64(text, &count) && count >= 1;
   for (const char *at = values; *at;) {
@@ -55,6 +56,11 @@ static bool value_fits(const char *values, const char *text) {
     at += length + (at[length] == '|');
   }
   return false;
+}
+
+static void value_refuse(hct_diags *diags, const char *name, const char *text, const char *values) {
+  if (!values[0]) hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--%s=: its value is missing", name);
+  else hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: the value must be %s%s", name, text, strchr(values, '|') ? "one of " : "a ", values);
 }
 
 /* What is listed is joined by newlines; --trainable and --frozen are one list. */
@@ -80,10 +86,7 @@ static int options_read(compile_job *job, int argc, char **argv) {
       continue;
     }
     const char *name = options[code - 256].name, *text = optarg ? optarg : "1";
-    if (!value_fits(options[code - 256].values, text)) {
-      hct_error(job->pass.diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: the value must be %s%s", name, text, strchr(options[code - 256].values, '|') ? "one of " : "a ", options[code - 256].values);
-      refused = true;
-    }
+    if (!value_fits(options[code - 256].values, text)) value_refuse(job->pass.diags, name, text, options[code - 256].values), refused = true;
     if (!strcmp(name, "report")) job->pass.report = text; /* a file of this run, and none of what hecaton-opt does with a dump of it */
     else option_put(&job->pass, name, options[code - 256].listed, text);
   }
@@ -105,6 +108,14 @@ static hct_status package_choose(hct_pass_context *pass) {
   long rows = strtol(mesh, &end, 10), cols = *end == 'x' && end != mesh ? strtol(end + 1, &end, 10) : 0;
   if (*end || rows < 1 || cols < 1) return hct_error(pass->diags, HCT_E_OPTION, (hct_loc){0}, "--mesh=%s: it must be ROWSxCOLS, such as 4x4", mesh);
   return hct_package_remesh(pass->diags, &pass->package, rows, cols);
+}
+
+static hct_status printing_check(hct_pass_context *pass) {
+  const char *after = hct_pass_option(pass, "print-ir-after", "all");
+  if (!strcmp(after, "all") || hct_pipeline_has_pass(after)) return HCT_OK;
+  hct_error(pass->diags, HCT_E_OPTION, (hct_loc){0}, "--print-ir-after=%s: there is no such pass", after);
+  hct_hint(pass->diags, "--print-pipeline lists them, or --print-ir-after=all");
+  return HCT_REFUSED;
 }
 
 /* What is timed is the streams. */
@@ -149,6 +160,7 @@ static hct_status compile(compile_job *job) {
   HCT_TRY(package_choose(pass));
   HCT_BUG_ON(!hct_level_parse(hct_pass_option(pass, "emit", "image"), &level), "level");
   HCT_TRY(report_check(pass, level));
+  HCT_TRY(printing_check(pass));
   pass->context = hct_context_create(pass->diags);
   pass->directory = hct_path_folder(pass->arena, job->output);
   hct_status status = hct_import_onnx(pass, job->model, &module);

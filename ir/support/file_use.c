@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ir/support/support.h"
 
@@ -31,6 +33,21 @@ static hct_status use_refuse(hct_diags *diags, const hct_file_use *written, cons
   return HCT_REFUSED;
 }
 
+/* As far as can be told before the run. */
+static hct_status writable_check(hct_diags *diags, hct_arena *arena, const hct_file_use *use) {
+  struct stat info;
+  hct_loc loc = {.file = use->path};
+  if (!strcmp(use->path, "-")) return HCT_OK;
+  if (!use->path[0]) return hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "%s: the name of its file is empty", use->what);
+  bool there = stat(use->path, &info) == 0;
+  if (there && S_ISDIR(info.st_mode)) return hct_error(diags, HCT_E_IO, loc, "cannot write: it is a directory");
+  if (there && !S_ISREG(info.st_mode)) return HCT_OK;
+  if (access(hct_path_folder(arena, use->path), W_OK | X_OK) == 0) return HCT_OK;
+  hct_error(diags, HCT_E_IO, loc, "cannot write: %s", strerror(errno));
+  hct_note(diags, "%s is to write it", use->what);
+  return HCT_REFUSED;
+}
+
 hct_status hct_file_uses_check(hct_diags *diags, const hct_file_uses *uses) {
   hct_arena *arena = hct_arena_create();
   identity *identities = HCT_NEW_ARRAY(arena, identity, uses->count + 1);
@@ -38,6 +55,7 @@ hct_status hct_file_uses_check(hct_diags *diags, const hct_file_uses *uses) {
   for (size_t i = 0; i < uses->count; i++) identities[i] = identity_of(arena, &uses->items[i]);
   for (size_t i = 0; i < uses->count && status == HCT_OK; i++) {
     const hct_file_use *use = &uses->items[i];
+    if (use->written) status = writable_check(diags, arena, use);
     for (size_t k = 0; k < uses->count && use->written && status == HCT_OK; k++) {
       const hct_file_use *other = &uses->items[k];
       bool one_series = use->series && use->series == other->series;

@@ -206,7 +206,7 @@ typedef struct hct_file_use {
   int series;              /* not 0: of files that may be one, as a checkpoint that a run goes on from and writes */
 } hct_file_use;
 typedef struct hct_file_uses { hct_file_use *items; size_t count, capacity; } hct_file_uses;
-/* Refused: a file that is written, and read or written as something else too. Called before the run. */
+/* Refused: a file that is written, and read or written as something else too, or that cannot be written where it is to lie. Called before the run. */
 hct_status hct_file_uses_check(hct_diags *diags, const hct_file_uses *uses);
 /* An output that appears under `path` only when committed: a temporary beside the target, renamed. To a device or pipe, and to standard output, which is
  * "-", it is copied then. */

@@ -85,6 +85,13 @@ compile_refused("report of IR", ["error[E", "--report", "no modelled time", "hin
 compile_refused("report of native code", ["error[E", "--report", "no modelled time", "hint: --backend=chiplet"], good, "--backend=host", f"--report={WORK / 'r.json'}")
 compile_refused("strategy name", ["--strategy=optimum: the value must be one of hecaton|megatron-ring|megatron-torus|megatron-sequence|optimus|auto"], good, "--strategy=optimum")
 compile_refused("package", ["hecaton-9x9", "shipped"], good, "--package=hecaton-9x9")
+for option in ("dim", "shape", "constant", "loss", "keep-output", "trainable", "report", "print-ir-after"):
+    compile_refused(f"empty {option}", [f"--{option}=: its value is missing"], good, f"--{option}=")
+for shape in ("2,,4", "2,4,", ",4", ","):
+    compile_refused(f"shape {shape}", [f"--shape=ids={shape}: '' is no dimension"], good, f"--shape=ids={shape}")
+for seed in ("1.5", "1e3", "x"):
+    compile_refused(f"seed {seed}", [f"--seed={seed}: the value must be a whole number"], good, f"--seed={seed}")
+compile_refused("a pass that is none", ["--print-ir-after=hct-fly: there is no such pass", "hint: --print-pipeline"], good, "--print-ir-after=hct-fly")
 compile_refused("option", ["unrecognized option"], good, "--nonsense", status=2)
 
 package = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()

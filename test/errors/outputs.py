@@ -36,8 +36,7 @@ def refused(says, *args, others=("hint: another file for ",)):
     before = {path.name: path.read_bytes() for path in WORK.iterdir()}
     result = run(*args)
     after = {path.name: path.read_bytes() for path in WORK.iterdir()}
-    said = result.stderr.splitlines()
-    check(" ".join(map(str, args)), result.returncode == 1 and says in said and all(o in result.stderr for o in others) and before == after, result.stderr)
+    check(" ".join(map(str, args)), result.returncode == 1 and any(line.startswith(says) for line in result.stderr.splitlines()) and not result.stdout and all(o in result.stderr for o in others) and before == after, result.stderr)
 
 
 # ---- an input ----
@@ -70,6 +69,14 @@ refused("new: error[E0801]: --output loss is to write this file, and so is --out
         others=["note: --output param:head.weight is given as './new', the same file"])
 refused("new: error[E0801]: -o is to write this file, and so is --report", "hecaton-compile", "good.onnx", "-o", "new", "--report=new")
 refused("<stdout>: error[E0801]: -o is to write this file, and so is --report", "hecaton-compile", "good.onnx", "-o", "-", "--report=-")
+
+# ---- where nothing can be written: before anything is done ----
+for program in ("good.hct", "good.so"):
+    for option in (["--report", "nowhere/r"], ["--checkpoint", "nowhere/c"], ["--save-model", "nowhere/m"], ["--output", "loss=nowhere/o"]):
+        refused(f"nowhere/{option[1][-1]}: error[E0101]: cannot write: No such file or directory", "hecaton-sim", program, *given, *option, others=[f"note: {option[0]}"])
+    refused("error[E0801]: --report: the name of its file is empty", "hecaton-sim", program, *given, "--report=", others=[])
+refused("nowhere/r: error[E0101]: cannot write: No such file or directory", "hecaton-compile", "good.onnx", "-o", "new", "--report=nowhere/r", others=["note: --report is to write it"])
+refused(f"{WORK}: error[E0101]: cannot write: it is a directory", "hecaton-compile", "good.onnx", "-o", WORK, others=[])
 
 # ---- what may be one file: a checkpoint that is resumed, devices; and names of packages are no files ----
 done("hecaton-sim", "good.hct", *given, "--checkpoint=kept")
