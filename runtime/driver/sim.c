@@ -48,6 +48,7 @@ static void loss_keep(sim_job *job) {
 static hct_status options_check(const sim_job *job, bool functional) {
   const struct { const char *name, *value; bool trains; } given[] = {{"checkpoint", job->checkpoint, true}, {"resume", job->resume, true}, {"save-model", job->save_model, false}};
   const char *mode = hct_image_meta(&job->image, "mode");
+  if (!functional && job->outputs.count) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--output %s=%s: a timing run has no numbers; --mode=functional", job->outputs.items[0].name, job->outputs.items[0].file);
   for (size_t i = 0; i < HCT_COUNT(given); i++) {
     if (!given[i].value) continue;
     if (!functional) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--%s=%s: a timing run has no numbers; --mode=functional", given[i].name, given[i].value);

@@ -174,6 +174,7 @@ for kind, nodes in shifts.items():
                 print(f"FAIL label {column}, which the {kind} leaves out, is refused")
 sim("output", ["there is no output 'grad:nothing'"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--output", f"grad:nothing={WORK}/g.npy")
 sim("mode", ["--mode=fast"], "--mode=fast")
+sim("output of a timing run", [f"--output loss={WORK}/l.npy: a timing run has no numbers; --mode=functional"], "--mode=timing", "--output", f"loss={WORK}/l.npy")
 sim("set", ["--set colour=1"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--set", "colour=1")
 sim("usage", ["unrecognized option"], "--nonsense", status=2)
 sim("onnx", ["not a Hecaton program image"], program=good)
