@@ -185,7 +185,7 @@ for option in ("--checkpoint", "--save-model", "--report"):
     path = WORK / "large"
     refused(f"{option} of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-sim", image, *given, option, path, output=path)
 refused("a dump of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-compile", good, "--emit=dist", "-o", path, output=path)
-refused("an image of too many bytes", ["large: error[E0101]: cannot write"], 1, *little, BIN / "hecaton-compile", good, "-o", path, output=path)
+refused("an image of too many bytes", ["large: error[E0101]: cannot write the image: File too large"], 1, *little, BIN / "hecaton-compile", good, "-o", path, output=path)
 pipe = WORK / "pipe"
 pipe.unlink(missing_ok=True)
 os.mkfifo(pipe)
