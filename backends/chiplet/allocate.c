@@ -88,6 +88,7 @@ typedef struct placement {
   size_t *seen, marks;                   /* by class: the search that found it last; searches so far */
   int64_t capacity, needed;              /* highest end of a byte taken; before any is, the most bytes that live at once */
   size_t worst;                          /* the operation at which most live; then that from which on what has found no place lives */
+  const chiplet_buffer *without_place;   /* the first that none was found for; NULL: none was looked for yet */
 } placement;
 
 static size_t class_of(const placement *p, const chiplet_buffer *buffer) { return p->class_of[buffer->alike]; }
@@ -171,6 +172,7 @@ static bool place_all(placement *p) {
     buffer->addr = place_find(p, buffer, 0);
     if (buffer->addr + taken(buffer) > p->needed) p->needed = buffer->addr + taken(buffer);
     p->placed[class_of(p, buffer)] = true;
+    p->without_place = buffer;
     if (p->needed <= p->capacity) continue;
     p->worst = buffer->first;
     return false;
@@ -276,8 +278,9 @@ static placement placement_make(chiplet_program *program, hct_arena *arena) {
   return p;
 }
 
-/* False, with the end of the highest buffer and where there is too much, when the scratchpad is too small. */
-static bool allocate_sram(chiplet_program *program, int64_t *out_needed, size_t *out_worst) {
+/* False when the scratchpad is too small, with the end of the highest buffer, which found no place; or with the most bytes that live at once, and NULL.
+ * *out_worst: the operation at which there is too much. */
+static bool allocate_sram(chiplet_program *program, int64_t *out_needed, size_t *out_worst, const chiplet_buffer **out_without_place) {
   chiplet_buffers_measure(program);
   hct_arena *scratch = hct_arena_create();
   placement p = placement_make(program, scratch);
@@ -287,7 +290,7 @@ static bool allocate_sram(chiplet_program *program, int64_t *out_needed, size_t 
   if (fits) spread(&p, scratch);
   *out_worst = p.worst;
   if (!fits && can_fit) place_in_time(&p);
-  *out_needed = p.needed;
+  *out_needed = p.needed, *out_without_place = p.without_place;
   hct_arena_destroy(scratch);
   if (!fits) return false;
   program->sram_bytes = *out_needed;
@@ -410,6 +413,7 @@ static void single_remark(const chiplet_program *program, const bool *single) {
 hct_status chiplet_allocate(chiplet_program *program) {
   chiplet_buffer *once = HCT_NEW_ARRAY(program->arena, chiplet_buffer, program->buffers.count + 1);
   bool *single = HCT_NEW_ARRAY(program->arena, bool, program->op_count + 1);
+  const chiplet_buffer *without_place;
   int64_t needed;
   size_t worst = 0;
   extend_over_loops(program, program->ops, program->op_count);
@@ -417,9 +421,9 @@ hct_status chiplet_allocate(chiplet_program *program) {
   for (int tries = 1;; tries++) {
     twin_dma_buffers(program, single);
     chiplet_join_places(program);
-    if (allocate_sram(program, &needed, &worst)) break;
+    if (allocate_sram(program, &needed, &worst, &without_place)) break;
+    if (!single_choose(program, worst, tries == DOUBLINGS, single)) return chiplet_refuse_sram(program, needed, without_place);
     if (program->buffers.count) memcpy(program->buffers.items, once, program->buffers.count * sizeof *once);
-    if (!single_choose(program, worst, tries == DOUBLINGS, single)) return chiplet_refuse_sram(program, needed);
   }
   single_remark(program, single);
   return HCT_OK;

@@ -146,7 +146,8 @@ bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one col
 hct_status chiplet_allocate(chiplet_program *program); /* SRAM */
 hct_status chiplet_allocate_dram(chiplet_program *program);
 void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map); /* of an allocated program, in its arena */
-hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed); /* `needed`: by the placement, holes between buffers included */
+/* `needed`: by the placement, holes between buffers included. `without_place`: the buffer that found no place; NULL: the bytes that live at once are too many. */
+hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed, const chiplet_buffer *without_place);
 hct_status chiplet_refuse_dram(const chiplet_program *program);
 void chiplet_buffers_measure(chiplet_program *program); /* their bytes */
 int64_t chiplet_pitch(const chiplet_buffer *buffer); /* bytes that a buffer takes, alignment included */

@@ -31,8 +31,17 @@ static buffer_list buffers_placed(const chiplet_program *program, hct_arena *are
   return list;
 }
 
-/* Leaves in the list what is live when most bytes are, the largest first. Returns how many bytes those are. */
-static int64_t worst_moment(buffer_list *list, hct_arena *arena) {
+/* Whether the buffer, or one that is to lie at its address, is live. NULL: always. */
+static bool is_live(const chiplet_program *program, const chiplet_buffer *buffer, size_t at) {
+  while (buffer && (at < buffer->first || at > buffer->last)) {
+    if (buffer->next_alike == SIZE_MAX) return false;
+    buffer = &program->buffers.items[buffer->next_alike];
+  }
+  return true;
+}
+
+/* Leaves in the list what is live when most bytes are, while `buffer` is, the largest first. Returns how many bytes those are. */
+static int64_t worst_moment(const chiplet_program *program, const chiplet_buffer *buffer, buffer_list *list, hct_arena *arena) {
   size_t end = 0, worst = 0, kept = 0;
   int64_t live = 0, most = 0;
   for (size_t i = 0; i < list->count; i++)
@@ -43,7 +52,7 @@ static int64_t worst_moment(buffer_list *list, hct_arena *arena) {
     change[list->items[i]->last + 1] -= taken(list->items[i]);
   }
   for (size_t at = 0; at <= end; at++)
-    if ((live += change[at]) > most) most = live, worst = at;
+    if ((live += change[at]) > most && is_live(program, buffer, at)) most = live, worst = at;
   for (size_t i = 0; i < list->count; i++)
     if (list->items[i]->first <= worst && worst <= list->items[i]->last) list->items[kept++] = list->items[i];
   list->count = kept;
@@ -81,7 +90,7 @@ void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map) {
   hct_sram_map map = {0};
   buffer_list list = buffers_placed(program, scratch);
   peaks_find(program, &list, &map);
-  map.live_bytes = worst_moment(&list, scratch);
+  map.live_bytes = worst_moment(program, NULL, &list, scratch);
   map.live_buffers = (int64_t)list.count;
   for (size_t i = 0; i < list.count && i < LISTED; i++) {
     const chiplet_buffer *b = list.items[i];
@@ -92,19 +101,22 @@ void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map) {
   *out_map = map;
 }
 
-hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed) {
+static void buffer_note(hct_diags *diags, const char *what, int width, const chiplet_buffer *buffer) {
+  hct_text layout = {0};
+  hct_layout_print(buffer->layout, &layout);
+  hct_note(diags, "%s%*lld bytes  %s %s  %s", what, width, (long long)taken(buffer), hct_dtype_name(buffer->dtype), layout.data, buffer->made_for);
+  hct_text_fini(&layout);
+}
+
+hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed, const chiplet_buffer *without_place) {
   hct_diags *diags = program->pass->diags;
   hct_arena *scratch = hct_arena_create();
   buffer_list list = buffers_placed(program, scratch);
-  int64_t capacity = program->pass->package.sram_bytes, live = worst_moment(&list, scratch);
-  hct_error(diags, HCT_E_SRAM_FULL, (hct_loc){0}, "the plan needs %lld bytes of SRAM on a die that has %lld", (long long)(live > capacity ? live : needed), (long long)capacity);
-  hct_note(diags, "the worst moment: %lld bytes in %zu buffers", (long long)live, list.count);
-  for (size_t i = 0; i < list.count && i < LISTED; i++) {
-    hct_text layout = {0};
-    hct_layout_print(list.items[i]->layout, &layout);
-    hct_note(diags, "%12lld bytes  %s %s  %s", (long long)taken(list.items[i]), hct_dtype_name(list.items[i]->dtype), layout.data, list.items[i]->made_for);
-    hct_text_fini(&layout);
-  }
+  int64_t live = worst_moment(program, without_place, &list, scratch);
+  hct_error(diags, HCT_E_SRAM_FULL, (hct_loc){0}, "the plan needs %lld bytes of SRAM on a die that has %lld", (long long)needed, (long long)program->pass->package.sram_bytes);
+  if (without_place) buffer_note(diags, "no gap between those that live beside it has room for ", 0, without_place);
+  hct_note(diags, "the worst moment%s: %lld bytes in %zu buffers", without_place ? " of its life" : "", (long long)live, list.count);
+  for (size_t i = 0; i < list.count && i < LISTED; i++) buffer_note(diags, "", 12, list.items[i]);
   hct_hint(diags, "%sa larger --token-blocks, a larger --mesh, or a package with more SRAM", program->micro_batch > 1 ? "a smaller --micro-batch, " : "");
   hct_arena_destroy(scratch);
   return HCT_REFUSED;

@@ -140,8 +140,14 @@ static hct_status write_table(compare_job *job, const compare_table *table) {
   return hct_output_commit(job->diags, output);
 }
 
+static hct_status files_check(const compare_job *job) {
+  hct_file_use uses[] = {{.what = "the model", .path = job->model}, {.what = "-o", .path = job->output ? job->output : "-", .written = true}};
+  return hct_file_uses_check(job->diags, &(hct_file_uses){.items = uses, .count = HCT_COUNT(uses)});
+}
+
 static hct_status compare(compare_job *job) {
   char self[PATH_MAX];
+  HCT_TRY(files_check(job));
   ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
   if (length < 0) return hct_failure(job->diags, HCT_E_IO, (hct_loc){.file = "/proc/self/exe"}, "%s", strerror(errno));
   self[length] = '\0';

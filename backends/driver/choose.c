@@ -283,7 +283,7 @@ static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_l
   int64_t sequence = input_size(module, 1), blocks = 2;
   size_t count = list->count;
   for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
-  bool any = is_auto(pass, "token-blocks", "fit") || (any_token_blocks(pass) && (objective_of(pass) == HCT_OBJECTIVE_DRAM || (*best != SIZE_MAX && blocks > 2 && is_makeshift(pass, &list->items[*best])))); /* less in flight leaves SRAM to larger groups */
+  bool any = is_auto(pass, "token-blocks", "fit") || (any_token_blocks(pass) && (objective_of(pass) == HCT_OBJECTIVE_DRAM || (*best != SIZE_MAX && is_makeshift(pass, &list->items[*best])))); /* less in flight leaves SRAM to larger groups */
   bool again = any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME;
   for (bool more = *best != SIZE_MAX && any; more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
     size_t like = *best, tried = list->count;

@@ -1,4 +1,5 @@
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ typedef struct compile_job {
 } compile_job;
 
 static void help_print(void) {
-  printf("usage: hecaton-compile MODEL.onnx -o OUT [options]\n\nCompiles an ONNX model to programs for the dies of a package.\n\n");
+  printf("usage: hecaton-compile MODEL.onnx -o OUT [options]\n\nCompiles an ONNX model to programs for the dies of a package. OUT is a file, or - for standard output.\n\n");
   for (size_t i = 0; i < HCT_COUNT(options); i++) {
     printf("  --%s%s%s\n        %s", options[i].name, options[i].argument == required_argument ? "=" : "", options[i].values[0] ? options[i].values : options[i].argument == required_argument ? "..." : "", options[i].help);
     if (options[i].fallback[0]) printf(" [%s]", options[i].fallback);
@@ -45,7 +46,8 @@ static void help_print(void) {
 static bool value_fits(const char *values, const char *text) {
   double number;
   int64_t count;
-  if (!values[0]) return true;
+  if (!values[0]) return text[0] != '\0';
+  if (!strcmp(values, "whole number")) return hct_parse_i64(text, &count);
   if (!strcmp(values, "number")) return hct_parse_f64(text, &number);
   if (!strcmp(values, "count")) return hct_parse_i64(text, &count) && count >= 1;
   for (const char *at = values; *at;) {
@@ -54,6 +56,11 @@ static bool value_fits(const char *values, const char *text) {
     at += length + (at[length] == '|');
   }
   return false;
+}
+
+static void value_refuse(hct_diags *diags, const char *name, const char *text, const char *values) {
+  if (!values[0]) hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--%s=: its value is missing", name);
+  else hct_error(diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: the value must be %s%s", name, text, strchr(values, '|') ? "one of " : "a ", values);
 }
 
 /* What is listed is joined by newlines; --trainable and --frozen are one list. */
@@ -79,10 +86,7 @@ static int options_read(compile_job *job, int argc, char **argv) {
       continue;
     }
     const char *name = options[code - 256].name, *text = optarg ? optarg : "1";
-    if (!value_fits(options[code - 256].values, text)) {
-      hct_error(job->pass.diags, HCT_E_OPTION, (hct_loc){0}, "--%s=%s: the value must be %s%s", name, text, strchr(options[code - 256].values, '|') ? "one of " : "a ", options[code - 256].values);
-      refused = true;
-    }
+    if (!value_fits(options[code - 256].values, text)) value_refuse(job->pass.diags, name, text, options[code - 256].values), refused = true;
     if (!strcmp(name, "report")) job->pass.report = text; /* a file of this run, and none of what hecaton-opt does with a dump of it */
     else option_put(&job->pass, name, options[code - 256].listed, text);
   }
@@ -106,6 +110,14 @@ static hct_status package_choose(hct_pass_context *pass) {
   return hct_package_remesh(pass->diags, &pass->package, rows, cols);
 }
 
+static hct_status printing_check(hct_pass_context *pass) {
+  const char *after = hct_pass_option(pass, "print-ir-after", "all");
+  if (!strcmp(after, "all") || hct_pipeline_has_pass(after)) return HCT_OK;
+  hct_error(pass->diags, HCT_E_OPTION, (hct_loc){0}, "--print-ir-after=%s: there is no such pass", after);
+  hct_hint(pass->diags, "--print-pipeline lists them, or --print-ir-after=all");
+  return HCT_REFUSED;
+}
+
 /* What is timed is the streams. */
 static hct_status report_check(hct_pass_context *pass, hct_level level) {
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host");
@@ -115,6 +127,32 @@ static hct_status report_check(hct_pass_context *pass, hct_level level) {
   return HCT_REFUSED;
 }
 
+static void file_add(hct_pass_context *pass, hct_file_uses *uses, const char *what, const char *path, bool written) {
+  hct_file_use use = {.what = what, .path = path, .written = written};
+  if (path) HCT_PUSH(pass->arena, uses, use);
+}
+
+/* --constant=NAME=FILE, of which NAME may have '=' in it: each end that it may have is looked at. */
+static void constants_add(hct_pass_context *pass, hct_file_uses *uses) {
+  for (const char *at = hct_pass_option(pass, "constant", ""); *at; at += *at != '\0') {
+    const char *line = hct_arena_strndup(pass->arena, at, strcspn(at, "\n"));
+    for (const char *equals = strchr(line, '='); equals; equals = strchr(equals + 1, '=')) file_add(pass, uses, "a --constant", equals + 1, false);
+    at += strlen(line);
+  }
+}
+
+static hct_status files_check(compile_job *job, MlirModule module) {
+  hct_pass_context *pass = &job->pass;
+  hct_file_uses uses = {0};
+  char package[PATH_MAX];
+  file_add(pass, &uses, "-o", job->output, true);
+  file_add(pass, &uses, "--report", pass->report, true);
+  file_add(pass, &uses, "the model", job->model, false);
+  if (hct_package_locate(hct_pass_option(pass, "package", ""), package)) file_add(pass, &uses, "the --package", package, false);
+  constants_add(pass, &uses);
+  return hct_driver_files_check(pass, module, &uses);
+}
+
 static hct_status compile(compile_job *job) {
   hct_pass_context *pass = &job->pass;
   hct_level level;
@@ -122,13 +160,15 @@ static hct_status compile(compile_job *job) {
   HCT_TRY(package_choose(pass));
   HCT_BUG_ON(!hct_level_parse(hct_pass_option(pass, "emit", "image"), &level), "level");
   HCT_TRY(report_check(pass, level));
+  HCT_TRY(printing_check(pass));
   pass->context = hct_context_create(pass->diags);
   pass->directory = hct_path_folder(pass->arena, job->output);
   hct_status status = hct_import_onnx(pass, job->model, &module);
   if (status == HCT_OK) {
     const char *base = strrchr(job->model, '/') ? strrchr(job->model, '/') + 1 : job->model;
     hct_op_set(mlirModuleGetOperation(module), "hct.model", hct_attr_str(pass->context, base));
-    status = hct_choose(pass, module, level);
+    status = files_check(job, module);
+    if (status == HCT_OK) status = hct_choose(pass, module, level);
     hct_pass_context_save(pass, module);
     if (status == HCT_OK) status = hct_driver_emit(pass, module, level, job->output);
     hct_built_discard(pass->built);

@@ -73,6 +73,10 @@ static hct_status input_read(opt_job *job, char **out_text) {
 static hct_status module_run(const opt_job *job, hct_pass_context *pass, MlirModule module, hct_text *out) {
   HCT_TRY(hct_module_verify(pass->diags, module, NULL));
   HCT_TRY(hct_pass_context_restore(pass, module));
+  hct_file_use files[] = {{.what = "the input", .path = job->input}, {.what = "-o", .path = job->output, .written = true}};
+  hct_file_uses uses = {0};
+  for (size_t i = 0; i < HCT_COUNT(files); i++) HCT_PUSH(pass->arena, &uses, files[i]);
+  HCT_TRY(hct_driver_files_check(pass, module, &uses));
   for (size_t i = 0; i < job->flags.count; i++) HCT_TRY(hct_pipeline_run_pass(pass, module, job->flags.items[i]));
   if (job->emit) HCT_TRY(hct_choose(pass, module, job->level));
   if (job->emit && job->level > HCT_LEVEL_TILE) return hct_driver_emit(pass, module, job->level, job->output);

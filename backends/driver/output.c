@@ -7,10 +7,6 @@
 #include "compiler/transform/shorten_layers.h"
 
 hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *text) {
-  if (!strcmp(path, "-")) {
-    fwrite(text->data, 1, text->length, stdout);
-    return HCT_OK;
-  }
   hct_output *output;
   HCT_TRY(hct_output_open(diags, path, &output));
   fwrite(text->data, 1, text->length, hct_output_stream(output));

@@ -280,7 +280,7 @@ static hct_status text_write(hct_pass_context *pass, const hct_text *text, const
 static hct_status object_write(hct_pass_context *pass, const host_program *p, const hct_text *mlir, const char *path) {
   hct_output *output;
   HCT_TRY(hct_output_open(pass->diags, path, &output));
-  hct_status status = host_object_write(pass->diags, mlir, &p->metadata, &p->data, hct_output_temporary_path(output));
+  hct_status status = host_object_write(pass->diags, mlir, &p->metadata, &p->data, hct_output_stream(output));
   if (status == HCT_OK) return hct_output_commit(pass->diags, output);
   hct_output_abandon(output);
   return status;

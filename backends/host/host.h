@@ -86,7 +86,8 @@ bool host_emit_update(host_kernel *k, MlirOperation op);
 bool host_emit_dropout(host_kernel *k, MlirOperation op);
 
 /* ---- from text to a shared object (object.c) ---- */
-/* Upstream MLIR text to a shared object at `path` (which is overwritten) with metadata and data beside the code. */
-hct_status host_object_write(hct_diags *diags, const hct_text *mlir, const hct_text *metadata, const hct_text *data, const char *path);
+/* Upstream MLIR text to a shared object, written to `out`, with metadata and data beside the code. Fails where temporary files or the linker do; what
+ * `out` does not take is for who commits it. */
+hct_status host_object_write(hct_diags *diags, const hct_text *mlir, const hct_text *metadata, const hct_text *data, FILE *out);
 
 #endif

@@ -41,8 +41,13 @@ static host_value integer_narrow(host_kernel *k, host_value a, hct_dtype dtype) 
   return host_binary(k, "arith.shrsi", host_binary(k, "arith.shli", a, shift), shift);
 }
 
+static const hct_float_format *format_of(hct_dtype dtype) {
+  static const hct_float_format f16 = {5, 10, 15, HCT_SPECIAL_IEEE}, bf16 = {8, 7, 127, HCT_SPECIAL_IEEE};
+  return dtype == HCT_F16 ? &f16 : dtype == HCT_BF16 ? &bf16 : hct_dtype_format(dtype);
+}
+
 host_value host_narrow(host_kernel *k, host_value a, hct_narrowing narrowing) {
-  const hct_float_format *f = hct_dtype_format(narrowing.dtype);
+  const hct_float_format *f = format_of(narrowing.dtype);
   if (!f) return integer_narrow(k, a, narrowing.dtype);
   host_value wide = host_convert(k, a, HCT_F64), magnitude = host_unary(k, "math.absf", wide), nan = host_float(k, HCT_F64, NAN), zero = host_float(k, HCT_F64, 0);
   host_value r = magnitude_round(k, magnitude, f, narrowing.rounding), largest = host_float(k, HCT_F64, largest_of(f));

@@ -1,6 +1,5 @@
 /* Upstream MLIR text through MLIR's passes and LLVM to an object file, and through the system's linker to a shared object. */
 #include <errno.h>
-#include <limits.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
@@ -76,7 +75,8 @@ static LLVMTargetMachineRef machine_create(hct_diags *diags, char *triple, hct_s
   return machine;
 }
 
-static hct_status optimise_and_emit(hct_diags *diags, LLVMModuleRef module, const char *object_path) {
+/* To memory: where LLVM cannot write a file it ends the process. */
+static hct_status optimise_and_emit(hct_diags *diags, LLVMModuleRef module, LLVMMemoryBufferRef *out_object) {
   hct_status status = HCT_OK;
   char *triple = LLVMGetDefaultTargetTriple(), *message = NULL;
   LLVMTargetMachineRef machine = machine_create(diags, triple, &status);
@@ -94,7 +94,7 @@ static hct_status optimise_and_emit(hct_diags *diags, LLVMModuleRef module, cons
       char *text = LLVMGetErrorMessage(error);
       status = hct_failure(diags, HCT_E_IO, (hct_loc){0}, "native code cannot be made: %s", text);
       LLVMDisposeErrorMessage(text);
-    } else if (LLVMTargetMachineEmitToFile(machine, module, object_path, LLVMObjectFile, &message)) {
+    } else if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &message, out_object)) {
       status = llvm_failure(diags, message);
     }
     LLVMDisposeTargetMachine(machine);
@@ -108,8 +108,12 @@ static hct_status optimise_and_emit(hct_diags *diags, LLVMModuleRef module, cons
 static hct_status file_write(hct_diags *diags, const char *path, const void *data, size_t bytes) {
   FILE *file = fopen(path, "wb");
   bool written = file && fwrite(data, 1, bytes, file) == bytes;
-  if (file && fclose(file)) written = false;
-  return written ? HCT_OK : hct_failure(diags, HCT_E_IO, (hct_loc){.file = path}, "it cannot be written: %s", strerror(errno));
+  int reason = errno;
+  if (file && fclose(file) && written) written = false, reason = errno;
+  if (written) return HCT_OK;
+  hct_failure(diags, HCT_E_IO, (hct_loc){.file = path}, "cannot write: %s", strerror(reason));
+  hct_note(diags, "it is a temporary file of --backend=host; TMPDIR says where these are");
+  return HCT_FAILED;
 }
 
 static const char assembly[] =
@@ -118,56 +122,70 @@ static const char assembly[] =
     ".p2align 6\n.globl " HCT_HOST_DATA "\n" HCT_HOST_DATA ":\n.incbin \"data\"\n.byte 0\n"
     ".section .note.GNU-stack,\"\",@progbits\n";
 
-static hct_status link_program(hct_diags *diags, const char *folder) {
+static void linker_tell(hct_diags *diags, const char *path) {
+  hct_diags *quiet = hct_diags_create(NULL);
+  hct_file file;
+  if (hct_file_map(quiet, path, &file) == HCT_OK) {
+    for (size_t at = 0, length; at < file.bytes; at += length + 1) {
+      const char *line = (const char *)file.data + at, *end = memchr(line, '\n', file.bytes - at);
+      length = end ? (size_t)(end - line) : file.bytes - at;
+      hct_note(diags, "%.*s", (int)length, line);
+    }
+    hct_file_unmap(&file);
+  }
+  hct_diags_destroy(quiet);
+}
+
+static hct_status link_program(hct_diags *diags, const char *folder, const char *errors) {
   char *const arguments[] = {"cc", "-shared", "-s", "-Wl,--build-id=none", "-o", "program", "step.o", "data.s", "-lm", NULL};
   int code = 0;
-  hct_status status = hct_process_run(diags, &(hct_process){.arguments = arguments, .folder = folder}, &code);
-  if (status == HCT_OK && code != 0) status = hct_failure(diags, HCT_E_IO, (hct_loc){0}, "%s, which links host programs, failed with status %d", arguments[0], code);
+  hct_status status = hct_process_run(diags, &(hct_process){.arguments = arguments, .folder = folder, .errors = errors}, &code);
   if (status != HCT_OK) hct_hint(diags, "Debian's package gcc has it");
+  if (status != HCT_OK || code == 0) return status;
+  status = hct_failure(diags, HCT_E_IO, (hct_loc){.file = folder}, "%s, which links host programs there, failed with status %d", arguments[0], code);
+  linker_tell(diags, errors);
   return status;
 }
 
-static hct_status program_copy(hct_diags *diags, const char *from, const char *path) {
+static hct_status program_copy(hct_diags *diags, const char *from, FILE *out) {
   hct_file file;
   HCT_TRY(hct_file_map(diags, from, &file));
-  hct_status status = file_write(diags, path, file.data, file.bytes);
+  fwrite(file.data, 1, file.bytes, out); /* what cannot be written is found when that is committed */
   hct_file_unmap(&file);
-  return status;
+  return HCT_OK;
 }
 
-static hct_status write_in(hct_diags *diags, const char *folder, const hct_text *mlir, const hct_text *metadata, const hct_text *data, const char *path) {
-  char name[4][PATH_MAX];
-  static const char *const parts[] = {"step.o", "metadata", "data", "data.s"};
-  for (size_t i = 0; i < HCT_COUNT(parts); i++) snprintf(name[i], sizeof name[i], "%s/%s", folder, parts[i]);
+enum { OBJECT, METADATA, DATA, ASSEMBLY, PROGRAM, ERRORS, PARTS };
+static const char *const parts[PARTS] = {"step.o", "metadata", "data", "data.s", "program", "errors"};
+
+static hct_status write_in(hct_diags *diags, const char *folder, char *const names[PARTS], const hct_text *mlir, const hct_text *metadata, const hct_text *data, FILE *out) {
   LLVMContextRef llvm = LLVMContextCreate();
   LLVMModuleRef module = translate(mlir, llvm);
-  hct_status status = optimise_and_emit(diags, module, name[0]);
+  LLVMMemoryBufferRef object = NULL;
+  hct_status status = optimise_and_emit(diags, module, &object);
   LLVMDisposeModule(module);
   LLVMContextDispose(llvm);
   if (status != HCT_OK) return status;
-  HCT_TRY(file_write(diags, name[1], metadata->data, metadata->length));
-  HCT_TRY(file_write(diags, name[2], data->data ? data->data : "", data->length));
-  HCT_TRY(file_write(diags, name[3], assembly, sizeof assembly - 1));
-  HCT_TRY(link_program(diags, folder));
-  snprintf(name[0], sizeof name[0], "%s/program", folder);
-  return program_copy(diags, name[0], path);
+  status = file_write(diags, names[OBJECT], LLVMGetBufferStart(object), LLVMGetBufferSize(object));
+  LLVMDisposeMemoryBuffer(object);
+  if (status != HCT_OK) return status;
+  HCT_TRY(file_write(diags, names[METADATA], metadata->data, metadata->length));
+  HCT_TRY(file_write(diags, names[DATA], data->data ? data->data : "", data->length));
+  HCT_TRY(file_write(diags, names[ASSEMBLY], assembly, sizeof assembly - 1));
+  HCT_TRY(link_program(diags, folder, names[ERRORS]));
+  return program_copy(diags, names[PROGRAM], out);
 }
 
-hct_status host_object_write(hct_diags *diags, const hct_text *mlir, const hct_text *metadata, const hct_text *data, const char *path) {
+hct_status host_object_write(hct_diags *diags, const hct_text *mlir, const hct_text *metadata, const hct_text *data, FILE *out) {
   hct_arena *arena = hct_arena_create();
-  char *folder, name[PATH_MAX];
-  hct_status made = hct_temporary_folder(diags, arena, &folder);
-  if (made != HCT_OK) {
-    hct_arena_destroy(arena);
-    return made;
+  char *folder, *names[PARTS];
+  hct_status status = hct_temporary_folder(diags, arena, &folder);
+  if (status == HCT_OK) {
+    for (size_t i = 0; i < PARTS; i++) names[i] = hct_path_join(arena, folder, parts[i]);
+    status = write_in(diags, folder, names, mlir, metadata, data, out);
+    for (size_t i = 0; i < PARTS; i++) unlink(names[i]);
+    rmdir(folder);
   }
-  hct_status status = write_in(diags, folder, mlir, metadata, data, path);
-  static const char *const parts[] = {"step.o", "metadata", "data", "data.s", "program"};
-  for (size_t i = 0; i < HCT_COUNT(parts); i++) {
-    snprintf(name, sizeof name, "%s/%s", folder, parts[i]);
-    unlink(name);
-  }
-  rmdir(folder);
   hct_arena_destroy(arena);
   return status;
 }

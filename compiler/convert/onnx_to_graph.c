@@ -88,7 +88,7 @@ static hct_status node_read(conversion *c, MlirOperation op, Onnx__NodeProto *ou
     MlirStringRef name = mlirIdentifierStr(named.name);
     const char *text = hct_arena_strndup(im->arena, name.data, name.length);
     Onnx__AttributeProto attribute;
-    if (strstr(text, "SegmentSizes") || !attribute_read(im->arena, text, named.attribute, &attribute)) continue;
+    if (strstr(text, "SegmentSizes") || !strcmp(text, "hct.opset") || !attribute_read(im->arena, text, named.attribute, &attribute)) continue;
     node.attribute[node.n_attribute] = HCT_NEW(im->arena, Onnx__AttributeProto);
     *node.attribute[node.n_attribute++] = attribute;
   }

@@ -145,13 +145,14 @@ static const char *option_entry(importer *im, const char *option, const char *na
 }
 
 static hct_status dims_from_option(importer *im, const char *name, const char *text, hct_shape *shape) {
-  char *copy = hct_arena_strdup(im->arena, text), *save = NULL;
   shape->rank = 0;
-  for (char *part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
+  for (const char *at = text; *text; at += strcspn(at, ",") + 1) { /* empty: a scalar */
+    const char *part = hct_arena_strndup(im->arena, at, strcspn(at, ","));
     int64_t size;
     if (shape->rank == HCT_MAX_RANK || !hct_parse_i64(part, &size) || size < 1 || size > INT32_MAX)
       return hct_error(im->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--shape=%s=%s: '%s' is no dimension", name, text, part);
     shape->dims[shape->rank++] = size;
+    if (!at[strlen(part)]) break;
   }
   return HCT_OK;
 }

@@ -32,6 +32,15 @@ static const schema schemas[] = {
 #include "onnx_schemas.def"
 #undef HCT_ONNX_OPSET
 
+static const struct { const char *op_type; schema_attribute attribute; int64_t since; } newer[] = {
+#define HCT_ONNX_NEWER(op_type, name, type, since) {#op_type, {#name, type}, since},
+#include "compiler/import/onnx_newer.def"
+#undef HCT_ONNX_NEWER
+};
+#define HCT_ONNX_KNOWN(newest) enum { KNOWN_OPSET = newest > (int)NEWEST_OPSET ? newest : (int)NEWEST_OPSET };
+#include "compiler/import/onnx_newer.def"
+#undef HCT_ONNX_KNOWN
+
 static int name_compare(const void *key, const void *row) { return strcmp(key, ((const schema *)row)->name); }
 
 /* The newest that is not newer than the model, or else the oldest; NULL for operators that these schemas do not have. */
@@ -54,15 +63,34 @@ static hct_status inputs_check(importer *im, const schema *s) {
   return HCT_OK;
 }
 
+static const schema_attribute *attribute_find(const importer *im, const schema *s, const char *name, int64_t opset) {
+  for (size_t k = 0; s && k < s->attribute_count; k++)
+    if (!strcmp(attributes[s->first_attribute + k].name, name)) return &attributes[s->first_attribute + k];
+  for (size_t k = 0; k < HCT_COUNT(newer); k++)
+    if (newer[k].since <= opset && !strcmp(newer[k].op_type, im->node->op_type) && !strcmp(newer[k].attribute.name, name)) return &newer[k].attribute;
+  return NULL;
+}
+
+static hct_status attribute_refuse(importer *im, const schema *s, const char *name) {
+  hct_text known = {0};
+  for (size_t k = 0; s && k < s->attribute_count; k++) hct_text_printf(&known, "%s%s", known.length ? ", " : "", attributes[s->first_attribute + k].name);
+  for (size_t k = 0; k < HCT_COUNT(newer); k++)
+    if (newer[k].since <= im->opset && !strcmp(newer[k].op_type, im->node->op_type)) hct_text_printf(&known, "%s%s", known.length ? ", " : "", newer[k].attribute.name);
+  import_refuse(im, HCT_E_ONNX_INVALID, "attribute '%s' is not known: %s of opset %" PRId64 " has %s", name, im->node->op_type, im->opset, known.length ? known.data : "none");
+  if (attribute_find(im, s, name, INT64_MAX)) hct_hint(im->pass->diags, "it came with a later opset, which the model must import");
+  hct_text_fini(&known);
+  return HCT_REFUSED;
+}
+
+/* `s` NULL: none that is installed. */
 static hct_status attributes_check(importer *im, const schema *s) {
   for (size_t i = 0; i < im->node->n_attribute; i++) {
     const Onnx__AttributeProto *a = im->node->attribute[i];
-    const schema_attribute *declared = NULL;
-    for (size_t k = 0; k < s->attribute_count && !declared; k++)
-      if (!strcmp(attributes[s->first_attribute + k].name, a->name)) declared = &attributes[s->first_attribute + k];
+    const schema_attribute *declared = attribute_find(im, s, a->name, im->opset);
     for (size_t k = 0; k < i; k++)
       if (!strcmp(im->node->attribute[k]->name, a->name)) return import_refuse(im, HCT_E_ONNX_INVALID, "attribute '%s' is given twice", a->name);
-    if (declared && a->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED && (int)a->type != declared->type)
+    if (!declared) return attribute_refuse(im, s, a->name);
+    if (a->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED && (int)a->type != declared->type)
       return import_refuse(im, HCT_E_ONNX_INVALID, "attribute '%s' is of AttributeType %d; it must be %d", a->name, (int)a->type, declared->type);
   }
   return HCT_OK;
@@ -72,9 +100,8 @@ hct_status import_check_node(importer *im) {
   const schema *s = schema_of(im->node->op_type, im->opset);
   if (!s && !im->node->n_input) return import_refuse(im, HCT_E_ONNX_INVALID, "it has no inputs");
   if (!s && !import_input(im, 0)) return import_refuse(im, HCT_E_ONNX_INVALID, "its first input is missing");
-  if (!s) return HCT_OK;
-  HCT_TRY(inputs_check(im, s));
-  if (im->node->n_output > s->most_outputs && im->opset <= NEWEST_OPSET) return import_refuse(im, HCT_E_ONNX_INVALID, "%zu outputs; it has at most %zu", im->node->n_output, s->most_outputs);
+  if (s) HCT_TRY(inputs_check(im, s));
+  if (s && im->node->n_output > s->most_outputs && im->opset <= NEWEST_OPSET) return import_refuse(im, HCT_E_ONNX_INVALID, "%zu outputs; it has at most %zu", im->node->n_output, s->most_outputs);
   return attributes_check(im, s);
 }
 
@@ -155,15 +182,36 @@ hct_status import_check_graph(importer *im, const Onnx__GraphProto *graph) {
   return nodes_check(im, graph->n_node, graph->node);
 }
 
+/* `whose`: NULL, or the function's. */
+static hct_status opsets_check(importer *im, const char *whose, size_t count, Onnx__OperatorSetIdProto *const *opsets, int64_t *out_version) {
+  const Onnx__OperatorSetIdProto *found = NULL;
+  hct_loc loc = {im->file, whose ? hct_arena_printf(im->arena, "function '%s'", whose) : NULL};
+  for (size_t i = 0; i < count; i++) {
+    if (!import_domain_is_onnx(opsets[i]->domain)) continue;
+    if (found && found->version != opsets[i]->version)
+      return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, loc, "it imports opset %" PRId64 " of ai.onnx, and opset %" PRId64, found->version, opsets[i]->version);
+    found = opsets[i];
+  }
+  if (!found) return HCT_OK;
+  *out_version = found->version;
+  if (found->version < 1) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, loc, "it imports opset %" PRId64 " of ai.onnx; it must be 1 or newer", found->version);
+  if (found->version <= KNOWN_OPSET) return HCT_OK;
+  hct_error(im->pass->diags, HCT_E_UNSUPPORTED, loc, "it imports opset %" PRId64 " of ai.onnx; what operators mean is known up to opset %d", found->version, KNOWN_OPSET);
+  hct_hint(im->pass->diags, "export it with opset %d, or convert it with onnx.version_converter.convert_version(model, %d)", KNOWN_OPSET, KNOWN_OPSET);
+  return HCT_REFUSED;
+}
+
 hct_status import_check_model(importer *im, const Onnx__ModelProto *model) {
-  for (size_t i = 0; i < model->n_opset_import; i++)
-    if (import_domain_is_onnx(model->opset_import[i]->domain)) im->model_opset = model->opset_import[i]->version;
+  HCT_TRY(opsets_check(im, NULL, model->n_opset_import, model->opset_import, &im->model_opset));
   if (!model->graph->n_output) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "its graph has no outputs");
-  bool imports = false, needs = false;
-  for (size_t i = 0; i < model->n_opset_import; i++) imports |= import_domain_is_onnx(model->opset_import[i]->domain);
+  bool needs = false;
   for (size_t n = 0; n < model->graph->n_node; n++) needs |= import_domain_is_onnx(model->graph->node[n]->domain);
-  if (!imports && !needs) im->model_opset = 1; /* operators of other domains alone */
-  if (im->model_opset < 1) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "it imports opset %" PRId64 " of ai.onnx; it must be 1 or newer", im->model_opset);
-  for (size_t f = 0; f < model->n_functions; f++) HCT_TRY(nodes_check(im, model->functions[f]->n_node, model->functions[f]->node));
+  if (!im->model_opset && needs) return hct_error(im->pass->diags, HCT_E_ONNX_INVALID, (hct_loc){.file = im->file}, "it imports no opset of ai.onnx, which its nodes are of");
+  if (!im->model_opset) im->model_opset = 1; /* operators of other domains alone */
+  for (size_t f = 0; f < model->n_functions; f++) {
+    int64_t unused;
+    HCT_TRY(opsets_check(im, model->functions[f]->name, model->functions[f]->n_opset_import, model->functions[f]->opset_import, &unused));
+    HCT_TRY(nodes_check(im, model->functions[f]->n_node, model->functions[f]->node));
+  }
   return import_check_graph(im, model->graph);
 }

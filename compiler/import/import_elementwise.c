@@ -181,7 +181,8 @@ static hct_status cast(importer *im, import_value *a, hct_dtype dtype) {
   while (row < HCT_COUNT(modes) && strcmp(modes[row].name, mode)) row++;
   if (row == HCT_COUNT(modes)) return import_refuse(im, HCT_E_ONNX_INVALID, "round_mode '%s'; up, down and nearest are possible", mode);
   hct_narrowing narrowing = {.dtype = dtype, .saturate = import_int(im, "saturate", 1) != 0, .rounding = modes[row].rounding};
-  if (import_element(dtype)) return import_output(im, 0, *value_narrow(im, narrowing, a));
+  if (hct_dtype_is_half(dtype)) narrowing = (hct_narrowing){.dtype = dtype};
+  if (import_element(dtype) || hct_dtype_is_half(dtype)) return import_output(im, 0, *value_narrow(im, narrowing, a));
   import_value plain = *value_map1(im, "mov", a, import_dtype(dtype));
   plain.element = plain.host.element = 0;
   return import_output(im, 0, plain);
@@ -197,7 +198,7 @@ hct_status import_cast(importer *im) {
 hct_status import_cast_like(importer *im) {
   import_value *like = import_input(im, 1);
   if (!like) return import_refuse(im, HCT_E_ONNX_INVALID, "an input is missing");
-  return cast(im, import_input(im, 0), import_declared(like).dtype);
+  return cast(im, import_input(im, 0), value_half(like) ? value_half(like) : import_declared(like).dtype);
 }
 
 hct_status import_where(importer *im) {

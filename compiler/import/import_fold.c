@@ -82,16 +82,28 @@ import_value *value_map1(importer *im, const char *fn, import_value *a, hct_dtyp
   return known(im, t);
 }
 
+hct_dtype value_half(const import_value *a) {
+  MlirOperation op = !mlirValueIsNull(a->value) && mlirValueIsAOpResult(a->value) ? mlirOpResultGetOwner(a->value) : (MlirOperation){NULL};
+  hct_narrowing narrowing = {0};
+  hct_shape from = {0};
+  if (mlirOperationIsNull(op) || !hct_op_is(op, "hct_graph.map1")) return 0;
+  if (!strcmp(hct_op_str(op, "fn"), "narrow")) hct_narrowing_parse(hct_op_f64_or(op, "scalar", 0), &narrowing);
+  else if (!strcmp(hct_op_str(op, "fn"), "mov") && hct_value_shape(hct_op_operand(op, 0), &from)) narrowing.dtype = from.dtype;
+  return hct_dtype_is_half(narrowing.dtype) ? narrowing.dtype : 0;
+}
+
 import_value *value_narrow(importer *im, hct_narrowing narrowing, import_value *a) {
-  if (a->element == narrowing.dtype) return a;
-  a = value_map1(im, "mov", a, hct_dtype_computed(narrowing.dtype));
+  hct_dtype element = import_element(narrowing.dtype);
+  if (element && a->element == element) return a;
+  a = value_map1(im, "mov", a, import_dtype(hct_dtype_computed(narrowing.dtype)));
+  if (value_half(a) == narrowing.dtype) return a;
   if (!a->known) {
     import_value *v = built(im, build_scaled(im, "narrow", a->value, hct_narrowing_code(narrowing)));
-    v->element = narrowing.dtype;
+    v->element = element;
     return v;
   }
   host_tensor t = host_create(im->arena, a->shape.dtype, a->shape.rank, a->shape.dims);
-  t.element = narrowing.dtype;
+  t.element = element;
   for (int64_t n = 0; n < hct_shape_elements(&a->shape); n++) {
     if (t.f) t.f[n] = (float)hct_narrow(narrowing, (double)a->host.f[n]);
     else t.i[n] = hct_narrow_int(narrowing, a->host.i[n]);

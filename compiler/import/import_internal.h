@@ -194,8 +194,9 @@ import_value *value_map1(importer *im, const char *fn, import_value *a, hct_dtyp
 import_value *value_scaled(importer *im, const char *fn, import_value *a, double scalar); /* adds, muls, pows, of floats */
 import_value *value_map2(importer *im, const char *fn, import_value *a, import_value *b); /* of one type, of shapes that broadcast */
 import_value *value_select(importer *im, import_value *c, import_value *a, import_value *b);
-/* Converted to what the element type is computed with as, each element a value of that type. */
+/* Converted to what the element type (for interchange, f16 or bf16) is computed with as, each element a value of that type. */
 import_value *value_narrow(importer *im, hct_narrowing narrowing, import_value *a);
+hct_dtype value_half(const import_value *a); /* f16 or bf16, where a Cast rounded it to that, or it is an argument of that; else 0 */
 import_value *value_wide(importer *im, import_value *a); /* f16 and bf16 as f32, for what is composed of several functions */
 
 #define HCT_ONNX_OP(name, opset, function) hct_status function(importer *im);

@@ -105,7 +105,8 @@ hct_status import_dequantize(importer *im) {
   if (zero) HCT_TRY(spread(im, &x->shape, zero, &zero));
   import_value *y = value_map1(im, "mov", x, HCT_F32);
   if (zero) y = value_map2(im, "sub", y, zero);
-  return import_output(im, 0, *value_map2(im, "mul", y, scale));
+  y = value_map2(im, "mul", y, scale);
+  return import_output(im, 0, hct_dtype_is_half(result) ? *value_narrow(im, (hct_narrowing){.dtype = result}, y) : *y);
 }
 
 /* To ui8, of a range that holds 0. */

@@ -11,6 +11,24 @@ hct_shape match_shape(MlirValue value) {
 
 static MlirOperation maker(MlirValue value) { return mlirValueIsAOpResult(value) ? mlirOpResultGetOwner(value) : (MlirOperation){NULL}; }
 
+bool match_is_rounding(MlirOperation op) {
+  hct_narrowing narrowing;
+  bool narrows = !mlirOperationIsNull(op) && hct_op_is(op, "hct_graph.map1") && !strcmp(hct_op_str(op, "fn"), "narrow");
+  return narrows && hct_narrowing_parse(hct_op_f64_or(op, "scalar", 0), &narrowing) && hct_dtype_is_half(narrowing.dtype);
+}
+
+/* What makes the value, before it is rounded to f16 or bf16; the roundings are of the match, as a composite operator is f32 throughout. */
+static MlirOperation maker_through(match *m, MlirValue value) {
+  MlirOperation op = maker(value);
+  for (; match_is_rounding(op) && m->count < MATCH_MAX_OPS; op = maker(hct_op_operand(op, 0))) m->ops[m->count++] = op;
+  return op;
+}
+
+static MlirValue without_rounding(MlirValue value) {
+  while (match_is_rounding(maker(value))) value = hct_op_operand(maker(value), 0);
+  return value;
+}
+
 bool match_near(double value, double expected) { return fabs(value - expected) <= 2e-5 * fabs(expected); }
 
 bool match_scalar(MlirValue value, double *out_scalar) {
@@ -35,6 +53,7 @@ static bool same_attributes(MlirOperation a, MlirOperation b) {
 }
 
 static bool same_to(MlirValue a, MlirValue b, int depth) {
+  a = without_rounding(a), b = without_rounding(b);
   if (mlirValueEqual(a, b)) return true;
   MlirOperation x = maker(a), y = maker(b);
   if (!depth || mlirOperationIsNull(x) || mlirOperationIsNull(y) || strcmp(hct_op_name(x), hct_op_name(y)) || !same_attributes(x, y)) return false;
@@ -47,12 +66,12 @@ static bool same_to(MlirValue a, MlirValue b, int depth) {
 bool match_same(MlirValue a, MlirValue b) { return same_to(a, b, 8); }
 
 bool match_op(match *m, MlirValue value, const char *name, const char *fn, MlirOperation *out_op) {
-  MlirOperation op = maker(value);
-  if (mlirOperationIsNull(op) || !hct_op_is(op, name) || m->count == MATCH_MAX_OPS) return false;
-  if (fn && strcmp(hct_op_str_or(op, "fn", hct_op_str_or(op, "kind", "")), fn) != 0) return false;
-  m->ops[m->count++] = op;
-  *out_op = op;
-  return true;
+  size_t before = m->count;
+  MlirOperation op = maker_through(m, value);
+  bool found = !mlirOperationIsNull(op) && hct_op_is(op, name) && m->count < MATCH_MAX_OPS && (!fn || !strcmp(hct_op_str_or(op, "fn", hct_op_str_or(op, "kind", "")), fn));
+  if (found) m->ops[m->count++] = op, *out_op = op;
+  else m->count = before;
+  return found;
 }
 
 static bool is_map(MlirOperation op, const char *fn) {
@@ -69,7 +88,8 @@ static bool factor_add(product *p, MlirValue value, bool divides) {
 }
 
 static bool product_into(match *m, MlirValue value, bool divides, product *p) {
-  MlirOperation op = maker(value);
+  size_t before = m->count;
+  MlirOperation op = maker_through(m, value);
   double scalar;
   if (match_scalar(value, &scalar) && scalar != 0) {
     p->coefficient = divides ? p->coefficient / scalar : p->coefficient * scalar;
@@ -78,7 +98,7 @@ static bool product_into(match *m, MlirValue value, bool divides, product *p) {
   bool mul = is_map(op, "mul"), div = is_map(op, "div"), muls = is_map(op, "muls"), neg = is_map(op, "neg"), pows = is_map(op, "pows");
   double power = pows ? hct_op_f64_or(op, "scalar", 0) : 0;
   bool squared = power == 2 || power == 3;
-  if (!(mul || div || muls || neg || squared || is_map(op, "reciprocal")) || m->count == MATCH_MAX_OPS) return factor_add(p, value, divides);
+  if (!(mul || div || muls || neg || squared || is_map(op, "reciprocal")) || m->count == MATCH_MAX_OPS) return m->count = before, factor_add(p, value, divides);
   m->ops[m->count++] = op;
   if (muls) p->coefficient = divides ? p->coefficient / hct_op_f64_or(op, "scalar", 1) : p->coefficient * hct_op_f64_or(op, "scalar", 1);
   if (neg) p->coefficient = -p->coefficient;
@@ -113,7 +133,7 @@ bool match_polynomial(match *m, MlirValue value, MlirValue x, double out[4]) {
   memset(out, 0, 4 * sizeof *out);
   if (match_same(value, x)) return out[1] = 1, true;
   if (match_scalar(value, &scalar)) return out[0] = scalar, true;
-  MlirOperation op = maker(value);
+  MlirOperation op = maker_through(m, value);
   static const char *const fns[] = {"add", "sub", "mul", "div", "adds", "muls", "pows", "neg"};
   size_t fn = 0;
   while (fn < HCT_COUNT(fns) && !is_map(op, fns[fn])) fn++;
@@ -196,6 +216,6 @@ bool match_is_parameter(MlirValue value) {
 bool match_is_given(MlirValue value) {
   MlirOperation op = maker(value);
   if (mlirOperationIsNull(op) || hct_op_is(op, "hct_graph.constant")) return true;
-  bool view = hct_op_is(op, "hct_graph.reshape") || hct_op_is(op, "hct_graph.transpose") || hct_op_is(op, "hct_graph.broadcast") || is_map(op, "mov");
+  bool view = hct_op_is(op, "hct_graph.reshape") || hct_op_is(op, "hct_graph.transpose") || hct_op_is(op, "hct_graph.broadcast") || is_map(op, "mov") || match_is_rounding(op);
   return view && match_is_given(hct_op_operand(op, 0));
 }

@@ -6,7 +6,7 @@
 
 enum { MATCH_MAX_OPS = 96, MATCH_MAX_FACTORS = 8 };
 
-/* One attempt: the operators that it has gone through, its root first. An alternative that fails sets `count` back to what it was. */
+/* One attempt: the operators that it has gone through, its root first, and roundings to f16 or bf16 between them. An alternative that fails sets `count` back to what it was. */
 typedef struct match {
   MlirOperation ops[MATCH_MAX_OPS];
   size_t count;
@@ -32,6 +32,7 @@ bool match_affine(match *m, MlirValue value, const char *fn, double *out_constan
 bool match_near(double value, double expected); /* within what rounding a constant to f32, or writing it with five digits, does to it */
 /* The mean over `axes`, ascending: what it is of. */
 bool match_mean(match *m, MlirValue value, MlirValue *out_of, int64_t *out_axes, size_t *out_axis_count);
+bool match_is_rounding(MlirOperation op); /* to f16 or bf16 */
 bool match_is_parameter(MlirValue value); /* one of the model's weights */
 bool match_is_given(MlirValue value); /* an argument or a constant, or one of these under another shape */
 

@@ -5,7 +5,7 @@
  *   %4 = "hct_graph.gelu"(%x) {approximate = "none"}
  *
  * and likewise for every spelling that exporters have of linear layers, attention, softmax, normalisations, activations and rotary embeddings.
- * Its location is that of all nodes that it was. What is used by others too stays as it is. --no-raise leaves all as it is.
+ * Its location is that of all nodes that it was. Casts to f16 or bf16 between these round no more. What is used by others too stays as it is. --no-raise leaves all as it is.
  * hct-expand makes primitive operators of them again, in one spelling for all. */
 #include "compiler/raise/raise.h"
 
@@ -45,6 +45,7 @@ static MlirLocation location_of(hct_arena *arena, MlirContext context, const mat
 static bool raise_at(hct_pass_context *pass, MlirOperation op, hct_index_map *done) {
   static const raise_function patterns[] = {raise_layer_norm, raise_rms_norm, raise_gelu, raise_silu, raise_softmax, raise_rope, raise_attention, raise_linear};
   MlirValue root = hct_op_result(op, 0);
+  if (match_is_rounding(op)) return false;
   for (size_t i = 0; i < HCT_COUNT(patterns); i++) {
     match m = {0};
     composite c;

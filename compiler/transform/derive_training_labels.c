@@ -4,12 +4,39 @@
 
 #include "compiler/transform/derive_training.h"
 
-/* What `value` is a view of, or a conversion of, element for element; a null value where it is neither. */
-static MlirValue source_of(MlirValue value) {
+/* Elements of a tensor that something reads: along each dimension start + i step, i < count. Not `partial`: all. */
+typedef struct region {
+  bool partial;
+  hct_shape of; /* counts: what reads them */
+  int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK];
+} region;
+
+static bool is_fn(MlirOperation op, const char *fn) { return hct_op_is(op, "hct_graph.map1") && !strcmp(hct_op_str(op, "fn"), fn); }
+
+/* Through a slice or a padding: what is read of its operand; where it pads, starts are outside of it. */
+static void region_pass(region *r, MlirOperation op, bool pads) {
+  int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK];
+  if (!r->partial) {
+    hct_value_shape(hct_op_result(op, 0), &r->of);
+    for (size_t d = 0; d < r->of.rank; d++) r->starts[d] = 0, r->steps[d] = 1;
+    r->partial = true;
+  }
+  hct_op_i64s(op, pads ? "low" : "starts", starts, HCT_MAX_RANK);
+  if (!pads) hct_op_i64s(op, "steps", steps, HCT_MAX_RANK);
+  for (size_t d = 0; d < r->of.rank; d++) {
+    r->starts[d] = pads ? r->starts[d] - starts[d] : starts[d] + r->starts[d] * steps[d];
+    if (!pads) r->steps[d] *= steps[d];
+  }
+}
+
+/* What `value`'s elements are copies of, other than constants; a null value where they are computed. `r`: what of `value` is read, then what of that. */
+static MlirValue source_of(MlirValue value, region *r) {
   if (!mlirValueIsAOpResult(value)) return (MlirValue){NULL};
   MlirOperation op = mlirOpResultGetOwner(value);
-  bool same = hct_op_is(op, "hct_graph.reshape") || (hct_op_is(op, "hct_graph.map1") && !strcmp(hct_op_str(op, "fn"), "mov"));
-  return same ? hct_op_operand(op, 0) : (MlirValue){NULL};
+  bool whole = hct_op_is(op, "hct_graph.reshape") || hct_op_is(op, "hct_graph.transpose") || hct_op_is(op, "hct_graph.broadcast");
+  bool part = hct_op_is(op, "hct_graph.slice"), pads = hct_op_is(op, "hct_graph.pad");
+  if (part || pads) region_pass(r, op, pads);
+  return part || pads || is_fn(op, "mov") || (whole && !r->partial) ? hct_op_operand(op, 0) : (MlirValue){NULL};
 }
 
 static bool constant_integer(MlirValue value, int64_t *out_integer) {
@@ -34,18 +61,31 @@ static void ignored_print(MlirValue labels, hct_text *numbers, size_t *count) {
   }
 }
 
+static void region_print(const region *r, hct_text *text) {
+  if (!r->partial) hct_text_printf(text, " *");
+  for (size_t d = 0; r->partial && d < r->of.rank; d++) hct_text_printf(text, "%c%lld:%lld:%lld", d ? ',' : ' ', (long long)r->starts[d], (long long)r->steps[d], (long long)r->of.dims[d]);
+}
+
+static bool has_line(const char *lines, const char *line) {
+  for (const char *at = lines; at && (at = strstr(at, line)); at++)
+    if (at == lines || at[-1] == '\n') return true;
+  return false;
+}
+
 static void labels_print(hct_arena *arena, MlirOperation function, MlirOperation pick, hct_text *lines) {
   hct_shape scores = hct_tape_shape(hct_op_operand(pick, 0));
   hct_text numbers = {0};
   size_t count = 0;
+  region read = {0};
   MlirValue labels = hct_op_operand(pick, 1);
-  for (MlirValue next = labels; !mlirValueIsNull(next); next = source_of(labels)) ignored_print(labels = next, &numbers, &count);
+  for (MlirValue next = labels; !mlirValueIsNull(next); next = source_of(labels, &read)) ignored_print(labels = next, &numbers, &count);
   if (mlirValueIsABlockArgument(labels)) {
     size_t argument = (size_t)mlirBlockArgumentGetArgNumber(labels);
     MlirAttribute name = hct_function_arg_attr(function, argument, "hct.name"), role = hct_function_arg_attr(function, argument, "hct.role");
     bool is_input = !mlirAttributeIsNull(name) && !mlirAttributeIsNull(role) && !strcmp(hct_attr_text(role), "input");
-    const char *line = is_input ? hct_arena_printf(arena, "%lld %zu%s %s\n", (long long)scores.dims[scores.rank - 1], count, count ? numbers.data : "", hct_attr_text(name)) : "";
-    if (!lines->data || !strstr(lines->data, line)) hct_text_printf(lines, "%s", line);
+    region_print(&read, &numbers);
+    const char *line = is_input ? hct_arena_printf(arena, "%lld %zu%s %s\n", (long long)scores.dims[scores.rank - 1], count, numbers.data, hct_attr_text(name)) : "";
+    if (!has_line(lines->data, line)) hct_text_printf(lines, "%s", line);
   }
   hct_text_fini(&numbers);
 }

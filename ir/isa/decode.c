@@ -52,7 +52,10 @@ static void term_take(word_reader *r, hct_term *term) {
 
 static void addr_take(word_reader *r, uint64_t terms, const int dims, int64_t *stride, hct_addr *addr) {
   addr->base = (int64_t)take(r);
-  for (int d = 0; d < dims; d++) stride[d] = (int64_t)take(r);
+  for (int d = 0; d < dims; d++) {
+    stride[d] = (int64_t)take(r);
+    need(r, stride[d] >= -HCT_MAX_STRIDE && stride[d] <= HCT_MAX_STRIDE, "a stride is out of range");
+  }
   need(r, terms <= HCT_MAX_TERMS, "an operand has more than eight address terms");
   addr->term_count = r->failed ? 0 : (uint8_t)terms;
   hct_term *read = addr->term_count ? HCT_NEW_ARRAY(r->arena, hct_term, addr->term_count) : NULL;

@@ -101,7 +101,8 @@ typedef struct hct_image {
 /* meta keys every compiler-made image has: model, strategy, schedule, overlap, objective, recompute, dtype, mode, optimizer,
  * tokens_per_step, parameters, fallbacks, model_flops, dram_compulsory_bytes, dram_relaxed_bytes, version. Where it was compiled from a file: that, relative to the program's folder, and XXH3-64 of it in 16 hex digits. */
 #define HCT_META_MODEL_FILE "model_file"
-#define HCT_META_LABELS "labels" /* a line an input that names classes: their number, how many other values are ignored, these, and the input's name */
+#define HCT_META_LABELS "labels" /* a line an input that names classes: their number, how many other values are ignored, these, which elements, and the input's name.
+                                     Elements: *, or along each dimension start:step:count, joined by commas; those outside of the input are none of it */
 #define HCT_META_MODEL_CHECKSUM "model_xxh3"
 const char *hct_image_meta(const hct_image *image, const char *key); /* NULL when absent */
 hct_image hct_image_copy(hct_arena *arena, const hct_image *image); /* all of it, initial contents included */

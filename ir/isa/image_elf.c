@@ -174,11 +174,13 @@ hct_status hct_image_write(hct_diags *diags, const hct_image *image, const char 
   HCT_TRY(hct_output_open(diags, path, &output));
   hct_arena *arena = hct_arena_create();
   section_list list = sections_make(arena, image);
+  errno = 0;
   bool good = elf_emit(arena, &list, fileno(hct_output_stream(output)));
+  int reason = errno; /* libelf says that a write failed, and not why */
   hct_arena_destroy(arena);
   if (good) return hct_output_commit(diags, output);
   hct_output_abandon(output);
-  return hct_failure(diags, HCT_E_IO, (hct_loc){.file = path}, "cannot write the image: %s", elf_errmsg(-1));
+  return hct_failure(diags, HCT_E_IO, (hct_loc){.file = path}, "cannot write the image: %s", reason ? strerror(reason) : elf_errmsg(-1));
 }
 
 /* ---- reading ---- */

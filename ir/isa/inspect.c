@@ -141,7 +141,9 @@ int hct_as_main(int argc, char **argv) {
   hct_arena *arena = hct_arena_create();
   hct_file file;
   hct_image image;
-  hct_status status = hct_file_map(diags, argv[optind], &file);
+  hct_file_use uses[] = {{.what = "the input", .path = argv[optind]}, {.what = "-o", .path = output, .written = true}};
+  hct_status status = hct_file_uses_check(diags, &(hct_file_uses){.items = uses, .count = HCT_COUNT(uses)});
+  if (status == HCT_OK) status = hct_file_map(diags, argv[optind], &file);
   if (status == HCT_OK) {
     char *text = hct_arena_strndup(arena, (const char *)file.data, file.bytes);
     hct_file_unmap(&file);

@@ -54,6 +54,7 @@ typedef struct hct_addr {
   const hct_term *terms; /* in the arena of the instruction, never changed: copies of an address share them */
   uint8_t term_count;
 } hct_addr;
+#define HCT_MAX_STRIDE (INT64_C(1) << 50) /* of views, up or down: bytes from element to element can be counted */
 typedef struct hct_view {
   hct_dtype dtype;
   hct_addr addr;

@@ -189,11 +189,16 @@ hct_status hct_package_read(hct_diags *diags, const char *path, hct_package *out
 
 static bool name_is_plain(const char *name) { return name[0] && !strchr(name, '/') && !strchr(name, '.'); }
 
+bool hct_package_locate(const char *name_or_file, char out_path[PATH_MAX]) {
+  snprintf(out_path, PATH_MAX, "%s/packages/%s.xml", hct_share_directory(), name_or_file);
+  if (name_is_plain(name_or_file) && access(out_path, R_OK) == 0) return true;
+  snprintf(out_path, PATH_MAX, "%s", name_or_file);
+  return access(name_or_file, F_OK) == 0;
+}
+
 hct_status hct_package_find(hct_diags *diags, const char *name_or_file, hct_package *out_package) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s/packages/%s.xml", hct_share_directory(), name_or_file);
-  if (name_is_plain(name_or_file) && access(path, R_OK) == 0) return hct_package_read(diags, path, out_package);
-  if (access(name_or_file, F_OK) == 0) return hct_package_read(diags, name_or_file, out_package);
+  char path[PATH_MAX];
+  if (hct_package_locate(name_or_file, path)) return hct_package_read(diags, path, out_package);
   hct_error(diags, HCT_E_PACKAGE_UNKNOWN, (hct_loc){0}, "'%s' is neither a shipped package nor a file", name_or_file);
   hct_hint(diags, "shipped: hecaton-2x2, hecaton-4x4, hecaton-8x8, hecaton-16x16, hecaton-32x32, each also with -advanced");
   return HCT_REFUSED;

@@ -2,6 +2,8 @@
 #ifndef HCT_PACKAGE_PACKAGE_H
 #define HCT_PACKAGE_PACKAGE_H
 
+#include <limits.h>
+
 #include "ir/support/support.h"
 
 /* Who goes first on a link (noc.h). */
@@ -29,6 +31,7 @@ hct_status hct_package_read(hct_diags *diags, const char *path, hct_package *out
 hct_status hct_package_parse(hct_diags *diags, const char *file_name, const char *xml, size_t bytes, hct_package *out_package);
 /* `name_or_file`: a shipped package's name (packages/NAME.xml under hct_share_directory()) or a file. */
 hct_status hct_package_find(hct_diags *diags, const char *name_or_file, hct_package *out_package);
+bool hct_package_locate(const char *name_or_file, char out_path[PATH_MAX]); /* the file that hct_package_find reads; false: there is none */
 /* The same package with another mesh; dram_channels becomes 2 (rows + cols). Name becomes NAME@RxC when it changes. */
 hct_status hct_package_remesh(hct_diags *diags, hct_package *package, int64_t rows, int64_t cols);
 void hct_package_print(const hct_package *package, hct_text *text); /* XML; parses back to the same */

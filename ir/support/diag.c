@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,6 +26,7 @@ hct_diags *hct_diags_create(FILE *out) {
   hct_diags *diags = calloc(1, sizeof *diags);
   HCT_BUG_ON(!diags, "out of memory");
   diags->out = out;
+  if (out) signal(SIGXFSZ, SIG_IGN); /* a limit on the sizes of files is an error of writing */
   const char *asked = getenv("HECATON_PROGRESS");
   diags->shows_progress = out && (asked ? strcmp(asked, "0") != 0 : isatty(fileno(out)) != 0);
   diags->started_s = now_s();

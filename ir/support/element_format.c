@@ -80,12 +80,16 @@ bool hct_narrowing_parse(double code, hct_narrowing *out_narrowing) {
   if (!(code >= 0 && code < ROUNDINGS * ROUNDING_UNIT) || code != floor(code)) return false;
   unsigned bits = (unsigned)code;
   hct_narrowing n = {.dtype = (hct_dtype)(bits % SATURATES), .saturate = bits / SATURATES % 2, .rounding = (hct_rounding)(bits / ROUNDING_UNIT)};
-  if (hct_dtype_computed(n.dtype) == n.dtype) return false;
+  if (hct_dtype_computed(n.dtype) == n.dtype && !hct_dtype_is_half(n.dtype)) return false;
   *out_narrowing = n;
   return true;
 }
 
-double hct_narrow(hct_narrowing narrowing, double value) { return hct_format_decode(narrowing.dtype, hct_format_encode(narrowing, value)); }
+double hct_narrow(hct_narrowing narrowing, double value) {
+  if (narrowing.dtype == HCT_F16) return (double)hct_f32_of_f16(hct_f16_of_f32((float)value));
+  if (narrowing.dtype == HCT_BF16) return (double)hct_f32_of_bf16(hct_bf16_of_f32((float)value));
+  return hct_format_decode(narrowing.dtype, hct_format_encode(narrowing, value));
+}
 
 int64_t hct_narrow_int(hct_narrowing narrowing, int64_t value) {
   uint64_t values = UINT64_C(1) << hct_dtype_bits(narrowing.dtype), rest = (uint64_t)value & (values - 1);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,26 +43,28 @@ void hct_file_unmap(hct_file *file) {
 struct hct_output {
   char *path, *temporary;
   FILE *stream;
-  bool copied; /* to a device or pipe, which no file takes the place of */
+  bool copied; /* to a device, a pipe or standard output, which no file takes the place of */
 };
 
+static bool is_stdout(const char *path) { return !strcmp(path, "-"); }
+static hct_loc output_loc(const char *path) { return (hct_loc){.file = is_stdout(path) ? "<stdout>" : path}; }
+
 hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_output) {
-  hct_loc loc = {.file = path};
+  hct_loc loc = output_loc(path);
   struct stat info;
-  bool there = stat(path, &info) == 0;
+  bool there = !is_stdout(path) && stat(path, &info) == 0;
   if (there && S_ISDIR(info.st_mode)) return hct_error(diags, HCT_E_IO, loc, "cannot write: it is a directory");
-  signal(SIGXFSZ, SIG_IGN); /* a limit on the sizes of files is an error of writing */
-  bool copied = there && !S_ISREG(info.st_mode);
-  const char *beside = copied ? P_tmpdir "/hecaton" : path;
-  size_t length = strlen(beside) + 16;
+  bool copied = is_stdout(path) || (there && !S_ISREG(info.st_mode));
+  const char *folder = copied ? hct_temporary_base() : "", *beside = copied ? "/hecaton" : path;
+  size_t length = strlen(folder) + strlen(beside) + 16;
   char *temporary = malloc(length);
   hct_output *output = calloc(1, sizeof *output);
   HCT_BUG_ON(!temporary || !output, "out of memory");
   output->copied = copied;
-  snprintf(temporary, length, "%s.tmp.XXXXXX", beside);
+  snprintf(temporary, length, "%s%s.tmp.XXXXXX", folder, beside);
   int fd = mkostemp(temporary, O_CLOEXEC);
   if (fd < 0) {
-    hct_status status = hct_error(diags, HCT_E_IO, loc, "cannot write: %s", strerror(errno));
+    hct_status status = hct_error(diags, HCT_E_IO, copied ? (hct_loc){.file = temporary} : loc, "cannot write: %s", strerror(errno));
     free(temporary);
     free(output);
     return status;
@@ -80,7 +81,6 @@ hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_
 }
 
 FILE *hct_output_stream(hct_output *output) { return output->stream; }
-const char *hct_output_temporary_path(const hct_output *output) { return output->temporary; }
 
 static void output_release(hct_output *output) {
   free(output->path);
@@ -111,7 +111,8 @@ static int write_again(FILE *stream) {
 
 static bool file_move(const char *from, const char *to) {
   char data[1 << 14];
-  int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CLOEXEC);
+  if (is_stdout(to) && fflush(stdout) != 0) return false;
+  int in = open(from, O_RDONLY | O_CLOEXEC), out = is_stdout(to) ? dup(STDOUT_FILENO) : open(to, O_WRONLY | O_CLOEXEC);
   bool done = in >= 0 && out >= 0;
   unlink(from); /* a pipe that nobody reads ends the process */
   for (ssize_t held; done && (held = read(in, data, sizeof data)) != 0;) {
@@ -141,7 +142,7 @@ static hct_status output_commit(hct_diags *diags, hct_output *output, bool durab
   if (!failed && !output_place(output, durable)) failed = true, reason = errno;
   hct_status status = HCT_OK;
   if (failed) {
-    status = hct_failure(diags, HCT_E_IO, (hct_loc){.file = output->path}, "cannot write: %s", strerror(reason));
+    status = hct_failure(diags, HCT_E_IO, output_loc(output->path), "cannot write: %s", strerror(reason));
     unlink(output->temporary);
   }
   output_release(output);

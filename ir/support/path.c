@@ -22,17 +22,16 @@ char *hct_path_resolve(hct_arena *arena, const char *path) {
   return copy;
 }
 
-/* What exists of it resolved, the rest as it is. */
-static char *resolve_existing(hct_arena *arena, const char *path) {
+char *hct_path_resolve_existing(hct_arena *arena, const char *path) {
   char *real = hct_path_resolve(arena, path);
   if (real) return real;
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   if (slash == path || !name[0]) return hct_arena_strdup(arena, path);
-  return hct_path_join(arena, resolve_existing(arena, hct_path_folder(arena, path)), name);
+  return hct_path_join(arena, hct_path_resolve_existing(arena, hct_path_folder(arena, path)), name);
 }
 
 char *hct_path_relative(hct_arena *arena, const char *path, const char *folder) {
-  const char *real_folder = hct_path_resolve(arena, folder), *real = resolve_existing(arena, path);
+  const char *real_folder = hct_path_resolve(arena, folder), *real = hct_path_resolve_existing(arena, path);
   if (!real_folder || real[0] != '/') return hct_arena_strdup(arena, path);
   size_t common = 0, at = 0;
   for (; real[at] && real[at] == real_folder[at]; at++)

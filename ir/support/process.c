@@ -11,9 +11,13 @@
 
 extern char **environ;
 
-hct_status hct_temporary_folder(hct_diags *diags, hct_arena *arena, char **out_path) {
+const char *hct_temporary_base(void) {
   const char *base = getenv("TMPDIR");
-  char *path = hct_arena_printf(arena, "%s/hecaton-XXXXXX", base && base[0] ? base : "/tmp");
+  return base && base[0] ? base : "/tmp";
+}
+
+hct_status hct_temporary_folder(hct_diags *diags, hct_arena *arena, char **out_path) {
+  char *path = hct_arena_printf(arena, "%s/hecaton-XXXXXX", hct_temporary_base());
   if (!mkdtemp(path)) return hct_failure(diags, HCT_E_IO, (hct_loc){.file = path}, "it cannot be made: %s", strerror(errno));
   *out_path = path;
   return HCT_OK;

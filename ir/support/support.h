@@ -50,7 +50,8 @@ typedef struct hct_loc {
   const char *where; /* "node 14 'h.0/attn/MatMul'", "12:3", or NULL */
 } hct_loc;
 
-/* `out` receives the text as it is emitted (standard error in tools); NULL keeps it only in memory (hct_diags_text). */
+/* `out` receives the text as it is emitted (standard error in tools), and from then on a write beyond the process's limit on sizes of files fails, where it
+ * would end the process; NULL keeps the text only in memory (hct_diags_text). */
 hct_diags *hct_diags_create(FILE *out);
 void hct_diags_destroy(hct_diags *diags);
 void hct_diags_repeat(hct_diags *diags, const hct_diags *from); /* the text of another, which was kept in memory */
@@ -176,13 +177,13 @@ void hct_element_set_int(hct_dtype dtype, uint8_t *at, int64_t value);
 
 /* ---- floats of 8 bits and less (element_format.c) ---- */
 typedef enum hct_rounding { HCT_ROUND_UP, HCT_ROUND_DOWN, HCT_ROUND_NEAREST } hct_rounding; /* of magnitudes, ties up */
-/* How a value comes to be of an element type for interchange. Floats: to nearest, ties to even, exponents alone as `rounding` says; what is too large
+/* How a value comes to be of an element type for interchange, or, to nearest without saturation, of f16 or bf16. Floats: to nearest, ties to even, exponents alone as `rounding` says; what is too large
  * `saturates`, or is infinite, or NaN where the format has no infinity. Integers: modulo 2^bits, of either sign as the type is. */
 typedef struct hct_narrowing { hct_dtype dtype; bool saturate; hct_rounding rounding; } hct_narrowing;
 /* As a whole number, the scalar of the function `narrow`. False: it says none. */
 double hct_narrowing_code(hct_narrowing narrowing);
 bool hct_narrowing_parse(double code, hct_narrowing *out_narrowing);
-double hct_narrow(hct_narrowing narrowing, double value); /* of floats */
+double hct_narrow(hct_narrowing narrowing, double value); /* of floats; to f16 or bf16, of an f32 */
 int64_t hct_narrow_int(hct_narrowing narrowing, int64_t value); /* of integers */
 /* The parameters of dtypes.def. */
 typedef enum hct_special_values { HCT_SPECIAL_NO_FORMAT, HCT_SPECIAL_IEEE, HCT_SPECIAL_LAST, HCT_SPECIAL_MINUS, HCT_SPECIAL_NONE } hct_special_values;
@@ -198,12 +199,20 @@ typedef struct hct_file { /* a file mapped read-only */
 } hct_file;
 hct_status hct_file_map(hct_diags *diags, const char *path, hct_file *out_file);
 void hct_file_unmap(hct_file *file);
-/* An output that appears under `path` only when committed: a temporary beside the target, renamed. To a device or pipe it is copied then. From the first
- * on, a write beyond the process's limit on sizes of files fails, where it would end the process. */
+/* What a run reads and what it writes, told by device and inode, or where a file is not there yet by its path. Devices and pipes may be given twice. */
+typedef struct hct_file_use {
+  const char *what, *path; /* "the program", "--report" */
+  bool written;            /* then `path` may be "-" */
+  int series;              /* not 0: of files that may be one, as a checkpoint that a run goes on from and writes */
+} hct_file_use;
+typedef struct hct_file_uses { hct_file_use *items; size_t count, capacity; } hct_file_uses;
+/* Refused: a file that is written, and read or written as something else too, or that cannot be written where it is to lie. Called before the run. */
+hct_status hct_file_uses_check(hct_diags *diags, const hct_file_uses *uses);
+/* An output that appears under `path` only when committed: a temporary beside the target, renamed. To a device or pipe, and to standard output, which is
+ * "-", it is copied then. */
 typedef struct hct_output hct_output;
 hct_status hct_output_open(hct_diags *diags, const char *path, hct_output **out_output);
 FILE *hct_output_stream(hct_output *output);
-const char *hct_output_temporary_path(const hct_output *output);
 hct_status hct_output_commit(hct_diags *diags, hct_output *output); /* releases `output` in any case */
 /* As hct_output_commit, through a loss of power too; what was there before is `previous` now (NULL: gone). At any moment one of the two is whole. */
 hct_status hct_output_commit_keeping(hct_diags *diags, hct_output *output, const char *previous);
@@ -219,6 +228,9 @@ char *hct_path_join(hct_arena *arena, const char *folder, const char *path); /* 
 char *hct_path_relative(hct_arena *arena, const char *path, const char *folder);
 /* The absolute path of what exists, without symbolic links; NULL with errno where it does not. */
 char *hct_path_resolve(hct_arena *arena, const char *path);
+char *hct_path_resolve_existing(hct_arena *arena, const char *path); /* what exists of it resolved, the rest as it is */
+/* TMPDIR, or /tmp. */
+const char *hct_temporary_base(void);
 /* A new folder under TMPDIR, or /tmp; its user empties and removes it. */
 hct_status hct_temporary_folder(hct_diags *diags, hct_arena *arena, char **out_path);
 

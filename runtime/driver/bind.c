@@ -55,40 +55,73 @@ static hct_status input_bind(sim_job *job, binding *b) {
   return HCT_OK;
 }
 
-static bool is_ignored(const char *numbers, int64_t count, int64_t value) {
-  char *end = (char *)(uintptr_t)numbers;
-  for (int64_t i = 0; i < count; i++)
+/* A line of the image's HCT_META_LABELS, for an array of `rank` dimensions. */
+typedef struct labels_line {
+  int64_t classes, ignored_count;
+  const char *ignored, *name;
+  bool partial;
+  int64_t starts[HCT_MAX_RANK], steps[HCT_MAX_RANK], counts[HCT_MAX_RANK];
+} labels_line;
+
+static bool labels_parse(const char *line, size_t rank, labels_line *out_line) {
+  labels_line l = {0};
+  char *end;
+  l.classes = strtoll(line, &end, 10), l.ignored_count = strtoll(end, &end, 10), l.ignored = end;
+  for (int64_t i = 0; i < l.ignored_count && *end == ' '; i++) strtoll(end, &end, 10);
+  l.partial = strncmp(end, " * ", 3) != 0;
+  if (!l.partial) return l.name = end + 3, *out_line = l, true;
+  for (size_t d = 0; d < rank; d++) {
+    if (*end != (d ? ',' : ' ')) return false;
+    l.starts[d] = strtoll(end + 1, &end, 10);
+    if (*end == ':') l.steps[d] = strtoll(end + 1, &end, 10);
+    if (*end == ':') l.counts[d] = strtoll(end + 1, &end, 10);
+    if (l.steps[d] == 0 || llabs(l.starts[d]) > HCT_MAX_TENSOR_BYTES || llabs(l.steps[d]) > HCT_MAX_TENSOR_BYTES) return false;
+  }
+  return l.name = end + 1, *out_line = l, *end == ' ';
+}
+
+static bool is_ignored(const labels_line *l, int64_t value) {
+  char *end = (char *)(uintptr_t)l->ignored;
+  for (int64_t i = 0; i < l->ignored_count; i++)
     if (strtoll(end, &end, 10) == value) return true;
   return false;
 }
 
-/* Refused: a value of an input that is to name one of `classes`, or one of `count` numbers that are ignored. */
-static hct_status labels_check(sim_job *job, const binding *b, const hct_array *array, int64_t step, int64_t classes, const char *ignored, int64_t count) {
-  size_t elements = array->bytes / hct_dtype_bytes(array->dtype);
+static bool is_read(const labels_line *l, const hct_array *array, const size_t *at) {
+  for (size_t d = 0; l->partial && d < array->rank; d++) {
+    int64_t from_start = (int64_t)at[d] - l->starts[d], nth = from_start / l->steps[d];
+    if (from_start % l->steps[d] || nth < 0 || nth >= l->counts[d]) return false;
+  }
+  return true;
+}
+
+/* Refused: a value of an input that is to name a class and names none, and is not ignored. */
+static hct_status labels_check(sim_job *job, const binding *b, const hct_array *array, int64_t step, const labels_line *l) {
+  size_t elements = array->bytes / hct_dtype_bytes(array->dtype), at[HCT_MAX_RANK];
   for (size_t i = 0; i < elements; i++) {
     int64_t value = hct_element_get_int(array->dtype, array->data + i * hct_dtype_bytes(array->dtype));
-    if ((value >= 0 && value < classes) || is_ignored(ignored, count, value)) continue;
-    hct_text at = {0};
-    size_t below = elements, left = i;
-    for (size_t d = 0; d < array->rank; left %= below, d++) below /= (size_t)array->dims[d], hct_text_printf(&at, "%s%zu", d ? "," : "", left / below);
+    if ((value >= 0 && value < l->classes) || is_ignored(l, value)) continue;
+    size_t left = i;
+    for (size_t d = array->rank; d-- > 0; left /= (size_t)array->dims[d]) at[d] = left % (size_t)array->dims[d];
+    if (!is_read(l, array, at)) continue;
+    hct_text place = {0};
+    for (size_t d = 0; d < array->rank; d++) hct_text_printf(&place, "%s%zu", d ? "," : "", at[d]);
     hct_status status = hct_error(job->diags, HCT_E_INPUT, (hct_loc){.file = b->file}, "input '%s' has %lld at [%s] in step %lld; it names classes, which are 0 to %lld", b->name, (long long)value,
-                                  at.data ? at.data : "", (long long)step, (long long)classes - 1);
-    for (char *end = (char *)(uintptr_t)ignored; count > 0; count--) hct_note(job->diags, "%lld is ignored", strtoll(end, &end, 10));
-    hct_text_fini(&at);
+                                  place.data ? place.data : "", (long long)step, (long long)l->classes - 1);
+    char *end = (char *)(uintptr_t)l->ignored;
+    for (int64_t n = 0; n < l->ignored_count; n++) hct_note(job->diags, "%lld is ignored", strtoll(end, &end, 10));
+    hct_text_fini(&place);
     return status;
   }
   return HCT_OK;
 }
 
-/* Against the image's HCT_META_LABELS. */
 static hct_status input_check(sim_job *job, const binding *b, const hct_array *array, int64_t step) {
   const char *line = hct_image_meta(&job->image, HCT_META_LABELS);
-  for (char *end; line && *line; line = strchr(line, '\n'), line += line != NULL) {
-    int64_t classes = strtoll(line, &end, 10), count = strtoll(end, &end, 10);
-    const char *ignored = end;
-    for (int64_t i = 0; i < count; i++) strtoll(end, &end, 10);
-    size_t length = strlen(b->name);
-    if (*end++ == ' ' && !strncmp(end, b->name, length) && end[length] == '\n') HCT_TRY(labels_check(job, b, array, step, classes, ignored, count));
+  size_t length = strlen(b->name);
+  for (; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+    labels_line l;
+    if (labels_parse(line, array->rank, &l) && !strncmp(l.name, b->name, length) && l.name[length] == '\n') HCT_TRY(labels_check(job, b, array, step, &l));
   }
   return HCT_OK;
 }

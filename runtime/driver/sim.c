@@ -48,6 +48,7 @@ static void loss_keep(sim_job *job) {
 static hct_status options_check(const sim_job *job, bool functional) {
   const struct { const char *name, *value; bool trains; } given[] = {{"checkpoint", job->checkpoint, true}, {"resume", job->resume, true}, {"save-model", job->save_model, false}};
   const char *mode = hct_image_meta(&job->image, "mode");
+  if (!functional && job->outputs.count) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--output %s=%s: a timing run has no numbers; --mode=functional", job->outputs.items[0].name, job->outputs.items[0].file);
   for (size_t i = 0; i < HCT_COUNT(given); i++) {
     if (!given[i].value) continue;
     if (!functional) return hct_error(job->diags, HCT_E_OPTION, (hct_loc){.file = job->program}, "--%s=%s: a timing run has no numbers; --mode=functional", given[i].name, given[i].value);
@@ -90,6 +91,7 @@ static hct_status run_results(sim_job *job) {
 static hct_status run_functional(sim_job *job) {
   HCT_TRY(hct_sim_inputs_bind(job));
   HCT_TRY(hct_sim_outputs_check(job));
+  HCT_TRY(hct_sim_files_check(job));
   HCT_TRY(hct_sim_settings_read(job));
   if (job->save_model) HCT_TRY(hct_saved_model_open(job->diags, job->arena, &job->image, job->program, &job->model));
   HCT_TRY(hct_loader_create(job->diags, job->arena, &job->image, job->program, &job->memories));
@@ -122,7 +124,7 @@ static hct_status run_host(sim_job *job) {
   HCT_TRY(options_check(job, true));
   HCT_TRY(run_functional(job));
   hct_report_host_input report = {.image = &job->image, .losses = job->done.losses, .loss_count = job->done.loss_count, .steps = job->steps, .wall_s = seconds_since(&start)};
-  hct_report_host_print(&report, stdout);
+  hct_report_host_print(&report, hct_sim_writes_stdout(job) ? stderr : stdout);
   return job->report ? hct_report_host_write(job->diags, &report, job->report) : HCT_OK;
 }
 
@@ -135,7 +137,7 @@ static hct_status run(sim_job *job) {
   if (!job->mode) job->mode = hct_image_parameter_without_data(&job->image) ? "timing" : "both";
   bool functional = strcmp(job->mode, "timing") != 0, timing = strcmp(job->mode, "functional") != 0;
   HCT_TRY(options_check(job, functional));
-  if (functional) HCT_TRY(run_functional(job));
+  HCT_TRY(functional ? run_functional(job) : hct_sim_files_check(job));
   bool computed = functional && job->first_step < job->steps;
   if (timing || !computed) HCT_TRY(run_timing(job)); /* counts are those of a functional step, too */
   if (computed && timing) {
@@ -149,7 +151,7 @@ static hct_status run(sim_job *job) {
   hct_report_input report = {.image = &job->image, .package = &job->package, .losses = job->done.losses, .loss_count = job->done.loss_count, .steps = job->steps,
                              .stats = timing || !computed ? &job->timing : &job->functional, .timing = timing ? &job->result : NULL, .threads = job->effects ? (int)hct_effects_threads(job->effects) : 1,
                              .wall_s = seconds_since(&start)};
-  hct_report_print(&report, stdout);
+  hct_report_print(&report, hct_sim_writes_stdout(job) ? stderr : stdout);
   return job->report ? hct_report_write(job->diags, &report, job->report) : HCT_OK;
 }
 

@@ -1,4 +1,5 @@
-/* hecaton-sim in parts: sim.c runs, options.c reads the command line, bind.c gives inputs and settings and writes outputs. */
+/* hecaton-sim in parts: sim.c runs, options.c reads the command line, bind.c gives inputs and settings and writes outputs, files.c holds them
+ * apart. */
 #ifndef HCT_RUNTIME_DRIVER_SIM_INTERNAL_H
 #define HCT_RUNTIME_DRIVER_SIM_INTERNAL_H
 
@@ -43,6 +44,10 @@ typedef struct sim_job {
 
 /* 0: the job is as asked; -1: done already (--help); else the exit status. */
 int hct_sim_options_read(sim_job *job, int argc, char **argv);
+
+/* Refused: a file that the run writes and that it reads, or writes twice. Names of inputs and outputs are found. */
+hct_status hct_sim_files_check(sim_job *job);
+bool hct_sim_writes_stdout(const sim_job *job); /* as a file, "-": what is said about the run goes to standard error */
 
 /* Finds and opens every input; refused where one is missing or does not fit. */
 hct_status hct_sim_inputs_bind(sim_job *job);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""--token-blocks=fit takes one block where that fits, else the fewest that do, and says so, or more where those store all activations; auto is within 3 % of the best number, all simulated.
+"""--token-blocks=fit takes one block where that fits, else the fewest that do, and says so, or more where those (or one) fit only with all activations stored; auto is within 3 % of the best number, all simulated.
 What fits trains to the host's losses.
 
 usage: token_blocks.py BIN_DIRECTORY WORK_DIRECTORY
@@ -92,6 +92,29 @@ def check_fit_goes_on():
     assert chosen > min(steps) and steps[chosen] == min(steps.values()) < 0.95 * steps[min(steps)], done.stderr
 
 
+def header(name):
+    return re.search(rf"^{name} +(\S+)", run(BIN / "hecaton-objdump", "-h", WORK / "p.hct").stdout, re.M)[1]
+
+
+def check_fit_leaves_one():
+    """Where one block fits only with all activations stored, more are taken if that is better; where it fits as it is, one is."""
+    model_write("one.onnx", "--layers=2", "--hidden=256", "--heads=8", "--kv-heads=8", "--ffn=1024", "--seq=256", "--batch=4", "--no-weights")
+    left = 0
+    for sram in (3300000, 3400000, 3500000, 1 << 25):
+        steps, stored = {}, False
+        for blocks in ("1", "fit"):
+            done = compile_model("one.onnx", sram, "--micro-batch=1", f"--token-blocks={blocks}")
+            assert done.returncode == 0, done.stderr
+            steps[blocks] = float(header("predicted_step_s"))
+            stored |= blocks == "1" and "since computing some again does not fit in SRAM" in done.stderr
+        chosen = int(header("token_blocks"))
+        print(f"SRAM {sram}, one block stores everything: {stored}, {chosen} chosen: {steps}")
+        assert steps["fit"] <= steps["1"] and (stored or chosen == 1), f"SRAM {sram}"
+        left += chosen > 1
+    assert left, "one block is best everywhere: nothing was shown"
+
+
 check_fit()
 check_auto()
+check_fit_leaves_one()
 check_fit_goes_on()

@@ -108,7 +108,7 @@ def ladder(family, sizes, mesh, options):
         result = run(BIN / "hecaton-compile", WORK / "m.onnx", package(sram_bytes=capacity), f"--mesh={mesh}", *options, "-o", image)
         outcomes.append(result.returncode == 0)
         if result.returncode:
-            needed = re.search(r"error\[E0402\]: the plan needs (\d+) bytes of SRAM on a die that has (\d+)\n  note: the worst moment: (\d+) bytes in \d+ buffers\n(  note: +\d+ bytes  .*\n)+  hint: .*--mesh", result.stderr)
+            needed = re.search(r"error\[E0402\]: the plan needs (\d+) bytes of SRAM on a die that has (\d+)\n(?:  note: no gap .*\n)?  note: the worst moment(?: of its life)?: (\d+) bytes in \d+ buffers\n(  note: +\d+ bytes  .*\n)+  hint: .*--mesh", result.stderr)
             assert result.returncode == 1 and needed and int(needed[1]) > int(needed[2]) == capacity and not image.exists(), f"{what}: {result.returncode}\n{result.stderr}"
             continue
         got = simulate(image, f"--report={WORK / 'r.json'}")
@@ -118,6 +118,22 @@ def ladder(family, sizes, mesh, options):
         dram_check(what, report, image, mesh)
     assert outcomes == sorted(outcomes) and not outcomes[0] and outcomes[-1], f"{family} {mesh}: {outcomes}"
     print(f"ok {family} {mesh} {' '.join(options)}: {outcomes.count(False)} refused, {outcomes.count(True)} run")
+
+
+def gaps():
+    """Where buffers that live at once would fit but lie with gaps between them, the map is of the moment of the one that found no place."""
+    done(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=34", "--heads=1", "--ffn=99", "--vocab=11", "--seq=19", "--batch=5", "--no-weights", "-o", WORK / "m.onnx")
+    plan = [WORK / "m.onnx", "--mesh=2x3", "--micro-batch=1", "--token-blocks=1", "--recompute=all", "--groups=blocks", "--units=blocks", "-o", WORK / "p.hct"]
+    found = 0
+    for capacity in range(24000, 27000, 100):
+        result = run(BIN / "hecaton-compile", *plan, package(sram_bytes=capacity))
+        needed = re.search(r"the plan needs (\d+) bytes of SRAM on a die that has \d+\n  note: no gap between those that live beside it has room for (\d+ bytes  .*)\n  note: the worst moment of its life: (\d+) bytes in \d+ buffers\n((?:  note: +\d+ bytes  .*\n)+)", result.stderr)
+        if needed:
+            rows = [line.removeprefix("  note:").strip() for line in needed[4].splitlines()]
+            assert int(needed[3]) <= capacity < int(needed[1]) and needed[2] in rows and result.returncode == 1, result.stderr
+            found += 1
+    assert found, "every plan that was refused has too many bytes live at once"
+    print(f"ok gaps: {found} refused")
 
 
 def full_channels():
@@ -136,4 +152,5 @@ def full_channels():
 
 for case in CASES:
     ladder(*case)
+gaps()
 full_channels()

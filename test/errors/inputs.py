@@ -85,6 +85,13 @@ compile_refused("report of IR", ["error[E", "--report", "no modelled time", "hin
 compile_refused("report of native code", ["error[E", "--report", "no modelled time", "hint: --backend=chiplet"], good, "--backend=host", f"--report={WORK / 'r.json'}")
 compile_refused("strategy name", ["--strategy=optimum: the value must be one of hecaton|megatron-ring|megatron-torus|megatron-sequence|optimus|auto"], good, "--strategy=optimum")
 compile_refused("package", ["hecaton-9x9", "shipped"], good, "--package=hecaton-9x9")
+for option in ("dim", "shape", "constant", "loss", "keep-output", "trainable", "report", "print-ir-after"):
+    compile_refused(f"empty {option}", [f"--{option}=: its value is missing"], good, f"--{option}=")
+for shape in ("2,,4", "2,4,", ",4", ","):
+    compile_refused(f"shape {shape}", [f"--shape=ids={shape}: '' is no dimension"], good, f"--shape=ids={shape}")
+for seed in ("1.5", "1e3", "x"):
+    compile_refused(f"seed {seed}", [f"--seed={seed}: the value must be a whole number"], good, f"--seed={seed}")
+compile_refused("a pass that is none", ["--print-ir-after=hct-fly: there is no such pass", "hint: --print-pipeline"], good, "--print-ir-after=hct-fly")
 compile_refused("option", ["unrecognized option"], good, "--nonsense", status=2)
 
 package = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()
@@ -141,8 +148,33 @@ for program, given, shape, classes in ((image, f"ids={ids}", (2, 4), 16), (host,
         elif subprocess.run([BIN / "hecaton-sim", program, *options], capture_output=True).returncode:
             failures += 1
             print(f"FAIL label {value} of {program} is refused")
+# Labels that are shifted by a slice, or by a padding and a slice, as causal language models do: those that the loss reads, and no others.
+ints = lambda name, *values: numpy_helper.from_array(np.array(values), name)
+tail = [node("Reshape", ["kept", "flat"], ["rows"]), node("Reshape", ["shifted", "all"], ["named"]), node("SoftmaxCrossEntropyLoss", ["rows", "named"], ["loss"], ignore_index=-100)]
+constants = [numpy_helper.from_array(np.ones((5, 7), np.float32), "w"), ints("one", 1), ints("two", 2), ints("three", 3), ints("zero", 0), ints("end", 99), ints("flat", -1, 7), ints("all", -1), ints("pads", 0, 0, 0, 1),
+             numpy_helper.from_array(np.int64(-100), "ignored")]
+product = node("MatMul", ["x", "w"], ["logits"])
+shifts = {"slice": [product, node("Slice", ["logits", "zero", "three", "one"], ["kept"]), node("Slice", ["labels", "one", "end", "one"], ["shifted"])],
+          "padding": [product, node("Identity", ["logits"], ["kept"]), node("Pad", ["labels", "pads", "ignored"], ["longer"]), node("Slice", ["longer", "one", "end", "one"], ["shifted"])],
+          "steps": [product, node("Slice", ["logits", "zero", "two", "one"], ["kept"]), node("Slice", ["labels", "zero", "end", "one", "two"], ["shifted"])]}
+for kind, nodes in shifts.items():
+    path = model(f"shift_{kind}", [*nodes, *tail], [("x", F, [2, 4, 5]), ("labels", I, [2, 4])], [("loss", F, [])], constants)
+    for target, program in ((["--mesh=1x2"], WORK / "shift.hct"), (["--backend=host"], WORK / "shift.so")):
+        subprocess.run([BIN / "hecaton-compile", path, "-o", program, *target], check=True, capture_output=True)
+        np.save(WORK / "x.npy", np.ones((2, 4, 5), np.float32))
+        for column in range(4):
+            some = np.zeros((2, 4), np.int64)
+            some[1, column] = 7
+            np.save(WORK / "some.npy", some)
+            options = ["--input", f"x={WORK}/x.npy", "--input", f"labels={WORK}/some.npy", "--mode=functional"]
+            if column % 2 == 0 if kind == "steps" else column > 0:
+                sim(f"label shifted by a {kind}, {program.suffix}", [f"input 'labels' has 7 at [1,{column}] in step 0; it names classes, which are 0 to 6"], *options, program=program)
+            elif subprocess.run([BIN / "hecaton-sim", program, *options], capture_output=True).returncode:
+                failures += 1
+                print(f"FAIL label {column}, which the {kind} leaves out, is refused")
 sim("output", ["there is no output 'grad:nothing'"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--output", f"grad:nothing={WORK}/g.npy")
 sim("mode", ["--mode=fast"], "--mode=fast")
+sim("output of a timing run", [f"--output loss={WORK}/l.npy: a timing run has no numbers; --mode=functional"], "--mode=timing", "--output", f"loss={WORK}/l.npy")
 sim("set", ["--set colour=1"], "--input", f"ids={ids}", "--input", f"labels={labels}", "--set", "colour=1")
 sim("usage", ["unrecognized option"], "--nonsense", status=2)
 sim("onnx", ["not a Hecaton program image"], program=good)
@@ -153,7 +185,7 @@ for option in ("--checkpoint", "--save-model", "--report"):
     path = WORK / "large"
     refused(f"{option} of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-sim", image, *given, option, path, output=path)
 refused("a dump of too many bytes", ["large: error[E0101]: cannot write: File too large"], 1, *little, BIN / "hecaton-compile", good, "--emit=dist", "-o", path, output=path)
-refused("an image of too many bytes", ["large: error[E0101]: cannot write"], 1, *little, BIN / "hecaton-compile", good, "-o", path, output=path)
+refused("an image of too many bytes", ["large: error[E0101]: cannot write the image: File too large"], 1, *little, BIN / "hecaton-compile", good, "-o", path, output=path)
 pipe = WORK / "pipe"
 pipe.unlink(missing_ok=True)
 os.mkfifo(pipe)

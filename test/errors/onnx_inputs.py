@@ -120,8 +120,32 @@ refused("attribute name", ["node 0 'n'", "no name of an attribute"],
         model("attribute_name", [node("Neg", ["x"], ["y"], name="n")], [x2], [y2], change=lambda m: m.graph.node[0].attribute.add(name="operandSegmentSizes", type=2, i=0)))
 refused("no op_type", ["node 0 'n'", "no op_type"], model("no_op_type", [node("Neg", ["x"], ["y"], name="n")], [x2], [y2], change=lambda m: m.graph.node[0].ClearField("op_type")))
 refused("no name", ["output 0", "no name"], model("no_name", [node("Neg", ["x"], ["y"], name="n")], [x2], [y2], change=lambda m: m.graph.output[0].ClearField("name")))
+for opset, name, held in ((17, "axes", "axis"), (18, "to", "axis"), (28, "Axis", "axis")):
+    refused(f"unknown attribute {name}", ["node 0 'n'", f"attribute '{name}' is not known: Softmax of opset {opset} has {held}"], model("attribute_unknown", [node("Softmax", ["x"], ["y"], name="n", **{name: 0})], [x2], [y2], opset=opset))
+refused("attribute of none", ["node 0 'n'", "attribute 'alpha' is not known: Mish of opset 18 has none"], model("attribute_of_none", [node("Mish", ["x"], ["y"], name="n", alpha=1.0)], [x2], [y2], opset=18))
+refused("attribute twice, of a newer operator", ["node 0 'n'", "'alpha' is given twice"],
+        model("attribute_twice", [node("Swish", ["x"], ["y"], name="n", alpha=1.0)], [x2], [y2], opset=24, change=lambda m: m.graph.node[0].attribute.add(name="alpha", type=1, f=2)))
+refused("type of a newer attribute", ["node 0 'n'", "'alpha' is of AttributeType 2; it must be 1"], model("attribute_newer", [node("Swish", ["x"], ["y"], name="n", alpha=1)], [x2], [y2], opset=24))
+cast = [node("Cast", ["x"], ["c"], name="n", to=T.FLOAT16, saturate=1), node("Cast", ["c"], ["y"], to=F)]
+refused("attribute of a later opset", ["node 0 'n'", "attribute 'saturate' is not known: Cast of opset 18 has to", "hint: it came with a later opset"], model("attribute_later", cast, [x2], [y2], opset=18))
+taken("attribute of that opset", model("attribute_now", cast, [x2], [y2], opset=19))
 refused("no opset", ["opset 0"], model("no_opset", [node("Neg", ["x"], ["y"], name="n")], [x2], [y2], opset=0))
+for opset in (29, 999):
+    refused(f"opset {opset}", [f"it imports opset {opset} of ai.onnx; what operators mean is known up to opset 28", "hint: export it with opset 28"], model("opset", [node("Neg", ["x"], ["y"])], [x2], [y2], opset=opset))
+taken("opset 28", model("opset_28", [node("Neg", ["x"], ["y"])], [x2], [y2], opset=28))
+refused("two opsets", ["it imports opset 17 of ai.onnx, and opset 13"], model("two_opsets", [node("Neg", ["x"], ["y"])], [x2], [y2], change=lambda m: m.opset_import.add(domain="ai.onnx", version=13)))
+refused("no opset of ai.onnx", ["imports no opset of ai.onnx"], model("other_opset", [node("Neg", ["x"], ["y"])], [x2], [y2], change=lambda m: setattr(m.opset_import[0], "domain", "elsewhere")))
 
+
+def call(opset):
+    def change(m):
+        m.functions.add().CopyFrom(helper.make_function("own", "f", ["a"], ["b"], [node("Neg", ["a"], ["b"])], [helper.make_opsetid("", opset)]))
+        m.opset_import.add(domain="own", version=1)
+    return model("function_opset", [node("f", ["x"], ["y"], domain="own")], [x2], [y2], change=change)
+
+
+refused("opset of a function", ["function 'f'", "opset 999 of ai.onnx"], call(999))
+taken("opset of a function", call(13))
 taken("no axes", model("no_axes", [node("ReduceSum", ["x"], ["y"])], [x2], [("y", F, None)], opset=11, change=lambda m: m.graph.node[0].attribute.add(name="axes", type=7)))
 
 # ---- shapes that would take all memory ----

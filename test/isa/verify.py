@@ -51,6 +51,10 @@ refused("sram", "scratchpad", changed(first(r"^\s*mm "), r"c=f32:\d+", "c=f32:99
 refused("dram", "DRAM region", changed(first(r"^\s*ld "), r"a=f32:\d+", "a=f32:99999999"))
 used = int(re.search(r'"sram_bytes":(\d+)', "\n".join(lines))[1])
 refused("settings", "operand 'settings' reaches", changed(first(r"^\s*update "), r"settings=f32:\d+", f"settings=f32:{used - 8}"))
+for stride in (-1 << 63, (1 << 63) - 1, (1 << 50) + 1):
+    (WORK / "stride.s").write_text("\n".join(changed(first(r"^\s*mm "), r"c=f32:(\d[^:]*):-?\d+", rf"c=f32:\g<1>:{stride}")))
+    done = run(BIN / "hecaton-as", WORK / "stride.s", "-o", WORK / "stride.hct")
+    assert done.returncode == 1 and "instruction 'mm': a stride is out of range" in done.stderr and not (WORK / "stride.hct").exists(), done.stderr
 loop = first(r"^\s*loop ")
 refused("loop", "loop's body", changed(first(r" signal=", loop), r" signal=\S+", ""))
 outside = first(r" signal=")

@@ -134,7 +134,7 @@ def refused_flex(why, *wanted, feeds=(("q", normal(2, 4, 5, 8)), ("k", normal(2,
 
 
 refused_flex("inputs of a graph", "its score_mod has 2 inputs and 1 outputs; it needs 1 and 1", score_mod=body(["s", "b"], [], ["s"]))
-refused_flex("no graph", "its prob_mod is missing", prob_mod=3)
+refused_flex("no graph", "attribute 'prob_mod' is of AttributeType 2; it must be 5", prob_mod=3)
 refused_flex("precision", "softmax_precision 6; it is computed in f32", softmax_precision=6)
 refused_flex("heads", "K and V do not fit Q: 4 query heads of 8, 3 key heads of 8", feeds=[("q", normal(2, 4, 5, 8)), ("k", normal(2, 3, 7, 8)), ("v", normal(2, 3, 7, 6))])
 refused_flex("rank", "Q, K and V must be there, [batch, heads, tokens, size] each", feeds=[(n, normal(2, 4, 8)) for n in "qkv"])
