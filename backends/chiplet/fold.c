@@ -9,7 +9,8 @@
  * An iteration is one period, or two where buffers of neighbouring periods are in SRAM at once and so take turns (`layer_step`).
  *
  * A period begins with a loop over micro-batches, since there the die is drained; where such a loop is taken apart (interleave.c), the
- * schedule is cut there. */
+ * schedule is cut there. Steps of the optimizer that come when all gradients are known (their norm scales them) are beside no such loop: there the schedule is cut,
+ * and the die drained, where the steps of a layer begin. */
 #include <string.h>
 
 #include "backends/chiplet/chiplet.h"
@@ -163,6 +164,28 @@ static chiplet_repeat repeat_at(const chiplet_program *program, hct_arena *arena
   return (chiplet_repeat){0};
 }
 
+/* Behind the last loop over micro-batches, at `first`, steps wait that had to know all gradients. Their periods begin with the load of a gradient, and are as long as
+ * it is to that of the like one, as the repeats found so far have it. */
+static void steps_find(const chiplet_program *program, hct_arena *arena, size_t first, int64_t fewest, repeat_list *repeats) {
+  const size_t before = repeats->count;
+  size_t *load_at = HCT_NEW_ARRAY(arena, size_t, program->tensors.count + 1), *like_at = HCT_NEW_ARRAY(arena, size_t, program->tensors.count + 1);
+  for (size_t i = first; i < program->op_count; i++)
+    if (program->ops[i].kind == CHIPLET_LOAD && program->tensors.items[program->ops[i].tensor].role == HCT_ROLE_SPILL) load_at[program->ops[i].tensor] = i;
+  for (size_t n = 0; n < before; n++)
+    for (size_t t = 0; t < program->tensors.count; t++) {
+      int64_t next = repeats->items[n].next_tensor[t];
+      if (next < 0 || !load_at[t] || !load_at[next]) continue;
+      if (load_at[t] < load_at[next]) like_at[t] = load_at[next];
+      else if (load_at[t] > load_at[next]) like_at[next] = load_at[t];
+    }
+  for (size_t i = first; i < program->op_count;) {
+    size_t like = program->ops[i].kind == CHIPLET_LOAD ? like_at[program->ops[i].tensor] : 0;
+    chiplet_repeat found = like > i ? repeat_at(program, arena, i, like - i, fewest) : (chiplet_repeat){0};
+    if (found.count) HCT_PUSH(arena, repeats, found);
+    i += found.count ? (size_t)found.count * found.period : 1;
+  }
+}
+
 void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int64_t fewest, repeat_list *out_repeats) {
   struct { size_t *items; size_t count, capacity; } loops = {0};
   for (size_t i = 0; i < program->op_count; i++)
@@ -177,6 +200,7 @@ void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int6
     HCT_PUSH(arena, out_repeats, found);
     while (j < loops.count && loops.items[j] < found.first + (size_t)found.count * found.period) j++;
   }
+  if (out_repeats->count) steps_find(program, arena, loops.items[loops.count - 1] + 1, fewest, out_repeats);
 }
 
 /* ---- leaving periods out ---- */
@@ -283,7 +307,7 @@ bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program 
     repeat_fold(&f, n, kept, from);
     const chiplet_repeat *r = &made.repeats.items[n];
     from = r->first + (size_t)(kept + r->left_out) * r->period;
-    chiplet_op op = op_renamed(&f, &program->ops[from++]); /* the loop that the period after those left out begins with */
+    chiplet_op op = op_renamed(&f, &program->ops[from++]); /* what the period after those left out begins with */
     op.period_of = n + 1;
     HCT_PUSH(made.arena, &f.ops, op);
   }

@@ -102,6 +102,15 @@ static void loop_interleave(interleaving *v, const chiplet_op *loop, size_t buff
   else loop_add(v, loop, buffers, 1, rest, whole * copies);
 }
 
+static void op_add(interleaving *v, chiplet_op op) {
+  if (op.period_of) {
+    segment_end(v);
+    v->period_of = op.period_of;
+  }
+  op.period_of = 0; /* it may not come first in its segment */
+  HCT_PUSH(v->program->arena, &v->segment, op);
+}
+
 static void number(chiplet_program *program, chiplet_op *ops, size_t count, size_t *order) {
   for (size_t i = 0; i < count; i++) {
     ops[i].order = (*order)++;
@@ -142,7 +151,7 @@ chiplet_program chiplet_interleave(const chiplet_program *program, int64_t copie
   for (size_t i = 0; i < program->op_count; i++) {
     const chiplet_op *op = &program->ops[i];
     bool loop = op->kind == CHIPLET_LOOP && !chiplet_is_ring_loop(op);
-    if (!loop) HCT_PUSH(made.arena, &v.segment, *op);
+    if (!loop) op_add(&v, *op);
     else if (op->trips > 0) loop_interleave(&v, op, buffers);
   }
   segment_end(&v);

@@ -1,10 +1,11 @@
 /* The layers that a short model leaves out (hct_layers_shorten), put back into its program: the opposite of fold.c, so that passes need not see each of many
  * equal layers.
  *
- * A repeat of forward rises from layer to layer, that of backward falls. What takes the place of one buffer, tensor or source in the next layer makes a
- * chain of each, which gets as many more as layers are left out; periods are copied for these, and all that an operation touches is moved along its chain by
- * as many as layers have come in below it. Names go on evenly ("layers.2.q", "layers.3.q"); a tensor that is no activation must so arrive at the name
- * that follows in the short model, a parameter at those that were left out, else nothing is done. So do the numbers of dropouts' streams. */
+ * A repeat of forward rises from layer to layer, that of backward falls, and that of steps which wait for all gradients rises again. What takes the place of one
+ * buffer, tensor or source in the next layer makes a chain of each, which gets as many more as layers are left out; periods are copied for these, and all that an
+ * operation touches is moved along its chain by as many as layers have come in below it. Names go on evenly ("layers.2.q", "layers.3.q"); a tensor that is no
+ * activation must so arrive at the name that follows in the short model, a parameter at those that were left out, else nothing is done. So do the numbers of
+ * dropouts' streams. Nor is anything done where some layer would then be used as none was before. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,22 +119,22 @@ static void ops_move(unfolding *u, size_t from, size_t end, size_t shift) {
   }
 }
 
+/* Forward's repeat, and that of steps that wait for all gradients; the other is backward's. */
+static bool is_rising(size_t repeat) { return repeat != 1; }
+
+/* Copies of the second period of each repeat. What comes between two repeats is as far up as the first of them ends. */
 static void ops_make(unfolding *u, const repeat_list *repeats) {
-  const chiplet_repeat *forward = &repeats->items[0], *backward = repeats->count > 1 ? &repeats->items[1] : NULL;
-  size_t end = forward->first + 2 * forward->period; /* of the second period, which is copied */
-  u->ops.capacity = u->program->op_count + u->layers * (forward->period + (backward ? backward->period : 0));
+  size_t from = 0, shift = 0;
+  u->ops.capacity = u->program->op_count;
+  for (size_t n = 0; n < repeats->count; n++) u->ops.capacity += u->layers * repeats->items[n].period;
   u->ops.items = HCT_NEW_ARRAY(u->program->arena, chiplet_op, u->ops.capacity);
-  ops_move(u, 0, end, 0);
-  for (size_t j = 1; j <= u->layers; j++) ops_move(u, end - forward->period, end, j);
-  if (!backward) {
-    ops_move(u, end, u->program->op_count, u->layers);
-    return;
+  for (size_t n = 0; n < repeats->count; n++) {
+    size_t period = repeats->items[n].period, end = repeats->items[n].first + 2 * period;
+    ops_move(u, from, end, shift);
+    for (size_t j = 1; j <= u->layers; j++) ops_move(u, end - period, end, is_rising(n) ? j : u->layers - j);
+    from = end, shift = is_rising(n) ? u->layers : 0;
   }
-  size_t from = end;
-  end = backward->first + 2 * backward->period;
-  ops_move(u, from, end, u->layers);
-  for (size_t j = u->layers; j-- > 0;) ops_move(u, end - backward->period, end, j);
-  ops_move(u, end, u->program->op_count, 0);
+  ops_move(u, from, u->program->op_count, shift);
 }
 
 /* New buffers are as those of the second layer of their chain; an alias has its storage as many places further as itself. */
@@ -307,19 +308,61 @@ static void sources_add(chains *c, const int64_t *next, bool rising) {
   }
 }
 
+/* ---- is it the program of a deeper model? ---- */
+typedef struct uses { size_t *buffers, *loads, *stores; } uses; /* by buffer, by tensor: operations */
+
+static void uses_add(uses *u, const chiplet_op *op) {
+  for (size_t k = 0; k < op->operand_count; k++) u->buffers[op->operands[k].buffer]++;
+  if (op->kind == CHIPLET_LOAD) u->loads[op->tensor]++;
+  if (op->kind == CHIPLET_STORE) u->stores[op->tensor]++;
+  for (size_t i = 0; i < op->body_count; i++) uses_add(u, &op->body[i]);
+}
+
+static uses uses_count(const unfolding *u, const chiplet_op *ops, size_t count) {
+  hct_arena *arena = u->program->arena;
+  uses found = {HCT_NEW_ARRAY(arena, size_t, u->buffers.total + 1), HCT_NEW_ARRAY(arena, size_t, u->tensors.total + 1), HCT_NEW_ARRAY(arena, size_t, u->tensors.total + 1)};
+  for (size_t i = 0; i < count; i++) uses_add(&found, &ops[i]);
+  return found;
+}
+
+/* Members of a chain that is longer now: as they were up to the one at `place`, then more like that, then as they were. */
+static bool chain_grew(const chains *c, size_t chain, size_t place, size_t layers, const size_t *before, const size_t *after) {
+  for (size_t v = 0; v < c->length[chain] + layers; v++) {
+    size_t like = v < place ? v : v < place + layers ? place : v - layers;
+    if (after[moved(c, chain, v, layers)] != before[c->members[c->first[chain] + like]]) return false;
+  }
+  return true;
+}
+
+static bool chains_grew(const chains *c, size_t layers, const size_t *before, const size_t *after) {
+  for (size_t i = 0; i < c->count; i++) {
+    bool grew = !in_chain(c, i) || chain_of(c, i) != i;
+    for (size_t place = 0; !grew && place < c->length[i]; place++) grew = chain_grew(c, i, place, layers, before, after);
+    if (!grew) return false;
+  }
+  return true;
+}
+
+/* Whether all that came in is used just as its like of some layer, and the rest as before: else something outside of the repeats is of a layer that moved. */
+static bool is_deeper(const unfolding *u) {
+  uses before = uses_count(u, u->program->ops, u->program->op_count), after = uses_count(u, u->ops.items, u->ops.count);
+  return chains_grew(&u->buffers, u->layers, before.buffers, after.buffers) && chains_grew(&u->tensors, u->layers, before.loads, after.loads) && chains_grew(&u->tensors, u->layers, before.stores, after.stores);
+}
+
 hct_status chiplet_unfold(chiplet_program *program, bool *out_unfolded) {
   unfolding u = {.program = program, .layers = (size_t)program->pass->left_out->count};
   repeat_list repeats = {0};
   chiplet_repeats_find(program, program->arena, FEWEST, &repeats);
+  const chiplet_program before = *program;
   *out_unfolded = false;
   bool trains = strcmp(hct_pass_option(program->pass, "mode", "train"), "infer") != 0;
-  if (repeats.count != (trains ? 2u : 1u)) return HCT_OK;
+  if (trains ? repeats.count < 2 : repeats.count != 1) return HCT_OK;
   u.buffers = chains_make(program->arena, program->buffers.count), u.tensors = chains_make(program->arena, program->tensors.count), u.sources = chains_make(program->arena, program->sources.count);
   u.streams = chains_make(program->arena, program->streams.count);
   for (size_t n = 0; n < repeats.count; n++) {
     const chiplet_repeat *r = &repeats.items[n];
-    if (!chains_add(&u.buffers, r->next_buffer, n == 0) || !chains_add(&u.tensors, r->next_tensor, n == 0) || !chains_add(&u.streams, r->next_stream, n == 0)) return HCT_OK;
-    sources_add(&u.sources, r->next_source, n == 0);
+    if (!chains_add(&u.buffers, r->next_buffer, is_rising(n)) || !chains_add(&u.tensors, r->next_tensor, is_rising(n)) || !chains_add(&u.streams, r->next_stream, is_rising(n))) return HCT_OK;
+    sources_add(&u.sources, r->next_source, is_rising(n));
   }
   chains_close(&u.buffers, u.layers), chains_close(&u.tensors, u.layers), chains_close(&u.sources, u.layers), chains_close(&u.streams, u.layers);
   if (!tensors_named(&u) || !streams_make(&u)) return HCT_OK;
@@ -327,6 +370,10 @@ hct_status chiplet_unfold(chiplet_program *program, bool *out_unfolded) {
   sources_make(&u);
   buffers_make(&u);
   ops_make(&u, &repeats);
+  if (!is_deeper(&u)) {
+    *program = before;
+    return HCT_OK;
+  }
   program->ops = u.ops.items, program->op_count = u.ops.count;
   tensors_sort(program);
   chiplet_number(program);

@@ -4,9 +4,7 @@
 
 #include "compiler/transform/shorten_layers.h"
 
-bool hct_updates_wait(const hct_pass_context *pass) { return hct_pass_option(pass, "clip-norm", NULL) || !strcmp(hct_pass_option(pass, "loss-scale", ""), "auto"); }
-
-static bool is_whole(const hct_pass_context *pass) { return !pass->left_out || (pass->left_out->back && !hct_updates_wait(pass)); }
+static bool is_whole(const hct_pass_context *pass) { return !pass->left_out || pass->left_out->back; }
 
 bool hct_built_keep(const hct_pass_context *pass, const hct_pass_context *trial, MlirModule module, const hct_image *image, const hct_estimate *estimate, const hct_map *options) {
   hct_objective objective = hct_objective_parse(hct_pass_option(pass, "objective", "time"));

@@ -17,7 +17,4 @@ void hct_built_discard(hct_built *built); /* NULL: nothing is done */
  * has. Not hct.dram_relaxed_bytes, which stages of several layers make no sum: hct-partition knows how many are left out. */
 hct_status hct_figures_extrapolate(const hct_pass_context *pass, MlirModule graph, MlirModule module);
 
-/* Updates wait for a norm of all gradients, behind all layers: not beside what is copied, so no layers are left out. */
-bool hct_updates_wait(const hct_pass_context *pass);
-
 #endif

@@ -32,7 +32,7 @@ static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level lev
   hct_left_out left_out = {.data = hct_map_create(pass->arena)};
   hct_pass_context some = *pass;
   size_t layers;
-  if (hct_updates_wait(pass) || hct_pipeline_has_run(module, first) || hct_pipeline_run_before(pass, module, first) != HCT_OK) return false;
+  if (hct_pipeline_has_run(module, first) || hct_pipeline_run_before(pass, module, first) != HCT_OK) return false;
   MlirModule graph = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   bool shorter = hct_layers_shorten(graph, HCT_MOST_WHOLE_LAYERS, HCT_COMPILED_LAYERS, &layers, &left_out);
   some.diags = hct_diags_create(NULL), some.left_out = &left_out;

@@ -45,6 +45,14 @@ static void units_place(hct_units *u) {
   }
 }
 
+size_t hct_units_group(const hct_units *u, size_t op) {
+  const hct_flow *flow = u->flow;
+  size_t made = flow->ops[op].operand_count ? flow->values[flow->ops[op].operands[0]].op : SIZE_MAX;
+  if (op_is(&flow->ops[op], "map1") && made != SIZE_MAX && op_is(&flow->ops[made], "update")) op = made;
+  size_t unit = u->unit_of[op_is(&flow->ops[op], "update") ? root_of(flow, flow->ops[op].operands[1]) : flow->ops[op].results[0]];
+  return unit < u->count / 2 ? unit : u->count - 1 - unit;
+}
+
 /* ---- what units read and make ---- */
 static size_t lookup_key(hct_units *u, size_t table, size_t ids) {
   for (size_t i = 0; i < u->lookups.count; i++)
@@ -58,7 +66,7 @@ static void operand_read(hct_units *u, const hct_flow_op *op, size_t k, size_t a
   size_t value = root_of(u->flow, op->operands[k]);
   bool argument = u->flow->values[value].op == SIZE_MAX;
   if (argument ? !u->lowered && !strcmp(role_of(u, value), "setting") : !u->sampled[value]) return;
-  hct_unit_read one = {.value = value, .key = value, .rows = -1};
+  hct_unit_read one = {.value = value, .key = value, .group = hct_units_group(u, (size_t)(op - u->flow->ops)), .rows = -1};
   if (argument && op_is(op, "gather_rows") && k == 0 && value == op->operands[0] && !u->lowered) {
     one.rows = hct_shape_elements(&u->flow->values[op->operands[1]].shape);
     int64_t run[2];

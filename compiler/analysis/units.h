@@ -7,7 +7,7 @@
 #include "compiler/analysis/factors.h"
 
 /* What a unit reads: an argument, or an activation. `key` is the same for what need be read once: the whole value, or its rows of equal ids. */
-typedef struct hct_unit_read { size_t value, key; int64_t rows; bool weight; } hct_unit_read; /* rows: looked up; -1: the whole value is read */
+typedef struct hct_unit_read { size_t value, key, group; int64_t rows; bool weight; } hct_unit_read; /* group: of an optimizer step its gradient's, else the unit's; rows: looked up; -1: the whole value is read */
 typedef struct hct_lookup { size_t table, ids; } hct_lookup;
 
 typedef struct hct_unit {
@@ -38,7 +38,8 @@ size_t hct_units_root(const hct_units *units, size_t value); /* what a view is o
 /* Groups of one of many equal layers, forward and backward alike; it has equal ones on both sides (units_repeat.c). */
 typedef struct hct_layer_units { size_t first, length; } hct_layer_units;
 bool hct_units_find_layer(const hct_units *units, hct_layer_units *out_layer);                      /* false: there are no five layers alike */
-bool hct_units_in_layer(const hct_units *units, const hct_layer_units *layer, size_t value);        /* whether it is made there */
+bool hct_units_in_layer(const hct_units *units, const hct_layer_units *layer, size_t value);        /* whether it is made there, or of a gradient that is */
+size_t hct_units_group(const hct_units *units, size_t op); /* of its unit; of an optimizer step, and copies of what it makes, the gradient's: the step may wait */
 /* The same with that layer `copies` times more. For stages only: values have no operators behind them. */
 hct_units hct_units_repeat(const hct_units *units, const hct_layer_units *layer, size_t copies);
 

@@ -48,7 +48,7 @@ bool hct_units_find_layer(const hct_units *u, hct_layer_units *out_layer) {
 static bool in_layer(const repetition *r, size_t group) { return group >= r->first && group < r->first + r->length; }
 
 bool hct_units_in_layer(const hct_units *u, const hct_layer_units *layer, size_t value) {
-  size_t group = group_of(u, u->unit_of[value]);
+  size_t group = hct_units_group(u, u->flow->values[value].op);
   return group >= layer->first && group < layer->first + layer->length;
 }
 
@@ -60,18 +60,18 @@ static void neighbours_pair(repetition *r) {
     }
 }
 
-/* Activations that the layer makes, and arguments that nothing else reads. */
+/* Activations that the layer makes, and arguments that nothing else reads; its optimizer steps may be in a later unit. */
 static void own_find(repetition *r) {
   bool *elsewhere = HCT_NEW_ARRAY(r->to->arena, bool, r->from->flow->value_count + 1);
   for (size_t u = 0; u < r->from->count; u++)
-    for (size_t i = 0; i < r->from->items[u].reads.count && !in_layer(r, group_of(r->from, u)); i++) elsewhere[r->from->items[u].reads.items[i].value] = true;
+    for (size_t i = 0; i < r->from->items[u].reads.count; i++)
+      if (!in_layer(r, r->from->items[u].reads.items[i].group)) elsewhere[r->from->items[u].reads.items[i].value] = true;
   for (size_t u = 0; u < r->from->count; u++) {
     const hct_unit *unit = &r->from->items[u];
-    if (!in_layer(r, group_of(r->from, u))) continue;
-    for (size_t i = 0; i < unit->made.count; i++) r->own[unit->made.items[i]] = ++r->own_count;
+    for (size_t i = 0; i < unit->made.count && in_layer(r, group_of(r->from, u)); i++) r->own[unit->made.items[i]] = ++r->own_count;
     for (size_t i = 0; i < unit->reads.count; i++) {
       size_t value = unit->reads.items[i].value;
-      if (r->from->flow->values[value].op == SIZE_MAX && !elsewhere[value] && !r->own[value]) r->own[value] = ++r->own_count;
+      if (in_layer(r, unit->reads.items[i].group) && r->from->flow->values[value].op == SIZE_MAX && !elsewhere[value] && !r->own[value]) r->own[value] = ++r->own_count;
     }
   }
 }
@@ -101,6 +101,11 @@ static void unit_copy(repetition *r, size_t from_unit, size_t to_group, bool bac
     one.key = whole ? one.value : one.key - values + r->flow->value_count;
     HCT_PUSH(r->to->arena, &to->reads, one);
     if (r->flow->values[one.value].op != SIZE_MAX && at > r->to->last[one.value]) r->to->last[one.value] = at;
+    for (size_t more = 1; !layer && in_layer(r, one.group) && more <= r->copies; more++) { /* steps of its copies wait beside its own */
+      hct_unit_read waits = one;
+      waits.value = waits.key = value_in(r, one.value, more);
+      HCT_PUSH(r->to->arena, &to->reads, waits);
+    }
   }
   for (size_t i = 0; i < from->made.count; i++) {
     size_t value = layer ? value_in(r, from->made.items[i], copy) : from->made.items[i];

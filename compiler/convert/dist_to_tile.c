@@ -252,7 +252,7 @@ static void accumulate(lowering *l, const hct_dist_op *op) {
   tile_add_to(l, &l->views[op->results[0]], &value, &result->layout, strcmp(hct_op_str(op->op, "kind"), "sum") ? "max" : "add");
 }
 
-static void store_value(lowering *l, size_t value, MlirValue tensor, bool timed) {
+void tile_value_store(lowering *l, size_t value, MlirValue tensor, bool timed) {
   const hct_dist_value *info = tile_info(l, value);
   tile_view view = tile_value(l, value);
   view = tile_view_dense(l, &view, &info->layout, info->shape.dtype);
@@ -263,7 +263,7 @@ static void spill_value(lowering *l, size_t value) {
   const hct_dist_value *info = tile_info(l, value);
   tile_spill spill = tile_spill_plan(l, value);
   if (!spill.axis) {
-    store_value(l, value, tile_tensor(l, value), info->timed);
+    tile_value_store(l, value, tile_tensor(l, value), info->timed);
     return;
   }
   tile_view view = tile_value(l, value);
@@ -321,7 +321,7 @@ static void store_returned(lowering *l, bool timed) {
     size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
     if (op == SIZE_MAX) op = tile_info(l, value)->op; /* a view of an argument */
     if (op != SIZE_MAX) place_at(l, &l->program->ops[op]);
-    store_value(l, value, replaced != SIZE_MAX ? tile_tensor(l, replaced) : output_tensor(l, i), timed);
+    tile_value_store(l, value, replaced != SIZE_MAX ? tile_tensor(l, replaced) : output_tensor(l, i), timed);
   }
 }
 
@@ -444,7 +444,8 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
   hct_dist_program program;
   HCT_TRY(hct_dist_program_read(pass->diags, pass->arena, module, &program));
   const hct_package *package = &pass->package;
-  hct_schedule_stages(&program, !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise"), (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols) / KEPT_SHARE);
+  hct_schedule_stages(&program, !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise"), (int64_t)package->sram_bytes * (int64_t)(package->rows * package->cols) / KEPT_SHARE,
+                      pass->left_out ? pass->left_out->whole : 1);
   MlirContext context = mlirModuleGetContext(module);
   lowering l = {
       .pass = pass, .arena = pass->arena, .context = context, .program = &program,

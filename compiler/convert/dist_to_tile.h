@@ -92,6 +92,7 @@ bool tile_view_narrow(tile_view *view, const hct_layout *whole, unsigned dim, co
 /* ---- values (dist_to_tile.c) ---- */
 tile_view tile_value(lowering *l, size_t value); /* loads it where needed */
 void tile_value_set(lowering *l, size_t value, const tile_view *view);
+void tile_value_store(lowering *l, size_t value, MlirValue tensor, bool timed); /* as a whole; timed: of this micro-batch */
 const hct_dist_value *tile_info(const lowering *l, size_t value);
 bool tile_is_here(const lowering *l, size_t value); /* in SRAM */
 MlirValue tile_tensor(lowering *l, size_t value);   /* in DRAM: of an argument, constant or spilled value */

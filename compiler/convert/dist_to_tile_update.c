@@ -58,8 +58,8 @@ static int64_t tile_elements(const lowering *l, const hct_layout *layout, int64_
 
 static bool plan_pieces(lowering *l, update *u) {
   u->elements = strtoll(hct_pass_option(l->pass, "update-chunk", "65536"), NULL, 10);
-  bool waited = !tile_is_here(l, u->op->operands[GRADIENT]); /* for the others of its step: a tile in SRAM until the stage ends would be one of many */
-  if (u->op->when != HCT_AFTER_LOOP || (tile_elements(l, u->layout, 0, 0) <= u->elements && !waited)) return false;
+  bool one_of_many = u->op->waits || !tile_is_here(l, u->op->operands[GRADIENT]); /* whose tiles would all be in SRAM until the stage ends */
+  if (u->op->when != HCT_AFTER_LOOP || (tile_elements(l, u->layout, 0, 0) <= u->elements && !one_of_many)) return false;
   size_t pieces = 0;
   for (size_t k = 0; k < state_end(u->op); k++) {
     size_t operand = u->op->operands[k], result = result_of(u->op, k);
@@ -136,9 +136,16 @@ void tile_lower_update(lowering *l, const hct_dist_op *op) {
   if (pieces) emit_pieces(l, &u);
   else emit_update(l, &u, u.buffers, (MlirValue){NULL});
   for (size_t k = 0; k < state_end(op); k++) {
+    size_t result = result_of(op, k), argument = tile_info(l, result)->replaces;
     if (k == GRADIENT) continue;
-    if (pieces && !mlirValueIsNull(u.tensors[k])) l->stored[result_of(op, k)] = true;
-    else tile_value_set(l, result_of(op, k), &views[k]);
+    if (pieces && !mlirValueIsNull(u.tensors[k])) {
+      l->stored[result] = true;
+      continue;
+    }
+    tile_value_set(l, result, &views[k]);
+    if (!op->waits || argument == SIZE_MAX || tile_info(l, argument)->last_stage > l->stage) continue;
+    tile_value_store(l, result, tile_tensor(l, argument), false); /* one step after the other */
+    l->stored[result] = true;
   }
   if (pieces && u.copy) l->stored[u.copy->results[0]] = true;
 }

@@ -82,6 +82,7 @@ static hct_status read_operations(hct_diags *diags, hct_dist_program *program, M
     op->operand_count = (size_t)mlirOperationGetNumOperands(operations[i]);
     op->result_count = (size_t)mlirOperationGetNumResults(operations[i]);
     op->view = hct_dist_op_is_view(op->name);
+    op->waits = hct_op_has(operations[i], "hct.waits");
     op->accumulate = !strcmp(op->name, "hct_graph.all_reduce") && !strcmp(hct_op_str(operations[i], "axis"), "t");
     read_operands(program, i, indices, &slots);
     HCT_TRY(read_results(diags, program, i, indices));

@@ -29,6 +29,7 @@ typedef struct hct_dist_op {
   bool timed;        /* runs inside the loop */
   bool view;         /* reshape, transpose, slice, broadcast: made anew wherever it is needed */
   bool accumulate;   /* all_reduce over t */
+  bool waits;        /* optimizer step: for the norm of all gradients, which the last stage makes */
   size_t stage;
   hct_when when;
 } hct_dist_op;
@@ -59,9 +60,9 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
  * group are one stage, what is accumulated of inputs alone comes in the first, before it (method.md: "the denominator of a mean loss is computed first").
  * An optimizer step waits for the last stage that reads what it replaces. Also decides which values cross stages through DRAM: those that differ
  * from micro-batch to micro-batch, and with `layerwise`, or where they are more than `kept_bytes` of whole tensors together (gradients of a tied weight), all
- * others too, so that nothing stays in SRAM from stage to stage. Every operation but
- * views and constants gets stage and when. */
-void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes);
+ * others too, so that nothing stays in SRAM from stage to stage. Gradients whose steps wait for the norm of all are counted `whole` times: as many more the layers
+ * have that a short module leaves out. Every operation but views and constants gets stage and when. */
+void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes, double whole);
 
 bool hct_dist_op_is_view(const char *name); /* "hct_graph.reshape", transpose, slice, broadcast */
 /* The value that `value` is a view of, through reshape, transpose, slice and broadcast; itself when it is none. */

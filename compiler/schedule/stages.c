@@ -162,18 +162,29 @@ static void note_reads(hct_dist_program *program, bool through_dram) {
     for (size_t k = 0; !program->ops[i].view && k < program->ops[i].operand_count; k++) note_read(program, program->ops[i].operands[k], program->ops[i].stage, through_dram);
 }
 
+/* By value: a gradient whose step waits for all. */
+static bool *find_waiting(const hct_dist_program *program) {
+  bool *waiting = HCT_NEW_ARRAY(program->arena, bool, program->value_count + 1);
+  for (size_t i = 0; i < program->op_count; i++)
+    if (program->ops[i].waits) waiting[hct_dist_view_root(program, program->ops[i].operands[1])] = true;
+  return waiting;
+}
+
 /* Bytes, of whole tensors, that are the same for all micro-batches and wait in SRAM for a later stage. */
-static int64_t bytes_kept(const hct_dist_program *program) {
-  int64_t bytes = 0;
+static double bytes_kept(const hct_dist_program *program, double whole) {
+  const bool *waiting = find_waiting(program);
+  double bytes = 0;
   for (size_t v = program->arg_count; v < program->value_count; v++) {
     const hct_dist_value *value = &program->values[v];
     const hct_dist_op *maker = &program->ops[value->op];
-    if (!value->timed && !value->spilled && !maker->view && !hct_dist_is_constant(program, v) && value->last_stage > maker->stage) bytes += hct_shape_elements(&value->shape) * (int64_t)hct_dtype_bytes(value->shape.dtype);
+    if (value->timed || value->spilled || maker->view || hct_dist_is_constant(program, v) || value->last_stage <= maker->stage) continue;
+    double own = (double)hct_shape_elements(&value->shape) * (double)hct_dtype_bytes(value->shape.dtype);
+    bytes += waiting[v] ? whole * own : own;
   }
   return bytes;
 }
 
-void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes) {
+void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes, double whole) {
   stage_plan plan = plan_make(program, layerwise);
   size_t highest = 0;
   position *made = HCT_NEW_ARRAY(program->arena, position, program->value_count);
@@ -188,5 +199,5 @@ void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept
   renumber(program, highest);
   note_reads(program, layerwise);
   updates_wait(program, layerwise);
-  if (bytes_kept(program) > kept_bytes) note_reads(program, true);
+  if (bytes_kept(program, whole) > (double)kept_bytes) note_reads(program, true);
 }

@@ -253,6 +253,7 @@ static void append_update(training *t, const parameter *item, const MlirValue *s
   hct_named attributes[] = {{"kind", hct_attr_str(context, t->optimizer->name)}, {"hct.layer", hct_attr_str(context, t->tape.layer ? t->tape.layer : "")},
                             {"hct.pass", hct_attr_str(context, "update")}, {"hct.group", hct_attr_i64(context, t->tape.group)}};
   MlirOperation op = hct_build(&t->tape.builder, "hct_graph.update", 4 + states, operands, 1 + states, types, t->tape.group < 0 ? 3 : 4, attributes);
+  if (t->scale.clips || t->scale.adapts) hct_op_set(op, "hct.waits", mlirUnitAttrGet(context)); /* for the norm of all gradients */
   push_result(t, hct_op_result(op, 0), item->name, "param");
   for (size_t s = 0; s < states; s++) push_result(t, hct_op_result(op, 1 + s), hct_arena_printf(t->tape.arena, "%s%s", prefixes[s], item->name), "state");
 }

@@ -1,5 +1,6 @@
 /* Part of hct-derive-training: scaling of the loss, and of gradients before the optimizer's steps. */
 #include <float.h>
+#include <stdlib.h>
 
 #include "compiler/transform/derive_training.h"
 #include "ir/isa/settings.h"
@@ -16,14 +17,40 @@ void hct_training_scale_loss(hct_tape *tape, hct_training_scale *scale, MlirValu
   tape->seed = scale->loss_scale;
 }
 
+typedef struct made { size_t at, number; MlirValue gradient; } made; /* by the operator that makes it, and as given */
+
+static int by_making(const void *a, const void *b) {
+  const made *x = a, *y = b;
+  return x->at != y->at ? (x->at < y->at ? -1 : 1) : x->number < y->number ? -1 : 1;
+}
+
+/* In the order in which they are made. */
+static made *gradients_sort(hct_tape *tape, size_t count, const MlirValue *gradients) {
+  made *sorted = HCT_NEW_ARRAY(tape->arena, made, count + 1);
+  hct_index_map *makers = hct_index_map_create(tape->arena);
+  MlirOperation *ops;
+  size_t op_count = hct_block_operations(tape->arena, tape->body, &ops);
+  for (size_t i = 0; i < op_count; i++)
+    for (intptr_t r = 0; r < mlirOperationGetNumResults(ops[i]); r++) hct_index_map_put(makers, hct_value_key(mlirOperationGetResult(ops[i], r)), i);
+  for (size_t i = 0; i < count; i++) {
+    sorted[i].number = i, sorted[i].gradient = gradients[i];
+    hct_index_map_get(makers, hct_value_key(gradients[i]), &sorted[i].at);
+  }
+  qsort(sorted, count, sizeof *sorted, by_making);
+  return sorted;
+}
+
+/* Each joins the sum where it is made: one number goes from layer to layer, so that layers are alike. */
 static MlirValue sum_of_squares(hct_tape *tape, size_t count, const MlirValue *gradients) {
+  const made *sorted = gradients_sort(tape, count, gradients);
   MlirValue total = {NULL};
   for (size_t i = 0; i < count; i++) {
     int64_t axes[HCT_MAX_RANK];
-    hct_shape shape = hct_tape_shape(gradients[i]);
-    if (mlirValueIsAOpResult(gradients[i])) hct_tape_at(tape, mlirOpResultGetOwner(gradients[i]), "update");
+    MlirValue gradient = sorted[i].gradient;
+    hct_shape shape = hct_tape_shape(gradient);
+    if (mlirValueIsAOpResult(gradient)) hct_tape_at(tape, mlirOpResultGetOwner(gradient), "update");
     for (size_t d = 0; d < shape.rank; d++) axes[d] = (int64_t)d;
-    MlirValue sum = hct_tape_reduce(tape, "sum", hct_tape_map2(tape, "mul", gradients[i], gradients[i]), shape.rank, axes);
+    MlirValue sum = hct_tape_reduce(tape, "sum", hct_tape_map2(tape, "mul", gradient, gradient), shape.rank, axes);
     sum = hct_tape_reshape(tape, sum, 0, NULL);
     total = mlirValueIsNull(total) ? sum : hct_tape_map2(tape, "add", total, sum);
   }

@@ -255,13 +255,15 @@ static int64_t stored_bytes(const recompute *r) {
   return sum + (int64_t)((double)most / share_of(r));
 }
 
-/* Bytes of DRAM that parameters, their state and inputs leave: a die lies at one channel, with as many others as there must be; some are lost where
- * sizes do not divide. */
+/* Bytes of DRAM that parameters, their state, inputs, and gradients that wait for their norm leave: a die lies at one channel, with as many others as there
+ * must be; some are lost where sizes do not divide. */
 static int64_t dram_room(const recompute *r) {
   const hct_package *p = &r->pass->package;
   int64_t dies = p->rows * p->cols, sharing = (dies + p->dram_channels - 1) / p->dram_channels;
   double room = 0.97 * (double)dies * (double)(p->dram_channel_capacity_bytes / sharing) / share_of(r);
   for (size_t a = 0; a < r->flow.arg_count; a++) room -= (double)bytes_of(r, a);
+  for (size_t i = 0; i < r->flow.op_count; i++)
+    if (hct_op_has(r->flow.ops[i].op, "hct.waits")) room -= (double)bytes_of(r, r->flow.ops[i].operands[1]);
   return room > 0 ? (int64_t)room : 0;
 }
 

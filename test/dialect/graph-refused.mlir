@@ -4,6 +4,8 @@ module {
   func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}) {
     // expected-error@+1 {{hct_graph.softmax: axis 2 is none of the 2 of the result}}
     %0 = "hct_graph.softmax"(%x) {axis = 2 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.map1: hct.waits is no unit}}
+    %w0 = "hct_graph.map1"(%x) {fn = "neg", hct.waits = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.map1: fn '' is no function of MAP1}}
     %1 = "hct_graph.map1"(%x) {fn = ""} : (tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.map1: scalar 1 says no element type for interchange (hct_narrowing)}}

@@ -15,7 +15,8 @@ PACKAGE = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()
 (WORK / "small.xml").write_text(PACKAGE.replace('bytes="33554432"', 'bytes="120000"'))
 MODEL = ["tinyllama-1.1b", "--hidden=64", "--heads=4", "--kv-heads=2", "--ffn=96", "--vocab=64", "--seq=16", "--batch=8", "--no-weights"]
 COMMON = ["--groups=blocks", "--micro-batch=2", "--dtype=bf16"]
-CASES = ((18, []), (24, ["--recompute=none"]), (20, ["--recompute=all", "--checkpoint=2"]), (24, ["--schedule=layerwise"]), (19, [f"--package={WORK}/small.xml", "--token-blocks=2"]))
+CASES = ((18, []), (24, ["--recompute=none"]), (20, ["--recompute=all", "--checkpoint=2"]), (24, ["--schedule=layerwise"]), (19, [f"--package={WORK}/small.xml", "--token-blocks=2"]),
+         (21, [f"--package={WORK}/small.xml", "--clip-norm=1"]), (19, [f"--package={WORK}/small.xml", "--loss-scale=auto", "--schedule=layerwise"]))
 
 
 def run(*arguments):

@@ -97,3 +97,28 @@ module attributes {hct.batch = 4 : i64, hct.micro_batch = 4 : i64, hct.package =
     return %u#0, %u#1, %u#2, %low, %y : tensor<1x13x8xf32>, tensor<1x13x8xf32>, tensor<1x13x8xf32>, tensor<1x13x8xbf16>, tensor<4x13x8xf32>
   }
 }
+// -----
+// Steps that wait for the norm of all gradients come one after the other: what one updates in SRAM is stored before the next.
+// CHECK-LABEL: module
+// CHECK-DAG: %[[P:.+]] = "hct_tile.dram"() {{.*}}name = "p", role = "param"
+// CHECK-DAG: %[[Q:.+]] = "hct_tile.dram"() {{.*}}name = "q", role = "param"
+// CHECK-DAG: "hct_tile.load"(%[[WP:[^ ,]+]], %[[P]])
+// CHECK-DAG: "hct_tile.load"(%[[WQ:[^ ,]+]], %[[Q]])
+// CHECK: "hct_tile.update"(%[[WP]],
+// CHECK-NEXT: "hct_tile.store"(%[[P]], %[[WP]])
+// CHECK: "hct_tile.update"(%[[WQ]],
+// CHECK-NEXT: "hct_tile.store"(%[[Q]], %[[WQ]])
+// CHECK-NOT: "hct_tile.store"
+// CHECK: return
+module attributes {hct.batch = 4 : i64, hct.micro_batch = 4 : i64, hct.package = "hecaton-2x2"} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input", hct.sharding = "[4@t,8@r]"}, %p: tensor<1x8xf32> {hct.name = "p", hct.role = "param", hct.sharding = "[1,8@r]"}, %q: tensor<1x8xf32> {hct.name = "q", hct.role = "param", hct.sharding = "[1,8@r]"}, %settings: tensor<10xf32> {hct.name = "settings", hct.role = "setting", hct.sharding = "[10]"}, %step: tensor<f32> {hct.name = "step", hct.role = "setting", hct.sharding = "[]"})
+      -> (tensor<1x8xf32> {hct.name = "p", hct.role = "param"}, tensor<1x8xf32> {hct.name = "q", hct.role = "param"}) {
+    %0 = "hct_graph.map2"(%x, %p) {fn = "mul", hct.group = 0 : i64, hct.sharding = ["[4@t,8@r]"]} : (tensor<4x8xf32>, tensor<1x8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.map2"(%0, %q) {fn = "mul", hct.group = 0 : i64, hct.sharding = ["[4@t,8@r]"]} : (tensor<4x8xf32>, tensor<1x8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.reduce"(%1) {kind = "sum", axes = array<i64: 0>, hct.group = 0 : i64, hct.sharding = ["[1,8@r] sum(t)"]} : (tensor<4x8xf32>) -> tensor<1x8xf32>
+    %g = "hct_graph.all_reduce"(%2) {axis = "t", kind = "sum", hct.group = 0 : i64, hct.sharding = ["[1,8@r]"]} : (tensor<1x8xf32>) -> tensor<1x8xf32>
+    %a = "hct_graph.update"(%p, %g, %settings, %step) {kind = "sgd", hct.group = 0 : i64, hct.pass = "update", hct.sharding = ["[1,8@r]"], hct.waits, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x8xf32>, tensor<1x8xf32>, tensor<10xf32>, tensor<f32>) -> tensor<1x8xf32>
+    %b = "hct_graph.update"(%q, %g, %settings, %step) {kind = "sgd", hct.group = 0 : i64, hct.pass = "update", hct.sharding = ["[1,8@r]"], hct.waits, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x8xf32>, tensor<1x8xf32>, tensor<10xf32>, tensor<f32>) -> tensor<1x8xf32>
+    return %a, %b : tensor<1x8xf32>, tensor<1x8xf32>
+  }
+}

@@ -92,9 +92,41 @@ module attributes {hct.options = {"optimizer" = "sgd"}} {
 // CHECK: %[[SCALE:.+]] = "hct_graph.map2"({{.*}}, %[[RATIO]]) {fn = "min"
 // CHECK: %[[LAST:.+]] = "hct_graph.reshape"(%[[SCALE]]) {{.*}} -> tensor<1xf32>
 // CHECK: %[[GIVEN:.+]] = "hct_graph.concat"({{.*}}, %[[LAST]]) {{.*}} -> tensor<10xf32>
-// CHECK: "hct_graph.update"({{.*}}, %[[DW]], %[[GIVEN]],
+// CHECK: "hct_graph.update"({{.*}}, %[[DW]], %[[GIVEN]], {{.*}}hct.waits
 module attributes {hct.options = {"optimizer" = "sgd", "clip-norm" = "0.5"}} {
   func.func @clipped(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.reduce"(%0) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %2 = "hct_graph.reshape"(%1) : (tensor<1x1xf32>) -> tensor<f32>
+    return %2 : tensor<f32>
+  }
+}
+// -----
+// Squares join their sum in the order in which gradients are made, that of the last parameter first; a fixed scale of the loss waits for none.
+// CHECK-LABEL: func.func @chained
+// CHECK-SAME: %[[W:arg[0-9]+]]: tensor<8xf32> {hct.name = "w"{{.*}} %[[V:arg[0-9]+]]: tensor<8xf32> {hct.name = "v"
+// CHECK: %[[QV:.+]] = "hct_graph.map2"(%[[DV:.+]], %[[DV]]) {fn = "mul", hct.pass = "update"}
+// CHECK: %[[SV:.+]] = "hct_graph.reshape"
+// CHECK: %[[QW:.+]] = "hct_graph.map2"(%[[DW:.+]], %[[DW]]) {fn = "mul", hct.pass = "update"}
+// CHECK: %[[SW:.+]] = "hct_graph.reshape"
+// CHECK-NEXT: %[[SUM:.+]] = "hct_graph.map2"(%[[SV]], %[[SW]]) {fn = "add", hct.pass = "update"}
+// CHECK: "hct_graph.update"(%[[W]], %[[DW]], {{.*}}hct.waits
+// CHECK: "hct_graph.update"(%[[V]], %[[DV]], {{.*}}hct.waits
+module attributes {hct.options = {"optimizer" = "sgd", "loss-scale" = "auto"}} {
+  func.func @chained(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}, %v: tensor<8xf32> {hct.name = "v", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
+    %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.map2"(%0, %v) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.reduce"(%1) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %3 = "hct_graph.reshape"(%2) : (tensor<1x1xf32>) -> tensor<f32>
+    return %3 : tensor<f32>
+  }
+}
+// -----
+// CHECK-LABEL: func.func @scaled
+// CHECK-NOT: hct.waits
+// CHECK: return
+module attributes {hct.options = {"optimizer" = "sgd", "loss-scale" = "8"}} {
+  func.func @scaled(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
     %0 = "hct_graph.map2"(%x, %w) {fn = "mul"} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
     %1 = "hct_graph.reduce"(%0) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
     %2 = "hct_graph.reshape"(%1) : (tensor<1x1xf32>) -> tensor<f32>
