@@ -12,7 +12,7 @@
  * puts them together, pieces are runs of nearly equal lengths, each of which the mesh splits for itself: %w {param "w#0+12608/50257@0*1"}. So are those of a table
  * whose rows are such classes, too: each is looked up in for all ids, and gives zeros for those of other pieces' rows (hct_graph.gather_rows {run}).
  *
- * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, or a head's more than half, and with the scores of a block of tokens 9/10, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
+ * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, or a head's more than half, and with the scores of the smallest block of tokens 9/10, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
  * 1/4 as a group of its own; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
  * what other operators read, and other sizes that pieces and dies do not divide. */
 #include <string.h>
@@ -148,7 +148,8 @@ static double products_elements(MlirValue value) {
   return elements;
 }
 
-/* Whether a die's share of a head is half of its SRAM, and leaves too little for scores, of a block of tokens, which one axis of the mesh splits. */
+/* Whether a die's share of a head is half of its SRAM, and leaves too little for scores, which one axis of the mesh splits, of as small a block of tokens as there
+ * may be: where blocks may be smaller, that is the better way. */
 static bool crowds_scores(const splitting *s, MlirValue weight) {
   const hct_package *p = &s->pass->package;
   hct_shape shape = shape_of(weight);
@@ -157,7 +158,7 @@ static bool crowds_scores(const splitting *s, MlirValue weight) {
   size_t products = 0;
   if (bytes <= sram / 2 || !is_classes(s, weight, shape.dims[0] >= shape.dims[1] ? 0 : 1, &products) || !products) return false;
   if (!hct_parse_i64(hct_pass_option(s->pass, "micro-batch", "auto"), &samples) || samples < 1) samples = 1;
-  if (!hct_parse_i64(hct_pass_option(s->pass, "token-blocks", "1"), &blocks) || blocks < 1) blocks = 1;
+  if (!hct_parse_i64(hct_pass_option(s->pass, "token-blocks", "1"), &blocks) || blocks < HCT_MAX_VARIADIC) return false;
   return bytes + products_elements(weight) * (double)samples / (double)blocks / (double)side * element_bytes > MOST_BESIDE * sram;
 }
 
