@@ -44,9 +44,9 @@ int64_t hct_package_home_channel(const hct_package *package, int64_t row, int64_
  * (successive shortest paths of the minimum-cost flow). */
 typedef struct assignment {
   const hct_package *package;
-  int64_t *channels, *room; /* by die: its channel or -1; by channel: for how many dies more */
-  int64_t *cost, *via;      /* by channel: least hops for the new die to have a place there, and which die leaves it for the next; */
-  int64_t *next;            /* that next channel, -1: none, it has room */
+  int64_t *channels;           /* by die; -1: none yet */
+  int64_t *room;               /* by channel: for how many dies more */
+  int64_t *cost, *via, *next;  /* by channel: the hops that a place there adds elsewhere, the die that leaves it, and the channel that one goes to; -1: none leaves, it has room */
 } assignment;
 
 /* At the ends of a die's row and column: top, right, bottom, left. */
