@@ -420,8 +420,12 @@ hct_status chiplet_allocate(chiplet_program *program) {
   if (program->buffers.count) memcpy(once, program->buffers.items, program->buffers.count * sizeof *once);
   for (int tries = 1;; tries++) {
     twin_dma_buffers(program, single);
-    chiplet_join_places(program);
-    if (allocate_sram(program, &needed, &worst, &without_place)) break;
+    bool fits = false;
+    for (int all = 1; all >= 0 && !fits; all--) {
+      chiplet_join_places(program, all);
+      fits = allocate_sram(program, &needed, &worst, &without_place);
+    }
+    if (fits) break;
     if (!single_choose(program, worst, tries == DOUBLINGS, single)) return chiplet_refuse_sram(program, needed, without_place);
     if (program->buffers.count) memcpy(program->buffers.items, once, program->buffers.count * sizeof *once);
   }

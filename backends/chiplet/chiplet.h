@@ -121,7 +121,9 @@ void chiplet_repeats_find(const chiplet_program *program, hct_arena *arena, int6
 /* The program with fewer periods of each repeat, for chiplet_roll to make loops of `step` periods of, once it is interleaved and allocated.
  * False: nothing repeats. */
 bool chiplet_fold(const chiplet_program *program, int64_t step, chiplet_program *out_program);
-void chiplet_join_places(chiplet_program *program); /* buffers that are to lie at one address: `alike` */
+/* Buffers that are to lie at one address: `alike`. Of layers that are folded; `all`: also of those beside them that are like them, which are the same instructions then, so
+ * that the simulator knows what comes of them. */
+void chiplet_join_places(chiplet_program *program, bool all);
 bool chiplet_roll(chiplet_program *program); /* false: some repeat's iterations have not become alike */
 void chiplet_number(chiplet_program *program); /* positions, and the positions between which buffers live, anew */
 void chiplet_times_measure(chiplet_program *program); /* of every operation, as long as it is not allocated */

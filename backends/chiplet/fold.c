@@ -372,7 +372,17 @@ static void ops_join_places(chiplet_program *program, const chiplet_op *a, const
   for (size_t i = 0; i < a->body_count; i++) ops_join_places(program, &a->body[i], &b->body[i]);
 }
 
-void chiplet_join_places(chiplet_program *program) {
+/* Periods of a repeat that are written one by one, as far as each is like the one before. */
+static void periods_join_places(chiplet_program *program, size_t repeat) {
+  start_list starts = starts_of(program, repeat);
+  for (size_t n = 0; n + 1 < starts.count; n++) {
+    size_t count = starts.items[n + 1] - starts.items[n];
+    for (size_t i = 0; i < count && starts.items[n + 1] + i < program->op_count; i++)
+      if (deeply_alike(&program->ops[starts.items[n] + i], &program->ops[starts.items[n + 1] + i])) ops_join_places(program, &program->ops[starts.items[n] + i], &program->ops[starts.items[n + 1] + i]);
+  }
+}
+
+void chiplet_join_places(chiplet_program *program, bool all) {
   for (size_t b = 0; b < program->buffers.count; b++) program->buffers.items[b].alike = b, program->buffers.items[b].next_alike = SIZE_MAX;
   for (size_t n = 0; n < program->repeats.count; n++) {
     iterations it;
@@ -380,6 +390,7 @@ void chiplet_join_places(chiplet_program *program) {
     for (size_t i = 0; i < it.count && deeply_alike(&program->ops[it.first + i], &program->ops[it.second + i]); i++)
       ops_join_places(program, &program->ops[it.first + i], &program->ops[it.second + i]);
   }
+  for (size_t n = 0; all && n < program->repeats.count; n++) periods_join_places(program, n);
 }
 
 static bool places_alike(const chiplet_buffer *a, const chiplet_buffer *b) { return a->addr == b->addr && a->twin == b->twin && buffers_alike(a, b); }
