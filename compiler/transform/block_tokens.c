@@ -8,11 +8,18 @@
  * adds the blocks' sums; where an operator needs it whole (keys and values of attention), the blocks are put together. Slices and concats at
  * the blocks' borders, as hct-block-attention makes them, take and make blocks. --token-blocks=N, which must divide the sequence; 1 changes
  * nothing. Blocks are independent but for what is whole, so that one's collectives run while another computes, and what is gathered for
- * one product is a block's. */
+ * one product is a block's.
+ *
+ * Rows of a table are looked up for several blocks at once, as many as take at most a sixteenth of SRAM: where its rows are on several dies, what these find is
+ * added up in as few steps of a ring as for one block.
+ *
+ *           %i = reshape(slice(%ids) : [4,8]) : [4,2,4];  %x = gather_rows(%table, %i) : [4,2,4,8];  %x0 = mov(reshape(slice(%x) : [4,1,4,8]) : [4,4,8]); ... */
 #include <string.h>
 
 #include "compiler/transform/dropout.h"
 #include "compiler/transform/partition.h"
+
+enum { LOOKUP_SHARE = 8 }; /* of SRAM, one in so many */
 
 typedef struct blocked {
   MlirValue whole;    /* null: not put together yet */
@@ -33,15 +40,24 @@ typedef struct blocking {
 static int64_t block_size(const blocking *b) { return b->sequence / b->count; }
 
 /* ---- values ---- */
-static MlirType block_type(const blocking *b, MlirValue value, size_t dim) {
+static hct_shape shape_of(MlirValue value) {
   hct_shape shape;
-  HCT_BUG_ON(!hct_value_shape(value, &shape), "a value that is no static tensor");
-  shape.dims[dim] = block_size(b);
-  return hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims);
+  HCT_BUG_ON(!hct_value_shape(value, &shape), "hct-block-tokens: a value that is no static tensor");
+  return shape;
 }
 
-/* Rows [first, first + rows) along `dim` of a dense constant; null: it is none, or of a type that is packed. */
-static MlirAttribute constant_part(blocking *b, MlirValue value, size_t dim, int64_t first, MlirType type) {
+static MlirType type_of(const blocking *b, const hct_shape *shape) { return hct_type_tensor(b->builder.context, shape->dtype, shape->rank, shape->dims); }
+
+static MlirType part_type(const blocking *b, MlirValue value, size_t dim, int64_t size) {
+  hct_shape shape = shape_of(value);
+  shape.dims[dim] = size;
+  return type_of(b, &shape);
+}
+
+static MlirType block_type(const blocking *b, MlirValue value, size_t dim) { return part_type(b, value, dim, block_size(b)); }
+
+/* Rows [first, first + count) along `dim` of a dense constant; null: it is none, or of a type that is packed. */
+static MlirAttribute constant_part(blocking *b, MlirValue value, size_t dim, int64_t first, int64_t count, MlirType type) {
   MlirOperation maker = mlirValueIsAOpResult(value) ? mlirOpResultGetOwner(value) : (MlirOperation){NULL};
   MlirAttribute none = {NULL}, data = mlirOperationIsNull(maker) || !hct_op_is(maker, "hct_graph.constant") ? none : mlirOperationGetAttributeByName(maker, hct_ref("value"));
   hct_shape shape;
@@ -51,7 +67,7 @@ static MlirAttribute constant_part(blocking *b, MlirValue value, size_t dim, int
   for (size_t d = 0; d < shape.rank; d++)
     if (d < dim) outer *= (size_t)shape.dims[d];
     else if (d > dim) inner *= (size_t)shape.dims[d];
-  size_t rows = (size_t)block_size(b);
+  size_t rows = (size_t)count;
   uint8_t *part = hct_arena_alloc(b->arena, outer * rows * inner + 1);
   const uint8_t *raw = mlirDenseElementsAttrGetRawData(data);
   for (size_t o = 0; o < outer; o++) memcpy(part + o * rows * inner, raw + (o * (size_t)shape.dims[dim] + (size_t)first) * inner, rows * inner);
@@ -67,9 +83,9 @@ static size_t marks_of(const hct_flow_op *op, hct_named marks[4]) {
   return count;
 }
 
-static MlirValue slice_make(blocking *b, const hct_flow_op *user, MlirValue whole, size_t dim, int64_t first) {
-  MlirType type = block_type(b, whole, dim);
-  MlirAttribute part = constant_part(b, whole, dim, first, type);
+static MlirValue slice_make(blocking *b, const hct_flow_op *user, MlirValue whole, size_t dim, int64_t first, int64_t size) {
+  MlirType type = part_type(b, whole, dim, size);
+  MlirAttribute part = constant_part(b, whole, dim, first, size, type);
   hct_named attributes[8];
   size_t count = marks_of(user, attributes);
   if (!mlirAttributeIsNull(part)) {
@@ -77,8 +93,7 @@ static MlirValue slice_make(blocking *b, const hct_flow_op *user, MlirValue whol
     return hct_build_value(&b->builder, "hct_graph.constant", 0, NULL, type, count, attributes);
   }
   int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
-  hct_shape shape;
-  hct_value_shape(whole, &shape);
+  hct_shape shape = shape_of(whole);
   for (size_t d = 0; d < shape.rank; d++) steps[d] = 1;
   starts[dim] = first;
   attributes[count++] = (hct_named){"starts", hct_attr_i64s(b->builder.context, shape.rank, starts)};
@@ -105,7 +120,7 @@ static const MlirValue *blocks_of(blocking *b, const hct_flow_op *user, size_t v
   MlirValue whole = whole_of(b, user, value);
   v->blocks = HCT_NEW_ARRAY(b->arena, MlirValue, (size_t)b->count);
   v->dim = dim;
-  for (int64_t i = 0; i < b->count; i++) v->blocks[i] = slice_make(b, user, whole, dim, i * block_size(b));
+  for (int64_t i = 0; i < b->count; i++) v->blocks[i] = slice_make(b, user, whole, dim, i * block_size(b), block_size(b));
   return v->blocks;
 }
 
@@ -193,6 +208,64 @@ static void op_block(blocking *b, const hct_flow_op *op, const plan *p) {
   b->values[op->results[0]] = result;
 }
 
+/* ---- tables ---- */
+static MlirValue reshape_make(blocking *b, const hct_flow_op *user, MlirValue value, const hct_shape *shape) {
+  hct_named attributes[4];
+  size_t count = marks_of(user, attributes);
+  return hct_build_value(&b->builder, "hct_graph.reshape", 1, &value, type_of(b, shape), count, attributes);
+}
+
+/* Blocks, of samples in flight, whose rows take at most their share of SRAM where features are split over one side of the mesh. */
+static int64_t lookups_at_once(const blocking *b, const hct_flow_op *op) {
+  const hct_package *package = &b->pass->package;
+  hct_shape rows = b->flow.values[op->results[0]].shape;
+  int64_t samples = rows.dims[0], given, side = package->rows < package->cols ? package->rows : package->cols, best = 1;
+  if (hct_parse_i64(hct_pass_option(b->pass, "micro-batch", "auto"), &given) && given > 0 && given < samples) samples = given;
+  double low = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
+  double bytes = low * (double)hct_shape_elements(&rows) / (double)rows.dims[0] * (double)samples / (double)side / (double)b->count;
+  for (int64_t blocks = 2; blocks <= b->count; blocks++)
+    if (b->count % blocks == 0 && bytes * (double)blocks * LOOKUP_SHARE <= (double)package->sram_bytes) best = blocks;
+  return best;
+}
+
+/* Rows of a table for `count` blocks from `first` on. */
+static void lookup_write(blocking *b, const hct_flow_op *op, size_t dim, int64_t first, int64_t count, MlirValue *out_blocks) {
+  const blocked *ids = &b->values[op->operands[1]];
+  hct_shape apart = b->flow.values[op->operands[1]].shape, rows = b->flow.values[op->results[0]].shape;
+  MlirValue whole = ids->whole, part;
+  if (mlirValueIsNull(whole)) part = concat_make(b, op, ids->blocks + first, (size_t)count, dim, part_type(b, b->flow.values[op->operands[1]].value, dim, count * block_size(b)));
+  else part = count == b->count ? whole : slice_make(b, op, whole, dim, first * block_size(b), count * block_size(b));
+  for (hct_shape *shape = &apart; shape; shape = shape == &apart ? &rows : NULL) {
+    for (size_t d = shape->rank++; d > dim; d--) shape->dims[d] = shape->dims[d - 1];
+    shape->dims[dim] = count, shape->dims[dim + 1] = block_size(b);
+  }
+  MlirOperation clone = mlirOperationClone(op->op);
+  mlirOperationSetOperand(clone, 0, whole_of(b, op, op->operands[0]));
+  mlirOperationSetOperand(clone, 1, reshape_make(b, op, part, &apart));
+  mlirValueSetType(hct_op_result(clone, 0), type_of(b, &rows));
+  mlirBlockInsertOwnedOperationBefore(b->builder.block, op->op, clone);
+  hct_shape block = shape_of(b->flow.values[op->results[0]].value);
+  block.dims[dim] = block_size(b);
+  hct_named attributes[4];
+  size_t marks = marks_of(op, attributes);
+  attributes[marks++] = (hct_named){"fn", hct_attr_str(b->builder.context, "mov")};
+  for (int64_t i = 0; i < count; i++) {
+    MlirValue view = reshape_make(b, op, slice_make(b, op, hct_op_result(clone, 0), dim, i, 1), &block);
+    out_blocks[i] = hct_build_value(&b->builder, "hct_graph.map1", 1, &view, type_of(b, &block), marks, attributes); /* what stores or reads one takes no others with it */
+  }
+}
+
+/* Rows of a table that is whole, for ids in blocks. */
+static bool op_look_up(blocking *b, const hct_flow_op *op, const plan *p) {
+  if (strcmp(op->name, "gather_rows") || p->operand[0] >= 0 || p->operand[1] != p->result || p->result < 1 || b->flow.values[op->results[0]].shape.rank == HCT_MAX_RANK) return false;
+  int64_t at_once = lookups_at_once(b, op);
+  if (at_once == 1) return false;
+  blocked result = {.blocks = HCT_NEW_ARRAY(b->arena, MlirValue, (size_t)b->count), .dim = (size_t)p->result, .made_so = true};
+  for (int64_t i = 0; i < b->count; i += at_once) lookup_write(b, op, (size_t)p->result, i, at_once, result.blocks + i);
+  b->values[op->results[0]] = result;
+  return true;
+}
+
 /* Whole blocks of a value in blocks, all else of it: no operator is needed. */
 static bool slice_of_blocks(blocking *b, const hct_flow_op *op) {
   if (strcmp(op->name, "slice") || hct_op_has(op->op, "hct.whole") || !b->values[op->operands[0]].made_so) return false; /* keys of which several blocks of queries read parts: one buffer for all */
@@ -277,8 +350,8 @@ hct_status hct_pass_block_tokens(hct_pass_context *pass, MlirModule module) {
     b.builder.before = op->op;
     b.builder.location = mlirOperationGetLocation(op->op);
     if (slice_of_blocks(&b, op) || concat_to_blocks(&b, op)) continue;
-    if (plan_make(&b, op, &p)) op_block(&b, op, &p);
-    else op_keep(&b, op);
+    if (!plan_make(&b, op, &p)) op_keep(&b, op);
+    else if (!op_look_up(&b, op, &p)) op_block(&b, op, &p);
   }
   MlirOperation end = hct_block_terminator(b.builder.block);
   b.builder.before = end;

@@ -212,14 +212,15 @@ static MlirValue reshard_repeated(partition *p, size_t value, const hct_layout *
 }
 
 /* What is put together of parts is gathered part by part: a part that several such values hold (keys that later blocks of queries read, too)
- * goes round once. Null: it is no such value, or nothing of it is gathered. */
+ * goes round once. Not what is added to rows of a table, which nothing else holds: it takes fewer steps of a ring at once. Null: it is no such value, or nothing
+ * of it is gathered. */
 static MlirValue reshard_parts(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
   size_t maker = p->flow.values[value].op;
   const hct_layout *now = &p->now[value].layout;
   op_rule rule;
   bool gathers = false;
   int axis_label[3] = {-1, -1, -1};
-  if (maker == SIZE_MAX || strcmp(p->flow.ops[maker].name, "concat") || now->partial_axes || wanted->partial_axes || !partition_rule(&p->flow, &p->flow.ops[maker], &rule)) return (MlirValue){NULL};
+  if (maker == SIZE_MAX || !strcmp(user->name, "scatter_rows") || strcmp(p->flow.ops[maker].name, "concat") || now->partial_axes || wanted->partial_axes || !partition_rule(&p->flow, &p->flow.ops[maker], &rule)) return (MlirValue){NULL};
   for (int axis = 0; axis < 3; axis++) {
     int at = partition_axis_factor(now, (hct_axis)axis), want = partition_axis_factor(wanted, (hct_axis)axis);
     gathers |= at >= 0 && want < 0 && axis != HCT_AXIS_TIME;

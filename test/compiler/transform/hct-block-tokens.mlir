@@ -3,10 +3,15 @@
 
 // CHECK-LABEL: func.func @blocks
 // CHECK-SAME: (%[[IDS:.+]]: tensor<4x6xi64> {{.*}}, %[[TABLE:.+]]: tensor<9x8xf32> {{.*}}, %[[W:.+]]: tensor<8x8xf32>
-// CHECK: %[[I0:.+]] = "hct_graph.slice"(%[[IDS]]) {{{.*}}starts = array<i64: 0, 0>{{.*}}} : (tensor<4x6xi64>) -> tensor<4x3xi64>
-// CHECK: %[[I1:.+]] = "hct_graph.slice"(%[[IDS]]) {{{.*}}starts = array<i64: 0, 3>{{.*}}} : (tensor<4x6xi64>) -> tensor<4x3xi64>
-// CHECK: %[[X0:.+]] = "hct_graph.gather_rows"(%[[TABLE]], %[[I0]]) {{{.*}}hct.layer = "embed"{{.*}}-> tensor<4x3x8xf32>
-// CHECK: %[[X1:.+]] = "hct_graph.gather_rows"(%[[TABLE]], %[[I1]])
+// Rows are looked up for both blocks at once, of which each is a tensor of its own.
+// CHECK: %[[I:.+]] = "hct_graph.reshape"(%[[IDS]]) {{.*}} -> tensor<4x2x3xi64>
+// CHECK: %[[X:.+]] = "hct_graph.gather_rows"(%[[TABLE]], %[[I]]) {{{.*}}hct.layer = "embed"{{.*}}-> tensor<4x2x3x8xf32>
+// CHECK: %[[S0:.+]] = "hct_graph.slice"(%[[X]]) {{{.*}}hct.layer = "embed"{{.*}}starts = array<i64: 0, 0, 0, 0>{{.*}} -> tensor<4x1x3x8xf32>
+// CHECK: %[[R0:.+]] = "hct_graph.reshape"(%[[S0]]) {{.*}} -> tensor<4x3x8xf32>
+// CHECK: %[[X0:.+]] = "hct_graph.map1"(%[[R0]]) {fn = "mov"
+// CHECK: %[[S1:.+]] = "hct_graph.slice"(%[[X]]) {{{.*}}starts = array<i64: 0, 1, 0, 0>
+// CHECK: %[[R1:.+]] = "hct_graph.reshape"(%[[S1]])
+// CHECK: %[[X1:.+]] = "hct_graph.map1"(%[[R1]]) {fn = "mov"
 // The table of positions is cut at compile time.
 // CHECK: %[[P0:.+]] = "hct_graph.constant"() {{{.*}}value = dense<{{.*}}0.0{{.*}}> : tensor<3x1xf32>
 // CHECK: %[[P1:.+]] = "hct_graph.constant"() {{{.*}}value = dense<{{.*}}5.0{{.*}}> : tensor<3x1xf32>
@@ -74,5 +79,22 @@ module attributes {hct.options = {"token-blocks" = "2"}} {
     %1 = "hct_graph.slice"(%0) {starts = array<i64: 0, 0, 0>, steps = array<i64: 1, 1, 1>, hct.whole = 1 : i64} : (tensor<4x6x8xf32>) -> tensor<4x6x8xf32>
     %2 = "hct_graph.contract"(%p, %1) {spec = "amn,ank->amk"} : (tensor<4x2x6xf32>, tensor<4x6x8xf32>) -> tensor<4x2x8xf32>
     return %2 : tensor<4x2x8xf32>
+  }
+}
+// -----
+// Rows of one block are 2 x 8 x 4 = 64 bytes, so those of two are an eighth of 1,024.
+// CHECK-LABEL: func.func @tables
+// CHECK: %[[I0:.+]] = "hct_graph.slice"(%{{.+}}) {starts = array<i64: 0, 0>, {{.*}} -> tensor<1x4xi64>
+// CHECK-NEXT: %[[A0:.+]] = "hct_graph.reshape"(%[[I0]]) : (tensor<1x4xi64>) -> tensor<1x2x2xi64>
+// CHECK-NEXT: "hct_graph.gather_rows"(%{{.+}}, %[[A0]]) : {{.*}} -> tensor<1x2x2x8xf32>
+// CHECK-COUNT-2: "hct_graph.map1"({{.*}}) {fn = "mov"} : (tensor<1x2x8xf32>)
+// CHECK: "hct_graph.slice"(%{{.+}}) {starts = array<i64: 0, 4>, {{.*}} -> tensor<1x4xi64>
+// CHECK: "hct_graph.gather_rows"({{.*}} -> tensor<1x2x2x8xf32>
+// CHECK-NOT: "hct_graph.gather_rows"
+// CHECK: return
+module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock_hz='1e9'><mxu arrays='8' rows='32' cols='32' dataflow='output-stationary' f32_rate='0.25'/><vpu lanes='256' transcendental_cycles='4'/><sram bytes='1024' bytes_per_cycle='2048'/><queue depth='16'/></die><link bandwidth_bytes_per_s='64e9' latency_s='8e-9' bypass_latency_s='4e-9' energy_j_per_bit='0.6e-12'/><dram kind='DDR5-6400' channels='4' channel_bandwidth_bytes_per_s='51.2e9' efficiency='0.92' latency_s='60e-9' channel_capacity_bytes='68719476736' energy_j_per_bit='14e-12'/><energy mac_f32_j='2.2e-12' mac_bf16_j='0.6e-12' vector_op_j='1.5e-12' sram_j_per_byte='0.8e-12' static_w_per_die='0.5'/></package>", hct.options = {"token-blocks" = "4"}} {
+  func.func @tables(%ids: tensor<1x8xi64> {hct.name = "ids", hct.role = "input"}, %table: tensor<9x8xf32> {hct.name = "t", hct.role = "param"}) -> (tensor<1x8x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.gather_rows"(%table, %ids) : (tensor<9x8xf32>, tensor<1x8xi64>) -> tensor<1x8x8xf32>
+    return %0 : tensor<1x8x8xf32>
   }
 }
