@@ -3,7 +3,7 @@
 
 #include "backends/chiplet/chiplet.h"
 
-enum { ALIGNMENT = 64, PARTS = 1024, GRACES = 2 /* products that bytes rest for, if there is room */, DOUBLINGS = 5 /* tries to leave them to some loops only */ };
+enum { ALIGNMENT = 64, MOST_PARTS = 1024, GRACES = 2 /* products that bytes rest for, if there is room */, DOUBLINGS = 5 /* tries to leave them to some loops only */ };
 
 static int64_t aligned(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -130,14 +130,15 @@ static meeting meets_find(placement *p, hct_arena *arena, int grace) {
   return m;
 }
 
-static size_t part_of(const placement *p, const extent *e) { return e->start < p->capacity ? (size_t)(e->start / (p->capacity / PARTS + 1)) : PARTS - 1; }
+static size_t part_of(const placement *p, const extent *e, size_t parts) { return (size_t)(e->start / (p->needed / (int64_t)parts + 1)); }
 
-/* p->beside by address: by parts of the memory first, of which each has few. A sort that knows nothing of addresses takes a tenth of a compilation. */
+/* p->beside by address: by parts of what is taken first, of which each has few. A sort that knows nothing of addresses takes a tenth of a compilation. */
 static void beside_sort(placement *p, size_t count) {
-  size_t next[PARTS + 1] = {0};
-  for (size_t i = 0; i < count; i++) next[part_of(p, &p->beside[i]) + 1]++;
-  for (size_t part = 1; part < PARTS; part++) next[part] += next[part - 1];
-  for (size_t i = 0; i < count; i++) p->sorted[next[part_of(p, &p->beside[i])]++] = p->beside[i];
+  size_t next[MOST_PARTS + 1], parts = count < MOST_PARTS ? count : MOST_PARTS;
+  memset(next, 0, (parts + 1) * sizeof *next);
+  for (size_t i = 0; i < count; i++) next[part_of(p, &p->beside[i], parts) + 1]++;
+  for (size_t part = 1; part < parts; part++) next[part] += next[part - 1];
+  for (size_t i = 0; i < count; i++) p->sorted[next[part_of(p, &p->beside[i], parts)]++] = p->beside[i];
   for (size_t i = 1; i < count; i++) {
     extent one = p->sorted[i];
     size_t at = i;
