@@ -3,7 +3,7 @@
 
 #include "backends/chiplet/chiplet.h"
 
-enum { ALIGNMENT = 64, MOST_PARTS = 1024, GRACES = 2 /* products that bytes rest for, if there is room */, DOUBLINGS = 5 /* tries to leave them to some loops only */ };
+enum { ALIGNMENT_BITS = 6, ALIGNMENT = 1 << ALIGNMENT_BITS, DIGIT_BITS = 8, DIGIT_MASK = (1 << DIGIT_BITS) - 1, GRACES = 2 /* products that bytes rest for, if there is room */, DOUBLINGS = 5 /* tries to leave them to some loops only */ };
 
 static int64_t aligned(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -130,20 +130,17 @@ static meeting meets_find(placement *p, hct_arena *arena, int grace) {
   return m;
 }
 
-static size_t part_of(const placement *p, const extent *e, size_t parts) { return (size_t)(e->start / (p->needed / (int64_t)parts + 1)); }
+static size_t digit_of(const extent *e, int shift) { return (size_t)(e->start >> shift) & DIGIT_MASK; }
 
-/* p->beside by address: by parts of what is taken first, of which each has few. A sort that knows nothing of addresses takes a tenth of a compilation. */
+/* p->beside by address, by digits from the last on. A sort by comparing takes a tenth of a compilation. */
 static void beside_sort(placement *p, size_t count) {
-  size_t next[MOST_PARTS + 1], parts = count < MOST_PARTS ? count : MOST_PARTS;
-  memset(next, 0, (parts + 1) * sizeof *next);
-  for (size_t i = 0; i < count; i++) next[part_of(p, &p->beside[i], parts) + 1]++;
-  for (size_t part = 1; part < parts; part++) next[part] += next[part - 1];
-  for (size_t i = 0; i < count; i++) p->sorted[next[part_of(p, &p->beside[i], parts)]++] = p->beside[i];
-  for (size_t i = 1; i < count; i++) {
-    extent one = p->sorted[i];
-    size_t at = i;
-    for (; at > 0 && p->sorted[at - 1].start > one.start; at--) p->sorted[at] = p->sorted[at - 1];
-    p->sorted[at] = one;
+  for (int shift = ALIGNMENT_BITS; p->needed >> shift; shift += DIGIT_BITS) {
+    size_t next[(1 << DIGIT_BITS) + 1] = {0};
+    for (size_t i = 0; i < count; i++) next[digit_of(&p->beside[i], shift) + 1]++;
+    for (size_t digit = 1; digit < DIGIT_MASK; digit++) next[digit + 1] += next[digit];
+    for (size_t i = 0; i < count; i++) p->sorted[next[digit_of(&p->beside[i], shift)]++] = p->beside[i];
+    extent *sorted = p->sorted;
+    p->sorted = p->beside, p->beside = sorted;
   }
 }
 
@@ -159,8 +156,8 @@ static int64_t place_find(placement *p, const chiplet_buffer *buffer, int grace)
   }
   beside_sort(p, count);
   int64_t at = 0;
-  for (size_t i = 0; i < count && p->sorted[i].start - at < taken(buffer); i++)
-    if (p->sorted[i].end > at) at = p->sorted[i].end;
+  for (size_t i = 0; i < count && p->beside[i].start - at < taken(buffer); i++)
+    if (p->beside[i].end > at) at = p->beside[i].end;
   return at;
 }
 
