@@ -276,21 +276,21 @@ static placement placement_make(chiplet_program *program, hct_arena *arena) {
   return p;
 }
 
-/* False when the scratchpad is too small, with the end of the highest buffer, which found no place; or with the most bytes that live at once, and NULL.
+/* Whether there is a place for every buffer; `settles`: those are taken. False when the scratchpad is too small, with the end of the highest buffer, which found no place; or with the most bytes that live at once, and NULL.
  * *out_worst: the operation at which there is too much. */
-static bool allocate_sram(chiplet_program *program, int64_t *out_needed, size_t *out_worst, const chiplet_buffer **out_without_place) {
+static bool allocate_sram(chiplet_program *program, bool settles, int64_t *out_needed, size_t *out_worst, const chiplet_buffer **out_without_place) {
   chiplet_buffers_measure(program);
   hct_arena *scratch = hct_arena_create();
   placement p = placement_make(program, scratch);
   bool can_fit = p.needed <= p.capacity;
   if (can_fit) p.meets[0] = meets_find(&p, scratch, 0);
   bool fits = can_fit && (place_in_time(&p) || place_by_size(&p));
-  if (fits) spread(&p, scratch);
+  if (fits && settles) spread(&p, scratch);
   *out_worst = p.worst;
   if (!fits && can_fit) place_in_time(&p);
   *out_needed = p.needed, *out_without_place = p.without_place;
   hct_arena_destroy(scratch);
-  if (!fits) return false;
+  if (!fits || !settles) return fits;
   program->sram_bytes = *out_needed;
   for (size_t b = 0; b < program->buffers.count; b++) {
     const chiplet_buffer *storage = &program->buffers.items[program->buffers.items[b].storage];
@@ -298,6 +298,18 @@ static bool allocate_sram(chiplet_program *program, int64_t *out_needed, size_t 
     program->buffers.items[b].twin = storage->twin;
   }
   return true;
+}
+
+/* With all layers of a repeat at the same addresses, or, if that does not fit, those that are folded. */
+static bool allocate_joined(chiplet_program *program, int64_t *out_needed, size_t *out_worst, const chiplet_buffer **out_without_place) {
+  bool repeats = program->repeats.count > 0;
+  chiplet_join_places(program, false);
+  if (!allocate_sram(program, !repeats, out_needed, out_worst, out_without_place)) return false;
+  if (!repeats) return true;
+  chiplet_join_places(program, true);
+  if (allocate_sram(program, true, out_needed, out_worst, out_without_place)) return true;
+  chiplet_join_places(program, false);
+  return allocate_sram(program, true, out_needed, out_worst, out_without_place);
 }
 
 /* ---- DRAM ---- */
@@ -418,12 +430,7 @@ hct_status chiplet_allocate(chiplet_program *program) {
   if (program->buffers.count) memcpy(once, program->buffers.items, program->buffers.count * sizeof *once);
   for (int tries = 1;; tries++) {
     twin_dma_buffers(program, single);
-    bool fits = false;
-    for (int all = 1; all >= 0 && !fits; all--) {
-      chiplet_join_places(program, all);
-      fits = allocate_sram(program, &needed, &worst, &without_place);
-    }
-    if (fits) break;
+    if (allocate_joined(program, &needed, &worst, &without_place)) break;
     if (!single_choose(program, worst, tries == DOUBLINGS, single)) return chiplet_refuse_sram(program, needed, without_place);
     if (program->buffers.count) memcpy(program->buffers.items, once, program->buffers.count * sizeof *once);
   }
