@@ -142,6 +142,8 @@ static void rule_select(hct_tape *t, MlirOperation op, MlirValue dy) {
   if (hct_tape_wants(t, operand(op, 2))) hct_tape_add(t, operand(op, 2), hct_tape_select(t, operand(op, 0), zero, dy));
 }
 
+static void rule_detach(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 1), dy); }
+
 /* ---- shape ---- */
 
 static void rule_reshape(hct_tape *t, MlirOperation op, MlirValue dy) {

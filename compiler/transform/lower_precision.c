@@ -153,7 +153,7 @@ static bool is_of_update(MlirOperation op) { return !strcmp(hct_op_str_or(op, "h
 /* Only what is computed elementwise, or summed, keeps f32 as an exponential's argument: a product's result is an activation. */
 static bool stays(lowering *l, MlirOperation op, MlirValue result) {
   const value_info *info = info_of(l, result);
-  return is_of_update(op) || info->kind != WIDE || (info->keep & KEEP_ORIGIN) || (info->keep && is_elementwise(op));
+  return is_of_update(op) || hct_op_has(op, "hct.wide") || info->kind != WIDE || (info->keep & KEEP_ORIGIN) || (info->keep && is_elementwise(op));
 }
 
 /* ---- constants: tables (masks, rotations) that only low values are made with ---- */
