@@ -336,14 +336,21 @@ static hct_status blocks_of(const blocking *b, const attention *a, int64_t *out_
 }
 
 /* ---- how many blocks of keys ---- */
-/* Those of all queries at once, where there are as many blocks of queries as may be, are in the way. */
+static int64_t least_common_multiple(int64_t a, int64_t b) {
+  int64_t multiple = a;
+  while (multiple % b) multiple += a;
+  return multiple;
+}
+
+/* One, unless scores of the smallest blocks of queries, with all keys, are large. Parts of a block of tokens that are fewer than the dies which share it, or not a multiple of them, would be shared
+ * unevenly. */
 static int64_t choose_key_blocks(const blocking *b, const attention *a, int64_t blocks) {
-  int64_t most = 1, best = 1;
+  int64_t most = 1, best = 1, parts = blocks * least_common_multiple(b->pass->package.rows, b->pass->package.cols);
   for (int64_t count = 2; count <= MAX_BLOCKS; count++)
     if (a->queries % count == 0) most = count;
   if (!scores_are_large(b, a, most)) return 1;
-  for (int64_t count = 2; count <= MAX_BLOCKS && scores_are_large(b, a, blocks * best); count++)
-    if (a->keys % count == 0) best = count;
+  for (int64_t count = 2; count <= MAX_KEY_BLOCKS && scores_are_large(b, a, blocks * best); count++)
+    if (a->keys % count == 0 && (blocks % count == 0 || count % parts == 0)) best = count;
   return best;
 }
 
@@ -355,8 +362,8 @@ static hct_status key_blocks_choose(blocking *b, const attention *a, int64_t blo
     if (!refused) b->key_blocks = choose_key_blocks(b, a, blocks);
     return HCT_OK;
   }
-  if (!hct_parse_i64(text, &forced) || forced < 1 || forced > MAX_BLOCKS)
-    return hct_error(b->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--key-blocks=%s: it must be 'auto' or a whole number from 1 to %d", text, MAX_BLOCKS);
+  if (!hct_parse_i64(text, &forced) || forced < 1 || forced > MAX_KEY_BLOCKS)
+    return hct_error(b->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--key-blocks=%s: it must be 'auto' or a whole number from 1 to %d", text, MAX_KEY_BLOCKS);
   if (a->keys % forced) {
     hct_error(b->pass->diags, HCT_E_OPTION, hct_loc_of(b->arena, a->softmax), "--key-blocks=%s does not divide the %lld keys of this attention", text, (long long)a->keys);
     hct_hint(b->pass->diags, "--key-blocks=auto takes what divides them");

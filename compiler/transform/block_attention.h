@@ -4,7 +4,7 @@
 
 #include "compiler/pass.h"
 
-enum { MAX_CHAIN = 8 };
+enum { MAX_CHAIN = 8, MAX_KEY_BLOCKS = 64 };
 
 /* What the masks of constants leave of the keys, query by query. */
 typedef struct attention_mask {
@@ -50,7 +50,7 @@ typedef struct blocking {
   MlirValue q, k, v; /* its operands, of the heads at hand */
   int64_t head_parts, head_blocks, head_block; /* runs of heads, as the mesh splits them; blocks of each; the one at hand */
   int64_t key_blocks; /* 1: a softmax has all keys at once */
-  MlirValue keys[HCT_MAX_VARIADIC], values[HCT_MAX_VARIADIC]; /* by block of keys, of the heads at hand; null: not read yet */
+  MlirValue keys[MAX_KEY_BLOCKS], values[MAX_KEY_BLOCKS]; /* by block of keys, of the heads at hand; null: not read yet */
   bool again;         /* what is built is for backward alone: it bears hct.recomputed */
   struct { placed_constant *items; size_t count, capacity; } constants; /* parts of constants, at the start of the body */
 } blocking;

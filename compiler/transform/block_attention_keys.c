@@ -4,7 +4,7 @@
  *   for each block j of keys:
  *     %s = contract(%qi, %kj), scale, mask
  *     %m = map2 max(%m', reduce max(%s))                     %m', %l', %u': those of the block before
- *     %e = exp(%s - %m);  %a = exp(%m' - %m)
+ *     %e = map2 exp_sub(%s, %m);  %a = map2 exp_sub(%m', %m)
  *     %l = %l' * %a + reduce sum(%e);  %u = %u' * %a + contract(%e, %vj)
  *   %y = %u / %l
  *
@@ -13,7 +13,7 @@
  *
  *   %lse = %m + log(%l)
  *   for each block j of keys:
- *     %s = contract(%qi, %kj), scale, mask;  %p = exp(%s - detach(%lse))
+ *     %s = contract(%qi, %kj), scale, mask;  %p = map2 exp_sub(%s, detach(%lse))
  *     %t += contract(%p, %vj);  %z += reduce sum(%p)
  *   %yi = detach(%y, %t - %z * detach(%y))
  *
@@ -182,13 +182,13 @@ static MlirValue product_of(blocking *b, const attention *a, MlirValue exponenti
 static void run(blocking *b, const attention *a, running *r, MlirValue q, range rows, int64_t block, range keys) {
   MlirValue scores = scores_of(b, a, q, rows, block, keys), before = r->highest, own = reduce(b, "max", scores);
   r->highest = map2(b, "max", own, mlirValueIsNull(before) ? lowest(b) : before);
-  MlirValue exponentials = map1(b, "exp", map2(b, "sub", scores, r->highest)), sum = reduce(b, "sum", exponentials);
+  MlirValue exponentials = map2(b, "exp_sub", scores, r->highest), sum = reduce(b, "sum", exponentials);
   MlirValue product = wide(b, product_of(b, a, exponentials, rows, block, keys));
   if (mlirValueIsNull(before)) {
     r->sum = sum, r->product = product;
     return;
   }
-  MlirValue scale = map1(b, "exp", map2(b, "sub", before, r->highest));
+  MlirValue scale = map2(b, "exp_sub", before, r->highest);
   r->sum = map2(b, "add", map2(b, "mul", r->sum, scale), sum);
   r->product = wide(b, map2(b, "add", wide(b, map2(b, "mul", r->product, beside_product(b, a, scale))), product));
 }
@@ -199,7 +199,7 @@ static MlirValue stand_in(blocking *b, const attention *a, MlirValue q, range ro
   log_sum = detach(b, log_sum, (MlirValue){NULL}), y = detach(b, y, (MlirValue){NULL});
   for (int64_t block = 0; block_of(b, a, block, end).size > 0; block++) {
     range keys = block_of(b, a, block, end);
-    MlirValue p = map1(b, "exp", map2(b, "sub", scores_of(b, a, q, rows, block, keys), log_sum));
+    MlirValue p = map2(b, "exp_sub", scores_of(b, a, q, rows, block, keys), log_sum);
     sum = sum_with(b, sum, reduce(b, "sum", p));
     product = sum_with(b, product, product_of(b, a, p, rows, block, keys));
   }

@@ -19,7 +19,7 @@ typedef struct hct_tape_entry {
   hct_shape shape;
   size_t pending; /* uses whose operation has not been differentiated yet */
   struct { hct_tape_summand *items; size_t count, capacity; } summands;
-  bool overlaps;   /* slices of the value meet, or it is a part that blocks share: summands are added at once */
+  bool overlaps;   /* slices of the value meet, or blocks that are computed again share it: summands are added at once */
   MlirValue total; /* null when nothing flows back; before all uses were seen it is null too, or where slices overlap the sum so far */
 } hct_tape_entry;
 

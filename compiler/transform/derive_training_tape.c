@@ -5,7 +5,7 @@
  * built for any other value, so frozen parameters and integer paths cost nothing. A value's summands are added as soon as the
  * last of its uses was differentiated: the sum then stands beside the earliest use, in that use's layer and fusion group, but for what other
  * groups make several of, which they add themselves. Those of slices
- * that overlap, or of one that blocks share (the keys of blocks of queries), are added one by one, so that they need not all be kept. */
+ * that overlap (the keys of blocks of queries), or of what is computed again block by block (with blocks of keys), are added one by one, so that they need not all be kept. */
 #include <string.h>
 
 #include "compiler/transform/derive_training.h"
@@ -176,15 +176,16 @@ static bool slices_overlap(MlirValue value, const hct_shape *shape) {
   return false;
 }
 
-/* Keys that several blocks of queries read. */
-static bool is_shared_part(MlirValue value) {
-  if (!mlirValueIsAOpResult(value) || !hct_op_has(mlirOpResultGetOwner(value), "hct.whole")) return false;
-  return !mlirOpOperandIsNull(mlirOpOperandGetNextUse(mlirValueGetFirstUse(value)));
+/* Whether some of several readers are computed again for backward, block by block. */
+static bool feeds_blocks(MlirValue value) {
+  size_t again = 0;
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) again += hct_op_has(mlirOpOperandGetOwner(use), "hct.recomputed");
+  return again > 1;
 }
 
 static void entry_create(hct_tape *tape, MlirValue value) {
   hct_tape_entry entry = {.value = value, .shape = hct_tape_shape(value)};
-  entry.overlaps = slices_overlap(value, &entry.shape) || is_shared_part(value);
+  entry.overlaps = slices_overlap(value, &entry.shape) || feeds_blocks(value);
   if (!hct_dtype_is_float(entry.shape.dtype) || hct_tape_wants(tape, value)) return;
   hct_index_map_put(tape->index, hct_value_key(value), tape->entries.count);
   HCT_PUSH(tape->arena, &tape->entries, entry);

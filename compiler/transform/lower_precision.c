@@ -119,7 +119,7 @@ static void find_kinds(lowering *l) {
 }
 
 /* ---- what stays f32 ---- */
-static bool is_exponential(MlirOperation op) { return hct_op_is(op, "hct_graph.map1") && !strcmp(hct_op_str(op, "fn"), "exp"); }
+static bool is_exponential(MlirOperation op) { return hct_op_is(op, "hct_graph.map1") && !strcmp(hct_op_str(op, "fn"), "exp"); } /* exp_sub subtracts in f32 itself */
 
 static bool only_picked(MlirValue value) {
   bool picked = !hct_value_unused(value);
