@@ -45,7 +45,7 @@ hct_shape attention_shape_of(MlirValue value) {
 }
 
 /* ---- parts of operands ---- */
-static MlirValue constant_place(blocking *b, MlirAttribute data, MlirLocation location) {
+MlirValue attention_constant(blocking *b, MlirAttribute data, MlirLocation location) {
   MlirType type = mlirAttributeGetType(data);
   for (size_t i = 0; i < b->constants.count; i++)
     if (mlirAttributeEqual(b->constants.items[i].data, data)) return b->constants.items[i].value;
@@ -152,7 +152,7 @@ static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, 
     MlirAttribute data = mlirOperationGetAttributeByName(made, hct_ref("value"));
     range all_rows = {0, from.dims[from.rank - 2]}, all_keys = {0, from.dims[from.rank - 1]};
     MlirAttribute part = mlirAttributeIsADenseElements(data) ? constant_part(b, data, &from, &to, by_row ? rows : all_rows, by_key ? keys : all_keys) : mlirAttributeGetNull();
-    if (!mlirAttributeIsNull(part)) return constant_place(b, part, mlirOperationGetLocation(made));
+    if (!mlirAttributeIsNull(part)) return attention_constant(b, part, mlirOperationGetLocation(made));
   }
   if (by_row) value = attention_slice(b, value, from.rank - 2, rows);
   return by_key ? attention_slice(b, value, from.rank - 1, keys) : value;

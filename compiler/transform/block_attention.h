@@ -59,6 +59,8 @@ typedef struct range { int64_t start, size; } range;
 
 /* ---- parts (block_attention.c) ---- */
 hct_shape attention_shape_of(MlirValue value);
+/* At the start of the body, each once. */
+MlirValue attention_constant(blocking *b, MlirAttribute data, MlirLocation location);
 MlirValue attention_slice(blocking *b, MlirValue value, size_t dim, range part);
 /* A range of keys, or of values, of which `dim` is not split over dies. */
 MlirValue attention_slice_keys(blocking *b, MlirValue value, size_t dim, range part);

@@ -65,9 +65,7 @@ static MlirValue reduce(blocking *b, const char *kind, MlirValue scores) {
 }
 
 static MlirValue lowest(blocking *b) {
-  MlirType type = hct_type_tensor(b->builder.context, HCT_F32, 0, NULL);
-  hct_named attribute = {"value", mlirDenseElementsAttrFloatSplatGet(type, lowest_score)};
-  return hct_build_value(&b->builder, "hct_graph.constant", 0, NULL, type, 1, &attribute);
+  return attention_constant(b, mlirDenseElementsAttrFloatSplatGet(hct_type_tensor(b->builder.context, HCT_F32, 0, NULL), lowest_score), b->builder.location);
 }
 
 /* Stays f32 under --dtype: what is summed up block by block. */
@@ -197,13 +195,16 @@ static void run(blocking *b, const attention *a, running *r, MlirValue q, range 
 static MlirValue stand_in(blocking *b, const attention *a, MlirValue q, range rows, int64_t end, MlirValue log_sum, MlirValue y) {
   MlirValue product = {NULL}, sum = {NULL};
   log_sum = detach(b, log_sum, (MlirValue){NULL}), y = detach(b, y, (MlirValue){NULL});
+  b->again = true;
   for (int64_t block = 0; block_of(b, a, block, end).size > 0; block++) {
     range keys = block_of(b, a, block, end);
     MlirValue p = map2(b, "exp_sub", scores_of(b, a, q, rows, block, keys), log_sum);
     sum = sum_with(b, sum, reduce(b, "sum", p));
     product = sum_with(b, product, product_of(b, a, p, rows, block, keys));
   }
-  return map2(b, "sub", product, map2(b, "mul", y, beside_product(b, a, sum)));
+  MlirValue zero = map2(b, "sub", product, map2(b, "mul", y, beside_product(b, a, sum)));
+  b->again = false;
+  return zero;
 }
 
 MlirValue attention_keys_build(blocking *b, const attention *a, MlirValue q, range rows, int64_t end) {
@@ -213,8 +214,5 @@ MlirValue attention_keys_build(blocking *b, const attention *a, MlirValue q, ran
   if (!strcmp(hct_pass_option(b->pass, "mode", "train"), "infer")) return y;
   b->builder.location = mlirOperationGetLocation(a->softmax);
   MlirValue log_sum = map2(b, "add", r.highest, map1(b, "log", r.sum));
-  b->again = true;
-  MlirValue gradient = stand_in(b, a, q, rows, end, log_sum, y);
-  b->again = false;
-  return detach(b, y, gradient);
+  return detach(b, y, stand_in(b, a, q, rows, end, log_sum, y));
 }
