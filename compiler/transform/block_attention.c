@@ -23,6 +23,9 @@
  * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
  * that it cuts, which is not split over dies.
  *
+ * With --key-blocks=N each block of queries reads its keys in blocks, too (block_attention_keys.c). Otherwise it does so where the scores of one of as many blocks of queries as may be are more than
+ * a sixteenth of a die's SRAM, in as few blocks of keys as keep those of one within that, of which dies share tokens evenly.
+ *
  * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
  * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU.
  *
