@@ -8,8 +8,8 @@
  * A trained parameter stays f32 for the optimizer, and gets a copy in the low type that forward and backward read and each update writes;
  * other parameters are stored low. Operators compute in f32 and round once where they store. These stay f32: all of optimizer steps, gradients of
  * parameters from the contraction or reduction that makes them on, statistics of rows (what a reduction along features gives, and what is made
- * of such values alone, the loss among them), arguments of exponentials (their absolute error is the result's relative one), and values of
- * constants and integers alone. Inputs and kept outputs keep their types: the first use rounds, a last conversion widens. */
+ * of such values alone, the loss among them), arguments of exponentials (their absolute error is the result's relative one), sums that
+ * go on from block to block (hct.wide), and values of constants and integers alone. Inputs and kept outputs keep their types: the first use rounds, a last conversion widens. */
 #include <math.h>
 #include <string.h>
 
@@ -119,7 +119,7 @@ static void find_kinds(lowering *l) {
 }
 
 /* ---- what stays f32 ---- */
-static bool is_exponential(MlirOperation op) { return hct_op_is(op, "hct_graph.map1") && !strcmp(hct_op_str(op, "fn"), "exp"); } /* exp_sub subtracts in f32 itself */
+static bool is_exponential(MlirOperation op) { return hct_op_is(op, "hct_graph.map1") && !strcmp(hct_op_str(op, "fn"), "exp"); }
 
 static bool only_picked(MlirValue value) {
   bool picked = !hct_value_unused(value);
