@@ -207,6 +207,7 @@ host_value host_map2(host_kernel *k, const char *fn, host_value a, host_value b)
       {"bit_xor", NULL, "arith.xori", "arith.xori"},           {"eq", "cmpf oeq", "cmpi eq", "cmpi eq"},                {"lt", "cmpf olt", "cmpi slt", "cmpi ult"},
       {"le", "cmpf ole", "cmpi sle", "cmpi ule"}};
   bool natural = hct_dtype_is_unsigned(a.type) || a.type == HCT_BOOL; /* true is above false */
+  if (!strcmp(fn, "exp_sub")) return host_map1(k, "exp", host_binary(k, "arith.subf", a, b), 0, a.type);
   for (size_t i = 0; i < HCT_COUNT(direct); i++) {
     const char *instruction = hct_dtype_is_float(a.type) ? direct[i].floats : natural ? direct[i].naturals : direct[i].integers;
     if (strcmp(direct[i].fn, fn) || !instruction) continue;

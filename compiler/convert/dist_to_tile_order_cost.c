@@ -24,7 +24,7 @@ static double vector_seconds(const lowering *l, const hct_dist_op *op, const hct
   const hct_package *p = &l->pass->package;
   double most = elements(l, op->results[0], place);
   for (size_t k = 0; k < op->operand_count && !strcmp(op->name, "hct_graph.reduce"); k++) most = elements(l, op->operands[k], place);
-  bool slow = !strcmp(op->name, "hct_graph.softmax") || !strcmp(op->name, "hct_graph.dropout") || !strcmp(op->name, "hct_graph.map1");
+  bool slow = !strcmp(op->name, "hct_graph.softmax") || !strcmp(op->name, "hct_graph.dropout") || !strcmp(op->name, "hct_graph.map1") || !strcmp(hct_op_str_or(op->op, "fn", ""), "exp_sub");
   return most / (double)p->vpu_lanes * (slow ? (double)p->vpu_transcendental_cycles : 1) / p->clock_hz;
 }
 

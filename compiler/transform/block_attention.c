@@ -23,6 +23,9 @@
  * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
  * that it cuts, which is not split over dies.
  *
+ * With --key-blocks=N each block of queries reads its keys in blocks, too (block_attention_keys.c). Otherwise it does so where the scores of one of as many blocks of queries as may be are more than
+ * a sixteenth of a die's SRAM, in as few blocks of keys as keep those of one within that, of which dies share tokens evenly.
+ *
  * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
  * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU.
  *
@@ -38,29 +41,14 @@
 enum { MAX_BLOCKS = HCT_MAX_VARIADIC, MASKED_BLOCKS = 8, SRAM_SHARE = 16 };
 static const double MOST_KEYS_SHARE = 0.625; /* of SRAM */
 
-typedef struct placed_constant { MlirAttribute data; MlirType type; MlirValue value; } placed_constant;
-typedef struct blocking {
-  hct_pass_context *pass;
-  hct_arena *arena;
-  MlirBlock body;
-  hct_builder builder;
-  attention_mask_cache masks;
-  bool large; /* scores of a block, of the attention at hand */
-  MlirValue q, k, v; /* its operands, of the heads at hand */
-  int64_t head_parts, head_blocks, head_block; /* runs of heads, as the mesh splits them; blocks of each; the one at hand */
-  struct { placed_constant *items; size_t count, capacity; } constants; /* parts of constants, at the start of the body */
-} blocking;
-
-typedef struct range { int64_t start, size; } range;
-
-static hct_shape shape_of(MlirValue value) {
+hct_shape attention_shape_of(MlirValue value) {
   hct_shape shape;
   HCT_BUG_ON(!hct_value_shape(value, &shape), "hct-block-attention: a value that is no static tensor");
   return shape;
 }
 
 /* ---- parts of operands ---- */
-static MlirValue constant_place(blocking *b, MlirAttribute data, MlirLocation location) {
+MlirValue attention_constant(blocking *b, MlirAttribute data, MlirLocation location) {
   MlirType type = mlirAttributeGetType(data);
   for (size_t i = 0; i < b->constants.count; i++)
     if (mlirAttributeEqual(b->constants.items[i].data, data)) return b->constants.items[i].value;
@@ -95,7 +83,7 @@ static MlirAttribute constant_part(blocking *b, MlirAttribute data, const hct_sh
 }
 
 static MlirValue slice_make(blocking *b, MlirValue value, size_t dim, range part) {
-  hct_shape shape = shape_of(value);
+  hct_shape shape = attention_shape_of(value);
   int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
   for (size_t d = 0; d < shape.rank; d++) steps[d] = 1;
   starts[dim] = part.start;
@@ -104,7 +92,7 @@ static MlirValue slice_make(blocking *b, MlirValue value, size_t dim, range part
   return hct_build_value(&b->builder, "hct_graph.slice", 1, &value, hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims), 2, attributes);
 }
 
-static MlirValue slice(blocking *b, MlirValue value, size_t dim, range part) { return shape_of(value).dims[dim] == part.size ? value : slice_make(b, value, dim, part); }
+MlirValue attention_slice(blocking *b, MlirValue value, size_t dim, range part) { return attention_shape_of(value).dims[dim] == part.size ? value : slice_make(b, value, dim, part); }
 
 static MlirValue concat(blocking *b, size_t count, const MlirValue *parts, size_t axis, hct_shape shape) {
   hct_named attribute = {"axis", hct_attr_i64(b->builder.context, (int64_t)axis)};
@@ -127,7 +115,7 @@ static hct_shape heads_apart(const blocking *b, const hct_shape *shape, size_t d
 
 static MlirValue heads_take(blocking *b, MlirValue value, size_t dim) {
   if (b->head_blocks == 1) return value;
-  hct_shape shape = shape_of(value), apart = heads_apart(b, &shape, dim);
+  hct_shape shape = attention_shape_of(value), apart = heads_apart(b, &shape, dim);
   int64_t size = apart.dims[dim + 1] / b->head_blocks;
   value = slice_make(b, reshape(b, value, &apart), dim + 1, (range){b->head_block * size, size});
   shape.dims[dim] /= b->head_blocks;
@@ -137,7 +125,7 @@ static MlirValue heads_take(blocking *b, MlirValue value, size_t dim) {
 /* `blocks` have the same shape. */
 static MlirValue heads_join(blocking *b, MlirValue *blocks, size_t dim) {
   if (b->head_blocks == 1) return blocks[0];
-  hct_shape shape = shape_of(blocks[0]), apart = heads_apart(b, &shape, dim);
+  hct_shape shape = attention_shape_of(blocks[0]), apart = heads_apart(b, &shape, dim);
   for (int64_t i = 0; i < b->head_blocks; i++) blocks[i] = reshape(b, blocks[i], &apart);
   apart.dims[dim + 1] *= b->head_blocks, shape.dims[dim] *= b->head_blocks;
   return reshape(b, concat(b, (size_t)b->head_blocks, blocks, dim + 1, apart), &shape);
@@ -146,8 +134,8 @@ static MlirValue heads_join(blocking *b, MlirValue *blocks, size_t dim) {
 /* ---- a block ---- */
 /* A range of keys. Each block reads many of them, so a dimension of keys that is split over dies is gathered once, before it is cut. The block that reads
  * them all may take them by blocks of tokens instead, each gathered by itself, but holds its scores until the last of these: not where scores are large. */
-static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part) {
-  if (!b->large && shape_of(value).dims[dim] == part.size) return value;
+MlirValue attention_slice_keys(blocking *b, MlirValue value, size_t dim, range part) {
+  if (!b->large && attention_shape_of(value).dims[dim] == part.size) return value;
   MlirValue keys = slice_make(b, value, dim, part);
   hct_op_set(mlirOpResultGetOwner(keys), "hct.whole", hct_attr_i64(b->builder.context, (int64_t)dim));
   return keys;
@@ -155,9 +143,9 @@ static MlirValue slice_keys(blocking *b, MlirValue value, size_t dim, range part
 
 /* What an elementwise operator reads beside the scores, for a range of queries and keys. */
 static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, range rows, range keys) {
-  hct_shape own = shape_of(value);
+  hct_shape own = attention_shape_of(value);
   if (own.rank >= 3 && own.dims[own.rank - 3] == a->heads && a->heads > 1) value = heads_take(b, value, own.rank - 3);
-  hct_shape from = shape_of(value), to = from;
+  hct_shape from = attention_shape_of(value), to = from;
   bool by_row = from.rank >= 2 && from.dims[from.rank - 2] == a->queries && a->queries > 1, by_key = from.rank >= 1 && from.dims[from.rank - 1] == a->keys && a->keys > 1;
   if (by_row) to.dims[from.rank - 2] = rows.size;
   if (by_key) to.dims[from.rank - 1] = keys.size;
@@ -167,44 +155,44 @@ static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, 
     MlirAttribute data = mlirOperationGetAttributeByName(made, hct_ref("value"));
     range all_rows = {0, from.dims[from.rank - 2]}, all_keys = {0, from.dims[from.rank - 1]};
     MlirAttribute part = mlirAttributeIsADenseElements(data) ? constant_part(b, data, &from, &to, by_row ? rows : all_rows, by_key ? keys : all_keys) : mlirAttributeGetNull();
-    if (!mlirAttributeIsNull(part)) return constant_place(b, part, mlirOperationGetLocation(made));
+    if (!mlirAttributeIsNull(part)) return attention_constant(b, part, mlirOperationGetLocation(made));
   }
-  if (by_row) value = slice(b, value, from.rank - 2, rows);
-  return by_key ? slice(b, value, from.rank - 1, keys) : value;
+  if (by_row) value = attention_slice(b, value, from.rank - 2, rows);
+  return by_key ? attention_slice(b, value, from.rank - 1, keys) : value;
 }
 
-static MlirValue rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape) {
+MlirValue attention_rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape) {
   MlirOperation copy = mlirOperationClone(op);
   for (intptr_t k = 0; k < mlirOperationGetNumOperands(op); k++) mlirOperationSetOperand(copy, k, operands[k]);
   MlirType type = hct_type_tensor(b->builder.context, shape.dtype, shape.rank, shape.dims);
   mlirValueSetType(hct_op_result(copy, 0), type);
+  if (b->again) hct_op_set(copy, "hct.recomputed", mlirUnitAttrGet(b->builder.context));
   mlirBlockInsertOwnedOperationBefore(b->body, b->builder.before, copy);
   return hct_op_result(copy, 0);
 }
 
-static void scores_shape(const blocking *b, hct_shape *shape, int64_t rows, int64_t keys) {
+void attention_scores_shape(const blocking *b, hct_shape *shape, int64_t rows, int64_t keys) {
   if (b->head_blocks > 1) shape->dims[shape->rank - 3] /= b->head_blocks;
   shape->dims[shape->rank - 2] = rows, shape->dims[shape->rank - 1] = keys;
 }
 
-/* The operator at `at` of the chain on a block; itself when it changes nothing there. */
-static MlirValue chain_step(blocking *b, const attention *a, size_t at, MlirValue value, range rows, range keys) {
+MlirValue attention_chain_step(blocking *b, const attention *a, size_t at, MlirValue value, range rows, range keys) {
   bool changes = at >= a->before || !a->mask.table[at];
   for (int64_t r = rows.start; r < rows.start + rows.size && !changes; r++) changes = a->mask.same[(int64_t)at * a->queries + r] < keys.start + keys.size;
-  hct_shape result = shape_of(hct_op_result(a->chain[at], 0));
-  if (!changes && shape_of(value).dtype == result.dtype) return value;
-  scores_shape(b, &result, rows.size, keys.size);
+  hct_shape result = attention_shape_of(hct_op_result(a->chain[at], 0));
+  if (!changes && attention_shape_of(value).dtype == result.dtype) return value;
+  attention_scores_shape(b, &result, rows.size, keys.size);
   MlirValue operands[3];
   for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(a->chain[at]); k++)
     operands[k] = k == a->along[at] ? value : operand_part(b, a, hct_op_operand(a->chain[at], k), rows, keys);
   b->builder.location = mlirOperationGetLocation(a->chain[at]);
-  MlirValue made = rebuild(b, a->chain[at], operands, result);
+  MlirValue made = attention_rebuild(b, a->chain[at], operands, result);
   hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 2, rows.start);
   hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 1, keys.start);
   return made;
 }
 
-static void pairs_note(blocking *b, MlirValue contraction, int64_t kept, int64_t all) {
+void attention_pairs_note(blocking *b, MlirValue contraction, int64_t kept, int64_t all) {
   if (kept < all) hct_op_set(mlirOpResultGetOwner(contraction), "hct.pairs", hct_attr_i64s(b->builder.context, 2, (const int64_t[]){kept, all}));
 }
 
@@ -215,18 +203,23 @@ static int64_t pairs_kept(const attention *a, range rows, int64_t before) {
   return kept;
 }
 
+MlirValue attention_scores(blocking *b, const attention *a, MlirValue q, MlirValue k, range rows, range keys, int64_t pairs) {
+  MlirValue operands[2];
+  operands[a->q] = q, operands[a->k] = k;
+  hct_shape shape = attention_shape_of(hct_op_result(a->scores, 0));
+  attention_scores_shape(b, &shape, rows.size, keys.size);
+  b->builder.location = mlirOperationGetLocation(a->scores);
+  MlirValue value = attention_rebuild(b, a->scores, operands, shape);
+  attention_pairs_note(b, value, pairs, rows.size * keys.size);
+  for (size_t at = 0; at < a->before; at++) value = attention_chain_step(b, a, at, value, rows, keys);
+  return value;
+}
+
 /* `front`: the keys that no mask changes, of two parts. */
 static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range rows, range keys, bool front) {
-  MlirValue operands[2];
   b->builder.location = mlirOperationGetLocation(a->scores);
-  operands[a->q] = q;
-  operands[a->k] = slice_keys(b, b->k, a->k_dim, keys);
-  hct_shape shape = shape_of(hct_op_result(a->scores, 0));
-  scores_shape(b, &shape, rows.size, keys.size);
-  MlirValue value = rebuild(b, a->scores, operands, shape);
-  pairs_note(b, value, front ? rows.size * keys.size : pairs_kept(a, rows, keys.start), rows.size * keys.size);
-  for (size_t at = 0; at < a->before; at++) value = chain_step(b, a, at, value, rows, keys);
-  return value;
+  MlirValue k = attention_slice_keys(b, b->k, a->k_dim, keys);
+  return attention_scores(b, a, q, k, rows, keys, front ? rows.size * keys.size : pairs_kept(a, rows, keys.start));
 }
 
 /* Keys that some of these queries need, [0, end), and the first that some mask changes for one of them; in whole blocks. */
@@ -245,27 +238,28 @@ static MlirValue block_build(blocking *b, const attention *a, range rows) {
   int64_t end, changed;
   key_range(a, rows, rows.size, &end, &changed);
   b->builder.location = mlirOperationGetLocation(a->scores);
-  MlirValue q = slice(b, b->q, a->q_dim, rows), parts[2];
+  MlirValue q = attention_slice(b, b->q, a->q_dim, rows), parts[2];
+  if (b->key_blocks > 1) return attention_keys_build(b, a, q, rows, end);
   size_t count = 0;
   bool two = changed > 0 && changed < end;
   if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, changed}, true);
   parts[count] = scores_part(b, a, q, rows, two ? (range){changed, end - changed} : (range){0, end}, false);
   count++;
-  hct_shape shape = shape_of(hct_op_result(a->softmax, 0));
-  scores_shape(b, &shape, rows.size, end);
+  hct_shape shape = attention_shape_of(hct_op_result(a->softmax, 0));
+  attention_scores_shape(b, &shape, rows.size, end);
   b->builder.location = mlirOperationGetLocation(a->softmax);
   MlirValue value = concat(b, count, parts, shape.rank - 1, shape);
-  value = rebuild(b, a->softmax, &value, shape);
-  for (size_t at = a->before; at < a->count; at++) value = chain_step(b, a, at, value, rows, (range){0, end});
+  value = attention_rebuild(b, a->softmax, &value, shape);
+  for (size_t at = a->before; at < a->count; at++) value = attention_chain_step(b, a, at, value, rows, (range){0, end});
   b->builder.location = mlirOperationGetLocation(a->product);
   MlirValue operands[2];
   operands[a->p] = value;
-  operands[a->v] = slice_keys(b, b->v, a->v_dim, (range){0, end});
-  shape = shape_of(hct_op_result(a->product, 0));
+  operands[a->v] = attention_slice_keys(b, b->v, a->v_dim, (range){0, end});
+  shape = attention_shape_of(hct_op_result(a->product, 0));
   if (b->head_blocks > 1) shape.dims[a->out_head] /= b->head_blocks;
   shape.dims[a->out_dim] = rows.size;
-  value = rebuild(b, a->product, operands, shape);
-  pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * end);
+  value = attention_rebuild(b, a->product, operands, shape);
+  attention_pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * end);
   return value;
 }
 
@@ -275,9 +269,10 @@ static MlirValue heads_build(blocking *b, const attention *a, int64_t blocks) {
   b->q = heads_take(b, hct_op_operand(a->scores, a->q), a->q_head);
   b->k = heads_take(b, hct_op_operand(a->scores, a->k), a->k_head);
   b->v = heads_take(b, hct_op_operand(a->product, a->v), a->v_head);
+  for (int64_t i = 0; i < b->key_blocks; i++) b->keys[i] = b->values[i] = (MlirValue){NULL};
   for (int64_t i = 0; i < blocks; i++) parts[i] = block_build(b, a, (range){i * (a->queries / blocks), a->queries / blocks});
   b->builder.location = mlirOperationGetLocation(a->product);
-  hct_shape shape = shape_of(parts[0]);
+  hct_shape shape = attention_shape_of(parts[0]);
   shape.dims[a->out_dim] = a->queries;
   return concat(b, (size_t)blocks, parts, a->out_dim, shape);
 }
@@ -306,7 +301,7 @@ static int64_t samples_in_flight(const blocking *b) {
 /* Whether a die's scores of one of `blocks` blocks take more than their share of its SRAM. */
 static bool scores_are_large(const blocking *b, const attention *a, int64_t blocks) {
   const hct_package *package = &b->pass->package;
-  hct_shape shape = shape_of(hct_op_result(a->softmax, 0));
+  hct_shape shape = attention_shape_of(hct_op_result(a->softmax, 0));
   double batch = shape.rank > 2 ? (double)shape.dims[0] : 1, bytes = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
   double whole = (double)hct_shape_elements(&shape) / batch * (double)samples_in_flight(b) * bytes / (double)(package->rows * package->cols);
   return whole / (double)blocks > (double)package->sram_bytes / (double)SRAM_SHARE;
@@ -343,6 +338,45 @@ static hct_status blocks_of(const blocking *b, const attention *a, int64_t *out_
   return HCT_REFUSED;
 }
 
+/* ---- how many blocks of keys ---- */
+static int64_t least_common_multiple(int64_t a, int64_t b) {
+  int64_t multiple = a;
+  while (multiple % b) multiple += a;
+  return multiple;
+}
+
+/* One, unless scores of the smallest blocks of queries, with all keys, are large. Parts of a block of tokens that are fewer than the dies which share it, or not a multiple of them, would be shared
+ * unevenly. */
+static int64_t choose_key_blocks(const blocking *b, const attention *a, int64_t blocks) {
+  int64_t most = 1, best = 1, parts = blocks * least_common_multiple(b->pass->package.rows, b->pass->package.cols);
+  for (int64_t count = 2; count <= MAX_BLOCKS; count++)
+    if (a->queries % count == 0) most = count;
+  if (!scores_are_large(b, a, most)) return 1;
+  for (int64_t count = 2; count <= MAX_KEY_BLOCKS && scores_are_large(b, a, blocks * best); count++)
+    if (a->keys % count == 0 && (blocks % count == 0 || count % parts == 0)) best = count;
+  return best;
+}
+
+static hct_status key_blocks_choose(blocking *b, const attention *a, int64_t blocks) {
+  const char *text = hct_pass_option(b->pass, "key-blocks", "auto"), *refused = attention_keys_refused(a);
+  int64_t forced;
+  b->key_blocks = 1;
+  if (!strcmp(text, "auto")) {
+    if (!refused) b->key_blocks = choose_key_blocks(b, a, blocks);
+    return HCT_OK;
+  }
+  if (!hct_parse_i64(text, &forced) || forced < 1 || forced > MAX_KEY_BLOCKS)
+    return hct_error(b->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--key-blocks=%s: it must be 'auto' or a whole number from 1 to %d", text, MAX_KEY_BLOCKS);
+  if (a->keys % forced) {
+    hct_error(b->pass->diags, HCT_E_OPTION, hct_loc_of(b->arena, a->softmax), "--key-blocks=%s does not divide the %lld keys of this attention", text, (long long)a->keys);
+    hct_hint(b->pass->diags, "--key-blocks=auto takes what divides them");
+    return HCT_REFUSED;
+  }
+  if (!refused) b->key_blocks = forced;
+  else if (forced > 1) hct_remark(b->pass->diags, hct_loc_of(b->arena, a->softmax), "--key-blocks=%lld: this attention is not cut by keys: %s", (long long)forced, refused);
+  return HCT_OK;
+}
+
 /* ---- how many blocks of heads ---- */
 static bool is_repeated(MlirValue heads) {
   MlirOperation op = mlirValueIsAOpResult(heads) ? mlirOpResultGetOwner(heads) : (MlirOperation){NULL};
@@ -357,7 +391,7 @@ static int64_t heads_of_die(blocking *b, const attention *a) {
   if (!chosen || !a->heads || !strcmp(hct_pass_option(b->pass, "backend", "chiplet"), "host")) return 1; /* hct-partition refuses an unknown one; the host has no mesh */
   for (size_t at = 0; at < a->count; at++)
     if (hct_op_is(a->chain[at], "hct_graph.dropout")) return 1;
-  if (is_repeated(hct_op_operand(a->scores, a->k)) || is_repeated(hct_op_operand(a->product, a->v)) || shape_of(hct_op_operand(a->scores, a->q)).rank == HCT_MAX_RANK) return 1;
+  if (is_repeated(hct_op_operand(a->scores, a->k)) || is_repeated(hct_op_operand(a->product, a->v)) || attention_shape_of(hct_op_operand(a->scores, a->q)).rank == HCT_MAX_RANK) return 1;
   b->head_parts = strategy_head_parts(chosen, b->pass, a->heads);
   return b->head_parts > 1 || strategy_head_parts(chosen, b->pass, package->rows * package->cols) == 1 ? a->heads / b->head_parts : 1;
 }
@@ -365,7 +399,7 @@ static int64_t heads_of_die(blocking *b, const attention *a) {
 /* Keys of all heads of a die: of the samples that it has whole, where tokens of one lie on one side of the mesh. */
 static double key_bytes(const blocking *b, const attention *a) {
   const hct_package *package = &b->pass->package;
-  hct_shape keys = shape_of(hct_op_operand(a->scores, a->k));
+  hct_shape keys = attention_shape_of(hct_op_operand(a->scores, a->k));
   int64_t side = package->rows * package->cols / b->head_parts, samples = (samples_in_flight(b) + side - 1) / side;
   double element_bytes = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
   return (double)hct_shape_elements(&keys) / (double)keys.dims[0] * (double)samples / (double)b->head_parts * element_bytes;
@@ -398,12 +432,13 @@ hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
     if (!attention_match(ops[i], &a)) continue;
     attention_mask_read(b.arena, &a, &b.masks);
     status = blocks_of(&b, &a, &blocks);
+    if (status == HCT_OK) status = key_blocks_choose(&b, &a, blocks);
     if (status == HCT_OK) status = head_blocks_choose(&b, &a);
     b.large = status == HCT_OK && scores_are_large(&b, &a, blocks);
-    if (status == HCT_OK && (blocks > 1 || b.head_blocks > 1)) attention_build(&b, &a, blocks);
+    if (status == HCT_OK && (blocks > 1 || b.head_blocks > 1 || b.key_blocks > 1)) attention_build(&b, &a, blocks);
     else if (status == HCT_OK) {
-      pairs_note(&b, hct_op_result(a.scores, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);
-      pairs_note(&b, hct_op_result(a.product, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);
+      attention_pairs_note(&b, hct_op_result(a.scores, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);
+      attention_pairs_note(&b, hct_op_result(a.product, 0), pairs_kept(&a, (range){0, a.queries}, 0), a.queries * a.keys);
     }
   }
   hct_function_eliminate_dead(function);

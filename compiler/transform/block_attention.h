@@ -1,10 +1,10 @@
-/* hct-block-attention, inside: what attention looks like, and what its masks leave. */
+/* hct-block-attention, inside: what attention looks like, what its masks leave, and parts of it. */
 #ifndef HCT_COMPILER_TRANSFORM_BLOCK_ATTENTION_H
 #define HCT_COMPILER_TRANSFORM_BLOCK_ATTENTION_H
 
 #include "compiler/pass.h"
 
-enum { MAX_CHAIN = 8 };
+enum { MAX_CHAIN = 8, MAX_KEY_BLOCKS = 64 };
 
 /* What the masks of constants leave of the keys, query by query. */
 typedef struct attention_mask {
@@ -37,6 +37,48 @@ typedef struct attention_mask_cache {
   bool exclude;
   attention_mask mask;
 } attention_mask_cache;
+
+/* The attention at hand. */
+typedef struct placed_constant { MlirAttribute data; MlirType type; MlirValue value; } placed_constant;
+typedef struct blocking {
+  hct_pass_context *pass;
+  hct_arena *arena;
+  MlirBlock body;
+  hct_builder builder;
+  attention_mask_cache masks;
+  bool large; /* scores of a block, of the attention at hand */
+  MlirValue q, k, v; /* its operands, of the heads at hand */
+  int64_t head_parts, head_blocks, head_block; /* runs of heads, as the mesh splits them; blocks of each; the one at hand */
+  int64_t key_blocks; /* 1: a softmax has all keys at once */
+  MlirValue keys[MAX_KEY_BLOCKS], values[MAX_KEY_BLOCKS]; /* by block of keys, of the heads at hand; null: not read yet */
+  bool again;         /* what is built is for backward alone: it bears hct.recomputed */
+  struct { placed_constant *items; size_t count, capacity; } constants; /* parts of constants, at the start of the body */
+} blocking;
+
+typedef struct range { int64_t start, size; } range;
+
+/* ---- parts (block_attention.c) ---- */
+hct_shape attention_shape_of(MlirValue value);
+/* At the start of the body, each once. */
+MlirValue attention_constant(blocking *b, MlirAttribute data, MlirLocation location);
+MlirValue attention_slice(blocking *b, MlirValue value, size_t dim, range part);
+/* A range of keys, or of values, of which `dim` is not split over dies. */
+MlirValue attention_slice_keys(blocking *b, MlirValue value, size_t dim, range part);
+/* A copy of `op` that works on a part, and gives one of `shape`. */
+MlirValue attention_rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape);
+/* `shape`, of the scores of all queries, keys and heads, for some of them. */
+void attention_scores_shape(const blocking *b, hct_shape *shape, int64_t rows, int64_t keys);
+/* The operator at `at` of the chain on a block; `value` itself when it changes nothing there. */
+MlirValue attention_chain_step(blocking *b, const attention *a, size_t at, MlirValue value, range rows, range keys);
+/* Scores as the softmax takes them, of keys that are there already. */
+MlirValue attention_scores(blocking *b, const attention *a, MlirValue q, MlirValue k, range rows, range keys, int64_t pairs);
+void attention_pairs_note(blocking *b, MlirValue contraction, int64_t kept, int64_t all);
+
+/* ---- blocks of keys (block_attention_keys.c) ---- */
+/* Whether a running softmax gives what the softmax gives: NULL, or why not. */
+const char *attention_keys_refused(const attention *a);
+/* Attention of the queries `rows`, q, with keys [0, end) in blocks. */
+MlirValue attention_keys_build(blocking *b, const attention *a, MlirValue q, range rows, int64_t end);
 
 /* Whether `softmax` is attention's; false: it is something else. */
 bool attention_match(MlirOperation softmax, attention *out_attention);

@@ -385,6 +385,8 @@ static hct_status derive(training *t) {
   bool infer = !strcmp(mode, "infer");
   HCT_TRY(hct_training_choose_loss(&t->tape, t->function, hct_pass_option(t->context, "loss", NULL), !infer, &t->loss, &t->loss_name, &t->loss_added));
   if (t->loss_name) t->loss_name = hct_arena_strdup(t->tape.arena, t->loss_name);
+  MlirOperation *forward;
+  size_t count = hct_block_operations(t->tape.arena, t->tape.body, &forward) - 1; /* without the terminator */
   HCT_TRY(keep_outputs(t, infer));
   if (!infer) {
     collect_parameters(t);
@@ -398,6 +400,7 @@ static hct_status derive(training *t) {
   }
   HCT_TRY(bind_random(t, infer));
   replace_results(t);
+  hct_training_settle(&t->tape, count, forward);
   hct_function_eliminate_dead(t->function);
   return HCT_OK;
 }

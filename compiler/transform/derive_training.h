@@ -19,7 +19,7 @@ typedef struct hct_tape_entry {
   hct_shape shape;
   size_t pending; /* uses whose operation has not been differentiated yet */
   struct { hct_tape_summand *items; size_t count, capacity; } summands;
-  bool overlaps;   /* slices of the value meet: summands are added at once */
+  bool overlaps;   /* slices of the value meet, or blocks that are computed again share it: summands are added at once */
   MlirValue total; /* null when nothing flows back; before all uses were seen it is null too, or where slices overlap the sum so far */
 } hct_tape_entry;
 
@@ -90,6 +90,11 @@ MlirValue hct_training_count(hct_tape *tape, const hct_training_scale *scale, Ml
 MlirValue hct_training_scale_steps(hct_tape *tape, const hct_training_scale *scale); /* steps without overflow, this one included */
 MlirValue hct_training_scale_shift(hct_tape *tape, const hct_training_scale *scale, MlirValue steps);
 MlirValue hct_training_scale_good(hct_tape *tape, const hct_training_scale *scale, MlirValue steps);
+
+/* ---- after gradients are derived (derive_training_detach.c) ---- */
+/* Replaces each hct_graph.detach among `forward` [count], all operators of forward in order, overwritten, by its first operand, and moves those with hct.recomputed, with all that reads them, to backward,
+ * each to before its first reader; those without any are erased. */
+void hct_training_settle(hct_tape *tape, size_t count, MlirOperation *forward);
 
 /* ---- loss and parameters (derive_training_loss.c) ---- */
 /* Shift m of a log-sum-exp, `m + log(sum(exp(z - m)))` or its log-softmax form: its gradient is zero whatever m is, so none

@@ -136,11 +136,21 @@ static void rule_fmod(hct_tape *t, MlirOperation op, MlirValue dy) {
   hct_tape_add(t, a, dy);
   if (hct_tape_wants(t, b)) hct_tape_add(t, b, neg(t, mul(t, dy, hct_tape_map2(t, "div", hct_tape_map2(t, "sub", a, result(op)), b))));
 }
+static void rule_exp_sub(hct_tape *t, MlirOperation op, MlirValue dy) {
+  MlirValue a = operand(op, 0), b = operand(op, 1), da = mul(t, dy, result(op));
+  hct_tape_add(t, a, da);
+  if (hct_tape_wants(t, b)) {
+    hct_shape shape = hct_tape_shape(b);
+    hct_tape_add(t, b, neg(t, hct_tape_to_shape(t, da, &shape)));
+  }
+}
 static void rule_select(hct_tape *t, MlirOperation op, MlirValue dy) {
   MlirValue zero = hct_tape_scalar(t, 0);
   if (hct_tape_wants(t, operand(op, 1))) hct_tape_add(t, operand(op, 1), hct_tape_select(t, operand(op, 0), dy, zero));
   if (hct_tape_wants(t, operand(op, 2))) hct_tape_add(t, operand(op, 2), hct_tape_select(t, operand(op, 0), zero, dy));
 }
+
+static void rule_detach(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 1), dy); }
 
 /* ---- shape ---- */
 

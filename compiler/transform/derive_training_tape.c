@@ -5,7 +5,7 @@
  * built for any other value, so frozen parameters and integer paths cost nothing. A value's summands are added as soon as the
  * last of its uses was differentiated: the sum then stands beside the earliest use, in that use's layer and fusion group, but for what other
  * groups make several of, which they add themselves. Those of slices
- * that overlap (the keys of blocks of queries) are added one by one, so that they need not all be kept. */
+ * that overlap (the keys of blocks of queries), or of what is computed again block by block (with blocks of keys), are added one by one, so that they need not all be kept. */
 #include <string.h>
 
 #include "compiler/transform/derive_training.h"
@@ -176,9 +176,16 @@ static bool slices_overlap(MlirValue value, const hct_shape *shape) {
   return false;
 }
 
+/* Whether some of several readers are computed again for backward, block by block. */
+static bool feeds_blocks(MlirValue value) {
+  size_t again = 0;
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) again += hct_op_has(mlirOpOperandGetOwner(use), "hct.recomputed");
+  return again > 1;
+}
+
 static void entry_create(hct_tape *tape, MlirValue value) {
   hct_tape_entry entry = {.value = value, .shape = hct_tape_shape(value)};
-  entry.overlaps = slices_overlap(value, &entry.shape);
+  entry.overlaps = slices_overlap(value, &entry.shape) || feeds_blocks(value);
   if (!hct_dtype_is_float(entry.shape.dtype) || hct_tape_wants(tape, value)) return;
   hct_index_map_put(tape->index, hct_value_key(value), tape->entries.count);
   HCT_PUSH(tape->arena, &tape->entries, entry);
@@ -206,7 +213,7 @@ static void find_active(hct_tape *tape, MlirValue loss, const MlirOperation *ops
     if (hct_index_map_get(needed, hct_value_key(parameters[i]), &unused)) entry_create(tape, parameters[i]);
   for (size_t i = 0; i < count; i++) {
     bool varied = false;
-    for (intptr_t o = 0; o < mlirOperationGetNumOperands(ops[i]); o++)
+    for (intptr_t o = hct_op_is(ops[i], "hct_graph.detach"); o < mlirOperationGetNumOperands(ops[i]); o++)
       varied = varied || hct_tape_wants(tape, mlirOperationGetOperand(ops[i], o));
     if (!varied || hct_gradient_is_zero(ops[i]) || hct_training_is_shift(ops[i])) continue;
     for (intptr_t r = 0; r < mlirOperationGetNumResults(ops[i]); r++) {

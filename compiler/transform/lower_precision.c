@@ -8,8 +8,8 @@
  * A trained parameter stays f32 for the optimizer, and gets a copy in the low type that forward and backward read and each update writes;
  * other parameters are stored low. Operators compute in f32 and round once where they store. These stay f32: all of optimizer steps, gradients of
  * parameters from the contraction or reduction that makes them on, statistics of rows (what a reduction along features gives, and what is made
- * of such values alone, the loss among them), arguments of exponentials (their absolute error is the result's relative one), and values of
- * constants and integers alone. Inputs and kept outputs keep their types: the first use rounds, a last conversion widens. */
+ * of such values alone, the loss among them), arguments of exponentials (their absolute error is the result's relative one), sums that
+ * go on from block to block (hct.wide), and values of constants and integers alone. Inputs and kept outputs keep their types: the first use rounds, a last conversion widens. */
 #include <math.h>
 #include <string.h>
 
@@ -153,7 +153,7 @@ static bool is_of_update(MlirOperation op) { return !strcmp(hct_op_str_or(op, "h
 /* Only what is computed elementwise, or summed, keeps f32 as an exponential's argument: a product's result is an activation. */
 static bool stays(lowering *l, MlirOperation op, MlirValue result) {
   const value_info *info = info_of(l, result);
-  return is_of_update(op) || info->kind != WIDE || (info->keep & KEEP_ORIGIN) || (info->keep && is_elementwise(op));
+  return is_of_update(op) || hct_op_has(op, "hct.wide") || info->kind != WIDE || (info->keep & KEEP_ORIGIN) || (info->keep && is_elementwise(op));
 }
 
 /* ---- constants: tables (masks, rotations) that only low values are made with ---- */

@@ -191,7 +191,7 @@ static void rule_broadcast(rule_builder *b) { rule_elementwise(b); }
 
 bool partition_rule(const hct_flow *flow, const hct_flow_op *op, op_rule *out_rule) {
   static const struct { const char *name; void (*make)(rule_builder *b); bool linear; } rules[] = {
-      {"map1", rule_elementwise, false}, {"map2", rule_elementwise, false}, {"select", rule_elementwise, false}, {"dropout", rule_elementwise, false}, {"softmax", rule_softmax, false}, {"softmax_grad", rule_softmax, false},
+      {"map1", rule_elementwise, false}, {"map2", rule_elementwise, false}, {"select", rule_elementwise, false}, {"dropout", rule_elementwise, false}, {"detach", rule_elementwise, false}, {"softmax", rule_softmax, false}, {"softmax_grad", rule_softmax, false},
       {"reduce", rule_reduce, false}, {"contract", rule_contract, false}, {"transpose", rule_transpose, true}, {"reshape", rule_reshape, true}, {"slice", rule_parts, true},
       {"concat", rule_parts, false}, {"pad", rule_parts, false}, {"gather_rows", rule_table, false}, {"scatter_rows", rule_table, false}, {"pick", rule_classes, false},
       {"place", rule_classes, false}, {"broadcast", rule_broadcast, true},

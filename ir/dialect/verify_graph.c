@@ -206,6 +206,12 @@ static void check_dropout(hct_verifier *v, MlirOperation op, const hct_shape *op
   if (!fits) hct_verify_refuse(v, op, "index is not a number of 63 bits for each dimension of %s, and one for its first element", shape_text(v, to));
 }
 
+static void check_detach(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count, const hct_shape *to) {
+  if (count < 1 || count > 2) hct_verify_refuse(v, op, "%zu operands: a value is needed, and what has its gradient if anything", count);
+  for (size_t k = 0; k < count && k < 2; k++)
+    if (!shape_dims_equal(&operands[k], to)) hct_verify_refuse(v, op, "operand %zu (%s) is not of the result's shape (%s)", k, shape_text(v, &operands[k]), shape_text(v, to));
+}
+
 /* ---- composite operators ---- */
 bool hct_graph_is_composite(const char *name) {
   static const char *const names[] = {"linear", "attention", "layer_norm", "rms_norm", "gelu", "silu", "rope"};
@@ -306,7 +312,7 @@ static const struct { const char *name; type_rule rule; size_t first, operands; 
     {"contract", TYPES_ONE, 0, 2, false},    {"map2", TYPES_ALIKE, 0, 2, false},        {"select", TYPES_ALIKE, 1, 2, true},   {"concat", TYPES_ALIKE, 0, SIZE_MAX, true},
     {"pad", TYPES_ALIKE, 0, 1, true},        {"reduce", TYPES_ALIKE, 0, 1, true},       {"softmax", TYPES_ALIKE, 0, 1, true},  {"softmax_grad", TYPES_ALIKE, 0, 2, true},
     {"gather_rows", TYPES_ALIKE, 0, 1, true}, {"scatter_rows", TYPES_ALIKE, 0, 1, true}, {"pick", TYPES_ALIKE, 0, 1, true},     {"place", TYPES_ALIKE, 0, 1, true},
-    {"update", TYPES_F32, 0, SIZE_MAX, true}, {"dropout", TYPES_ALIKE, 0, 1, true},
+    {"update", TYPES_F32, 0, SIZE_MAX, true}, {"dropout", TYPES_ALIKE, 0, 1, true},     {"detach", TYPES_ONE, 0, 2, true},
 };
 
 static void check_type(hct_verifier *v, MlirOperation op, type_rule rule, const char *what, const hct_shape *shape, const hct_shape *with) {
@@ -372,6 +378,7 @@ void hct_verify_graph_op(hct_verifier *v, MlirOperation op) {
   else if (!strcmp(name, "constant")) check_constant(v, op);
   else if (!strcmp(name, "update")) check_update(v, op, operands, count);
   else if (!strcmp(name, "dropout")) check_dropout(v, op, operands, &to);
+  else if (!strcmp(name, "detach")) check_detach(v, op, operands, count, &to);
   else if (hct_graph_is_composite(name)) check_composite(v, op, name, operands, count, &to);
   else check_collective(v, op, name, a, &to);
   if (v->status == HCT_OK) check_types(v, op, name, operands, count, &to);

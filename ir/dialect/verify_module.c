@@ -39,7 +39,7 @@ static void check_shardings(hct_verifier *v, MlirOperation op) {
 }
 
 void hct_verify_discardable(hct_verifier *v, MlirOperation op) {
-  static const char *const texts[] = {"hct.layer", "hct.pass", "hct.collective", "hct.over"}, *const units[] = {"hct.recomputed", "hct.waits"};
+  static const char *const texts[] = {"hct.layer", "hct.pass", "hct.collective", "hct.over"}, *const units[] = {"hct.recomputed", "hct.waits", "hct.wide"};
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (!is_text(mlirOperationGetAttributeByName(op, hct_ref(texts[i])))) hct_verify_refuse(v, op, "%s is no text", texts[i]);
   if (hct_op_has(op, "hct.group") && (hct_op_i64_or(op, "hct.group", -1) < 0 || hct_op_i64_or(op, "hct.group", -1) >= 1 << 20))

@@ -69,6 +69,7 @@ HCT_INLINE double exec_map2(uint8_t fn, double a, double b) {
     case HCT_FN_MAP2_AND: return a != 0 && b != 0;
     case HCT_FN_MAP2_OR: return a != 0 || b != 0;
     case HCT_FN_MAP2_FMOD: return fmod(a, b);
+    case HCT_FN_MAP2_EXP_SUB: return (double)expf((float)(a - b));
     default: hct_bug(__FILE__, __LINE__, "map2 function %d", fn);
   }
 }
@@ -87,6 +88,7 @@ HCT_INLINE float exec_map2_f32(uint8_t fn, float a, float b) {
     case HCT_FN_MAP2_LE: return a <= b;
     case HCT_FN_MAP2_AND: return a != 0 && b != 0;
     case HCT_FN_MAP2_OR: return a != 0 || b != 0;
+    case HCT_FN_MAP2_EXP_SUB: return expf(a - b);
     default: return (float)exec_map2(fn, (double)a, (double)b);
   }
 }

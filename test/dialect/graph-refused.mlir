@@ -6,6 +6,12 @@ module {
     %0 = "hct_graph.softmax"(%x) {axis = 2 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.map1: hct.waits is no unit}}
     %w0 = "hct_graph.map1"(%x) {fn = "neg", hct.waits = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.map1: hct.wide is no unit}}
+    %w1 = "hct_graph.map1"(%x) {fn = "neg", hct.wide = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.detach: operand 1 (4xi64) is not of the result's shape (4x8xf32)}}
+    %d0 = "hct_graph.detach"(%x, %ids) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<4x8xf32>, tensor<4xi64>) -> tensor<4x8xf32>
+    // expected-error@+1 {{hct_graph.detach: 3 operands: a value is needed, and what has its gradient if anything}}
+    %d1 = "hct_graph.detach"(%x, %x, %x) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.map1: fn '' is no function of MAP1}}
     %1 = "hct_graph.map1"(%x) {fn = ""} : (tensor<4x8xf32>) -> tensor<4x8xf32>
     // expected-error@+1 {{hct_graph.map1: scalar 1 says no element type for interchange (hct_narrowing)}}

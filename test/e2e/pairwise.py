@@ -25,6 +25,7 @@ OPTIONS = {
     "orientation": ("columns", "rows"),
     "token-blocks": ("1", "2"),
     "attention-blocks": ("auto", "2"),
+    "key-blocks": ("auto", "2", "4"),
     "groups": ("auto", "blocks"),
 }
 

@@ -13,7 +13,7 @@ BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 HEADS, TOKENS, BLOCKS, BATCH, DIES = 4, 256, 16, 2, 2
 MODEL = ["tinyllama-1.1b", "--layers=1", "--hidden=16", f"--heads={HEADS}", f"--kv-heads={HEADS}", "--ffn=24", "--vocab=40", f"--seq={TOKENS}", f"--batch={BATCH}", "--seed=5"]
-OPTIONS = ["--optimizer=sgd", "--lr=0.1", "--mesh=1x2", "--micro-batch=1", "--token-blocks=4", f"--attention-blocks={BLOCKS}", "--units=blocks", "--groups=blocks", "--recompute=all"]
+OPTIONS = ["--optimizer=sgd", "--lr=0.1", "--mesh=1x2", "--micro-batch=1", "--token-blocks=4", f"--attention-blocks={BLOCKS}", "--key-blocks=1", "--units=blocks", "--groups=blocks", "--recompute=all"]
 PAIRS = TOKENS * TOKENS * (BLOCKS + 1) // (2 * BLOCKS)  # of queries and keys, in all blocks
 PROBABILITY_BYTES = 4 * HEADS * PAIRS // DIES  # f32, of one sample
 

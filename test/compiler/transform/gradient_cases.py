@@ -268,8 +268,23 @@ one("FlexAttention", [f32(1, 2, 3, 4), f32(1, 1, 5, 4), f32(1, 1, 5, 2), f32(3, 
     score_mod=Graph("s0", [("Tanh", "s0", "t0", {}), ("Add", "t0 p3", "t1", {})], "t1"), prob_mod=Graph("s0", [("Mul", "s0 p4", "t0", {})], "t0"))
 
 # Rules of graph operators that no ONNX operator becomes: in the graph of sum(exp(each element of p0, 5 times) * slope), a pattern and what takes its place, and what is then summed.
+EXPONENTIAL = r'(%\w+) = "hct_graph.map1"\((%\w+)\) .*fn = "exp".*(loc\(.*)'
+
+
+def operands(count):
+    """of an operator that may have up to 16"""
+    return "{operandSegmentSizes = array<i32: " + ", ".join("1" if k < count else "0" for k in range(16)) + ">}"
+
+
 PLANTED = [
     ("rsqrt", r'fn = "exp"', 'fn = "rsqrt"', lambda p: 1 / np.sqrt(np.repeat(p[:, None], 5, 1))),
+    ("exp_sub", EXPONENTIAL, r'%square = "hct_graph.map2"(\2, \2) {fn = "mul"} : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32> \3\n'
+     r'\1 = "hct_graph.map2"(%square, \2) {fn = "exp_sub"} : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32> \3', lambda p: np.exp(np.repeat((p * p - p)[:, None], 5, 1))),
+    # the value is 0; the gradient that of e^a times a number, which is a
+    ("detach", EXPONENTIAL, r'%still = "hct_graph.detach"(\2) ' + operands(1) + r' : (tensor<3x5xf32>) -> tensor<3x5xf32> \3\n%e = "hct_graph.map1"(\2) {fn = "exp"} : (tensor<3x5xf32>) -> tensor<3x5xf32> \3\n'
+     r'%times = "hct_graph.map2"(%e, %still) {fn = "mul"} : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32> \3\n'
+     r'%zero = "hct_graph.map2"(\2, \2) {fn = "sub"} : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32> \3\n'
+     r'\1 = "hct_graph.detach"(%zero, %times) ' + operands(2) + r' : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32> \3', lambda p: np.repeat(((p - 1) * np.exp(p))[:, None], 5, 1)),
     ("place", r'(%\w+) = "hct_graph.broadcast"\(%\w+\).*(loc\(.*)', r'%ids = "hct_graph.constant"() {value = dense<[4, 0, 7]> : tensor<3xi64>} : () -> tensor<3xi64> \2\n'
      r'\1 = "hct_graph.place"(%arg0, %ids) : (tensor<3xf32>, tensor<3xi64>) -> tensor<3x5xf32> \2', lambda p: np.exp(p[:, None] * (np.arange(5) == [[4], [0], [7]]))),
 ]

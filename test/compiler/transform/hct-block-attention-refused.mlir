@@ -30,3 +30,24 @@ module attributes {hct.options = {"head-blocks" = "17"}} {
     return %2 : tensor<3x4x8xf32>
   }
 }
+// -----
+module attributes {hct.options = {"key-blocks" = "3"}} {
+  func.func @step(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    // expected-error@+2 {{--key-blocks=3 does not divide the 4 keys of this attention}}
+    // expected-hint@+1 {{--key-blocks=auto takes what divides them}}
+    %1 = "hct_graph.softmax"(%0) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.contract"(%1, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %2 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// expected-error@unknown {{--key-blocks=65: it must be 'auto' or a whole number from 1 to 64}}
+module attributes {hct.options = {"key-blocks" = "65"}} {
+  func.func @step(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.softmax"(%0) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.contract"(%1, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %2 : tensor<3x4x8xf32>
+  }
+}

@@ -169,3 +169,30 @@ module attributes {hct.options = {"mode" = "infer"}} {
     return %0 : tensor<4x8xf32>
   }
 }
+// -----
+// A detached value is that of its first operand, with the gradient of the second; what is for backward alone, and what is made of it, goes to before its first reader there, or goes.
+// CHECK-LABEL: func.func @detached
+// CHECK-SAME: %[[X:arg[0-9]+]]: tensor<4x8xf32> {hct.name = "x"{{[^%]*}}%[[W:arg[0-9]+]]: tensor<4x8xf32> {hct.name = "w"
+// CHECK-NEXT: %[[U:.+]] = "hct_graph.map2"(%[[W]], %[[W]]) {fn = "add"}
+// CHECK-NEXT: %[[SUM:.+]] = "hct_graph.reduce"(%[[U]])
+// CHECK-NEXT: %[[LOSS:.+]] = "hct_graph.reshape"(%[[SUM]])
+// CHECK-NEXT: "hct_graph.constant"() {hct.pass = "backward"
+// CHECK-NEXT: %[[DY:.+]] = "hct_graph.reshape"
+// CHECK-NEXT: %[[Z:.+]] = "hct_graph.map2"(%[[W]], %[[X]]) {fn = "exp_sub", hct.pass = "backward", hct.recomputed}
+// CHECK-NEXT: %[[R:.+]] = "hct_graph.map1"(%[[Z]]) {fn = "exp", hct.pass = "backward", hct.recomputed}
+// CHECK-NEXT: %[[DZ:.+]] = "hct_graph.map2"(%[[DY]], %[[R]]) {fn = "mul", hct.pass = "backward"}
+// CHECK-NEXT: %[[DW:.+]] = "hct_graph.map2"(%[[DZ]], %[[Z]]) {fn = "mul", hct.pass = "backward"}
+// CHECK-NEXT: return %[[LOSS]], %[[DW]]
+module attributes {hct.options = {"optimizer" = "none"}} {
+  func.func @detached(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4x8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<f32> {hct.name = "loss", hct.role = "output"}) {
+    %still = "hct_graph.detach"(%x) {operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %0 = "hct_graph.map2"(%w, %still) {fn = "exp_sub", hct.recomputed} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %1 = "hct_graph.map1"(%0) {fn = "exp"} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %unread = "hct_graph.map1"(%0) {fn = "neg"} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %2 = "hct_graph.map2"(%w, %w) {fn = "add"} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %3 = "hct_graph.detach"(%2, %1) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 0, 1>} : (tensor<4x8xf32>) -> tensor<1x1xf32>
+    %5 = "hct_graph.reshape"(%4) : (tensor<1x1xf32>) -> tensor<f32>
+    return %5 : tensor<f32>
+  }
+}

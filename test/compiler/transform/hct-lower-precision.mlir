@@ -81,3 +81,17 @@ module attributes {hct.options = {}} {
     return %0 : tensor<4x6xf32>
   }
 }
+// -----
+// What is marked wide stays f32, with low inputs of a product, and so does nothing else.
+// CHECK-LABEL: func.func @wide
+// CHECK: %[[P:.+]] = "hct_graph.contract"({{.*}}) {hct.wide, {{.*}} : (tensor<4x8xbf16>, tensor<6x8xbf16>) -> tensor<4x6xf32>
+// CHECK-NEXT: %[[S:.+]] = "hct_graph.map2"(%[[P]], %[[P]]) {fn = "add", hct.wide} : {{.*}} -> tensor<4x6xf32>
+// CHECK-NEXT: "hct_graph.map1"(%[[S]]) {fn = "neg"} : (tensor<4x6xf32>) -> tensor<4x6xbf16>
+module attributes {hct.options = {"dtype" = "bf16"}} {
+  func.func @wide(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<6x8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x6xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,nk->bn", hct.wide} : (tensor<4x8xf32>, tensor<6x8xf32>) -> tensor<4x6xf32>
+    %1 = "hct_graph.map2"(%0, %0) {fn = "add", hct.wide} : (tensor<4x6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32>
+    %2 = "hct_graph.map1"(%1) {fn = "neg"} : (tensor<4x6xf32>) -> tensor<4x6xf32>
+    return %2 : tensor<4x6xf32>
+  }
+}
