@@ -12,6 +12,7 @@
  *   emit.c      the stream of one die
  *   regions.c   what has been touched, by place
  *   sync.c      who waits for whom: semaphores between engines, fences around loops
+ *   dram_bytes.c     what is moved, before anything is placed
  *   image.c     all dies, equal streams shared; tensors, locations, options */
 #ifndef HCT_BACKENDS_CHIPLET_CHIPLET_H
 #define HCT_BACKENDS_CHIPLET_CHIPLET_H
@@ -240,5 +241,7 @@ hct_addr chiplet_addr(const chiplet_stream *stream, const chiplet_buffer *buffer
 
 /* The program image and how long its step will take (NULL: not wanted). --overlap=ring interleaves as many micro-batches as make it best for --objective. */
 hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate);
+/* Bytes that the module at tile level loads from and stores to DRAM in a step, over all dies and of the layers that are there: those of the program that is made of it. */
+hct_status chiplet_dram_bytes(hct_pass_context *pass, MlirModule module, uint64_t *out_bytes);
 
 #endif

@@ -353,24 +353,44 @@ static schedule order_find(ordering **o, ordering *single) {
   return base->peak > most ? *base : schedule_best(*o, base, room_within(*o, room, base->peak));
 }
 
-void tile_order(lowering *l, size_t **order, size_t *count) {
-  if (strcmp(hct_pass_option(l->pass, "overlap", "ring"), "ring")) return;
-  ordering o = tile_ordering_make(l, *order, *count, AGAIN, false), single = tile_ordering_make(l, *order, *count, AGAIN, true);
-  int64_t all = o.fixed;
-  for (size_t i = 0; i < *count; i++) all += o.nodes[i].bytes;
-  if (all > (int64_t)l->pass->package.sram_bytes / 2) {
-    words key = {0};
-    put_problem(&o, &key), put_problem(&single, &key);
-    const hct_known_order *known = order_known(l->orders, &key);
-    if (!known) {
-      ordering *chosen = &o;
-      schedule found = order_find(&chosen, &single);
-      known = order_keep(l->orders, &key, chosen, &found);
-    }
-    *order = HCT_NEW_ARRAY(l->arena, size_t, known->count + 1);
-    if (known->count) memcpy(*order, known->order, known->count * sizeof **order);
-    *count = known->count;
+/* With every result there at once. */
+static int64_t bytes_all(const ordering *o) {
+  int64_t all = o->fixed;
+  for (size_t i = 0; i < o->count; i++) all += o->nodes[i].bytes;
+  return all;
+}
+
+static void order_take(lowering *l, ordering *o, ordering *single, size_t **order, size_t *count) {
+  words key = {0};
+  put_problem(o, &key), put_problem(single, &key);
+  const hct_known_order *known = order_known(l->orders, &key);
+  if (!known) {
+    ordering *chosen = o;
+    schedule found = order_find(&chosen, single);
+    known = order_keep(l->orders, &key, chosen, &found);
   }
+  *order = HCT_NEW_ARRAY(l->arena, size_t, known->count + 1);
+  if (known->count) memcpy(*order, known->order, known->count * sizeof **order);
+  *count = known->count;
+}
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* What the stage takes of SRAM, in any order, and in one that is found at once. */
+static void needs_note(lowering *l, const ordering *o, bool ordered) {
+  schedule written = schedule_written(o);
+  int64_t peak = written.peak, room = tile_order_room(o, FILL_SINGLE);
+  if (ordered && peak > room && tile_order_peak_least(o) <= room) peak = tile_order_shallow(o).peak;
+  l->pass->least_sram_bytes = larger(l->pass->least_sram_bytes, o->fixed + tile_order_peak_least(o));
+  if (peak > room && written.peak > room) l->pass->crowded = true;
+}
+
+void tile_order(lowering *l, size_t **order, size_t *count) {
+  bool ring = !strcmp(hct_pass_option(l->pass, "overlap", "ring"), "ring");
+  if (!ring && !l->pass->unordered) return;
+  ordering o = tile_ordering_make(l, *order, *count, AGAIN, false), single = tile_ordering_make(l, *order, *count, AGAIN, true);
+  if (l->pass->unordered) needs_note(l, &single, ring);
+  else if (bytes_all(&o) > (int64_t)l->pass->package.sram_bytes / 2) order_take(l, &o, &single, order, count);
   hct_arena_destroy(o.arena);
   hct_arena_destroy(single.arena);
 }

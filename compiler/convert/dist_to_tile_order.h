@@ -85,5 +85,6 @@ int64_t tile_order_peak(const ordering *o, const schedule *s);
 
 /* An order in which little lives at once, of several tried until one fits in `room` (dist_to_tile_order_deep.c). */
 schedule tile_order_deep(const ordering *o, int64_t room);
+schedule tile_order_shallow(const ordering *o); /* the better of the two that are found soonest */
 
 #endif

@@ -203,6 +203,12 @@ static schedule schedule_rooted(const ordering *o, const readers *r) {
   return (schedule){d.placed, d.at.peak, 0};
 }
 
+schedule tile_order_shallow(const ordering *o) {
+  const readers r = readers_find(o);
+  schedule deep = schedule_deep_by(o, &r, false, true), rooted = schedule_rooted(o, &r);
+  return rooted.peak < deep.peak ? rooted : deep;
+}
+
 /* Looks ahead where neither fits in `room`, and some order may, which takes longer. What is taken in between has to be taken once in any case where it is the same for all blocks, and should then not count. */
 schedule tile_order_deep(const ordering *o, int64_t room) {
   const readers r = readers_find(o);
