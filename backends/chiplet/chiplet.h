@@ -182,7 +182,7 @@ typedef struct chiplet_region {
   struct chiplet_region *next; /* among those not in use */
 } chiplet_region;
 typedef struct chiplet_regions {
-  hct_spans spans[2]; /* by space */
+  hct_spans spans[3]; /* by space; of HCT_SPACE_NUMBER, whose turn it is */
   chiplet_region *unused;
 } chiplet_regions;
 void chiplet_regions_add(hct_arena *arena, chiplet_regions *regions, const chiplet_access *access, hct_engine engine, size_t number, size_t item);
@@ -196,6 +196,7 @@ typedef struct chiplet_stream {
   hct_arena *arena;
   int64_t row, col;
   chiplet_dependence *depends; /* noted: what is written is another on another row, on another column; NULL: not wanted */
+  bool takes_turns;        /* --overlap=none: while a collective runs, MXU and VPU do nothing */
   unsigned depth;          /* sequencer loops open */
   int batch_level;         /* level of the micro-batch loop, -1 outside */
   int layer_level;         /* likewise of the loop over layers */

@@ -1,4 +1,4 @@
-/* The order of a stage's operations in its loop, for --overlap=ring: a list schedule over MXU, VPU and the rings of both axes, within SRAM. While one
+/* The order of a stage's operations in its loop: as written, or one that fits, and for --overlap=ring a list schedule over MXU, VPU and the rings of both axes, within SRAM. While one
  * block of tokens computes, the next one's tiles travel on the rings of one axis and the sums of the one before on those of the other.
  *
  * The backend schedules again, with exact times and without a limit, where all that fits in SRAM. This order is for what does not. It starts from one that
@@ -343,14 +343,15 @@ static const hct_known_order *order_keep(hct_known_orders *orders, const words *
   return &orders->items[orders->count - 1];
 }
 
-/* *o: with double buffers; becomes `single`, without, where they take too much. */
+/* *o: with double buffers; becomes `single`, without, where they take too much. Where nothing is to overlap, an order that fits is all that is asked. */
 static schedule order_find(ordering **o, ordering *single) {
   schedule written = schedule_written(*o), deep = tile_order_deep(*o, tile_order_room(*o, FILL));
   if ((written.peak < deep.peak ? written.peak : deep.peak) > tile_order_room(*o, FILL)) *o = single, written = schedule_written(single), deep = tile_order_deep(single, tile_order_room(single, FILL_SINGLE));
   int64_t room = tile_order_room(*o, (*o)->single ? FILL_SINGLE : FILL), most = tile_order_room(*o, MOST_FILL);
   schedule *base = written.peak <= room || written.peak < deep.peak ? &written : &deep;
   if (base->peak > most) gathers_spread(*o, base, room);
-  return base->peak > most ? *base : schedule_best(*o, base, room_within(*o, room, base->peak));
+  bool overlaps = !strcmp(hct_pass_option((*o)->l->pass, "overlap", "ring"), "ring");
+  return base->peak > most || !overlaps ? *base : schedule_best(*o, base, room_within(*o, room, base->peak));
 }
 
 /* With every result there at once. */
@@ -377,19 +378,17 @@ static void order_take(lowering *l, ordering *o, ordering *single, size_t **orde
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* What the stage takes of SRAM, in any order, and in one that is found at once. */
-static void needs_note(lowering *l, const ordering *o, bool ordered) {
+static void needs_note(lowering *l, const ordering *o) {
   schedule written = schedule_written(o);
   int64_t peak = written.peak, room = tile_order_room(o, FILL_SINGLE);
-  if (ordered && peak > room && tile_order_peak_least(o) <= room) peak = tile_order_shallow(o).peak;
+  if (peak > room && tile_order_peak_least(o) <= room) peak = tile_order_shallow(o).peak;
   l->pass->least_sram_bytes = larger(l->pass->least_sram_bytes, o->fixed + tile_order_peak_least(o));
   if (peak > room && written.peak > room) l->pass->crowded = true;
 }
 
 void tile_order(lowering *l, size_t **order, size_t *count) {
-  bool ring = !strcmp(hct_pass_option(l->pass, "overlap", "ring"), "ring");
-  if (!ring && !l->pass->unordered) return;
   ordering o = tile_ordering_make(l, *order, *count, AGAIN, false), single = tile_ordering_make(l, *order, *count, AGAIN, true);
-  if (l->pass->unordered) needs_note(l, &single, ring);
+  if (l->pass->unordered) needs_note(l, &single);
   else if (bytes_all(&o) > (int64_t)l->pass->package.sram_bytes / 2) order_take(l, &o, &single, order, count);
   hct_arena_destroy(o.arena);
   hct_arena_destroy(single.arena);
