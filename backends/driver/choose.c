@@ -94,7 +94,7 @@ static void candidate_try_all(const hct_pass_context *pass, MlirModule module, c
     return;
   }
   candidate_try(pass, module, c);
-  if (c->fits && (!is_tight(pass, c) || choice_objective(pass) == HCT_OBJECTIVE_DRAM)) return;
+  if (c->fits && !is_tight(pass, c)) return;
   candidate blocks = *c;
   blocks.groups = "blocks";
   candidate_try_both(pass, module, &blocks);
@@ -201,13 +201,13 @@ static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list
   }
 }
 
-/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, for fewest DRAM bytes, and where those that fit are makeshift, also
- * of what is best, as long as that makes it better. */
+/* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, and where those that fit are makeshift, also of what is best, as long as
+ * that makes it better. */
 static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
   int64_t sequence = choice_input_size(module, 1), blocks = 2;
   size_t count = list->count;
   for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
-  bool any = choice_is_auto(pass, "token-blocks", "fit") || (choice_any_token_blocks(pass) && (choice_objective(pass) == HCT_OBJECTIVE_DRAM || (*best != SIZE_MAX && is_makeshift(pass, &list->items[*best])))); /* less in flight leaves SRAM to larger groups */
+  bool any = choice_is_auto(pass, "token-blocks", "fit") || (choice_any_token_blocks(pass) && *best != SIZE_MAX && is_makeshift(pass, &list->items[*best]));
   bool again = choice_any_recompute(pass) && choice_objective(pass) != HCT_OBJECTIVE_TIME;
   for (bool more = *best != SIZE_MAX && any; more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
     size_t like = *best, tried = list->count;
@@ -308,40 +308,66 @@ static size_t dram_choose(hct_pass_context *pass, MlirModule module, size_t laye
   return best;
 }
 
+static void candidate_choose(hct_pass_context *pass, const candidate *c) {
+  candidate_options_set(pass->options, pass->arena, c);
+  pass->interleaving = c->interleaving;
+  pass->interleaving.known = c->fits;
+  hct_built_match(pass);
+}
+
 /* `layers`: equal ones of the whole model, where `module` has some of them; else 0. */
-static void choose_among(hct_pass_context *pass, MlirModule module, size_t layers) {
+static candidate choose_among(hct_pass_context *pass, MlirModule module, size_t layers) {
   candidate_list list = {0};
   size_t best = (choice_objective(pass) == HCT_OBJECTIVE_DRAM ? dram_choose : list_choose)(pass, module, layers, &list);
   bool fits = best != SIZE_MAX;
   const candidate *chosen = &list.items[fits ? best : list.count - 1];
   if (fits && list.count > 1) result_tell(pass, &list, best);
   if (fits && layers) fallbacks_add(pass, &list, best, choice_input_size(module, 1));
-  candidate_options_set(pass->options, pass->arena, chosen);
-  pass->interleaving = chosen->interleaving;
-  pass->interleaving.known = fits;
-  hct_built_match(pass);
+  candidate_choose(pass, chosen);
+  return *chosen;
 }
 
-/* What is compared is alike in equal layers. How many of them a fusion group of several spans is not: such groups are no candidates. */
+/* Whether groups of several layers would move less; `some` are of `pass->left_out`. */
+static bool gains_by_groups(const hct_pass_context *pass, MlirModule some, const candidate *c) {
+  candidate apart = *c, fused = *c;
+  fused.groups = "auto";
+  return candidate_weigh(pass, some, &apart) && candidate_weigh(pass, some, &fused) && fused.dram_bytes < apart.dram_bytes;
+}
+
+/* What is compared is alike in equal layers. How many of them a fusion group of several spans is not: such groups are no candidates, but for fewest DRAM bytes, where
+ * one is tried in the end. */
+static hct_status choose_by_some(hct_pass_context *pass, MlirModule module, MlirModule some, size_t layers) {
+  bool any_groups = choice_any_groups(pass, some), dram = choice_objective(pass) == HCT_OBJECTIVE_DRAM;
+  hct_left_out *left_out = pass->left_out;
+  if (pass->built) pass->built->layers = layers;
+  hct_remark(pass->diags, (hct_loc){0}, "choices are made by %d of %zu equal layers%s", HCT_COMPILED_LAYERS, layers, any_groups ? ", and with --groups=blocks" : "");
+  if (any_groups) hct_map_put(pass->options, "groups", hct_arena_strdup(pass->arena, "blocks"));
+  candidate best = choose_among(pass, some, layers);
+  bool gains = any_groups && dram && best.fits && gains_by_groups(pass, some, &best);
+  pass->left_out = NULL;
+  if (gains && choose_dram_fused(pass, module, &best)) {
+    hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, with which groups of several layers move fewer DRAM bytes: %s", best.groups, candidate_step_text(pass, &best));
+    candidate_choose(pass, &best);
+  }
+  pass->left_out = left_out;
+  return pass->built && pass->built->options && pass->built->left_out ? hct_figures_extrapolate(pass, some, pass->built->module) : HCT_OK;
+}
+
 static hct_status choose(hct_pass_context *pass, MlirModule module) {
   bool any_orientation = choice_is_auto(pass, "orientation", choice_is_auto(pass, "strategy", "hecaton") ? "auto" : "columns");
   if (!choice_is_auto(pass, "strategy", "hecaton") && !any_orientation && !choice_any_recompute(pass) && !choice_is_auto(pass, "micro-batch", "auto") && !choice_any_groups(pass, module) && !choice_any_token_blocks(pass)) return HCT_OK;
   MlirModule some = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   hct_left_out *left_out = HCT_NEW(pass->arena, hct_left_out);
   left_out->data = hct_map_create(pass->arena);
+  hct_status status = HCT_OK;
   size_t layers;
-  if (!hct_layers_shorten(some, HCT_MOST_WHOLE_LAYERS, HCT_COMPILED_LAYERS, &layers, left_out)) {
-    mlirModuleDestroy(some);
+  if (hct_layers_shorten(some, HCT_MOST_WHOLE_LAYERS, HCT_COMPILED_LAYERS, &layers, left_out)) {
+    pass->left_out = left_out;
+    status = choose_by_some(pass, module, some, layers);
+    pass->left_out = NULL;
+  } else {
     choose_among(pass, module, 0);
-    return HCT_OK;
   }
-  if (pass->built) pass->built->layers = layers;
-  hct_remark(pass->diags, (hct_loc){0}, "choices are made by %d of %zu equal layers%s", HCT_COMPILED_LAYERS, layers, choice_any_groups(pass, some) ? ", and with --groups=blocks" : "");
-  if (choice_any_groups(pass, some)) hct_map_put(pass->options, "groups", hct_arena_strdup(pass->arena, "blocks"));
-  pass->left_out = left_out;
-  choose_among(pass, some, layers);
-  hct_status status = pass->built && pass->built->options ? hct_figures_extrapolate(pass, some, pass->built->module) : HCT_OK;
-  pass->left_out = NULL;
   mlirModuleDestroy(some);
   return status;
 }

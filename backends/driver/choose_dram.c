@@ -146,3 +146,19 @@ void choose_dram(hct_pass_context *pass, MlirModule module, const char *strategy
   }
   while (c.fits && step_try(&s, &c)) c = list->items[*best];
 }
+
+bool choose_dram_fused(const hct_pass_context *pass, MlirModule module, candidate *c) {
+  candidate apart = *c, before = *c;
+  if (!candidate_weigh(pass, module, &apart)) return false;
+  for (size_t i = 0; i < HCT_COUNT(groups_less); i++) {
+    candidate next = *c;
+    next.groups = groups_less[i];
+    bool seems = candidate_weigh(pass, module, &next) && !next.crowded && next.dram_bytes < apart.dram_bytes && !same_program(&next, &before);
+    before = next;
+    if (seems) candidate_try(pass, module, &next);
+    if (!seems || !next.fits) continue;
+    *c = next;
+    return true;
+  }
+  return false;
+}
