@@ -42,8 +42,8 @@ const char *candidate_step_text(const hct_pass_context *pass, const candidate *c
 /* ---- fewest DRAM bytes (choose_dram.c) ---- */
 /* Adds to the list what was tried of the strategy in the orientation with groups of `units`; *best: the number of the best of the list, SIZE_MAX: nothing fits so far. */
 void choose_dram(hct_pass_context *pass, MlirModule module, const char *strategy, const char *orientation, const char *units, candidate_list *list, size_t *best);
-/* Of a whole model of many equal layers, what is best of some of them with groups of one block each: with groups of several layers, in the largest share of SRAM in which
- * they fit and move less. False: none do, and *c is as it was. */
-bool choose_dram_fused(const hct_pass_context *pass, MlirModule module, candidate *c);
+/* What is best with groups of one block each, with groups of several layers: in the largest share of SRAM, no larger than c->groups if that is one, in which they seem to fit
+ * and move less, and, if `compiled`, do fit. False: none is found. */
+bool choose_dram_fused(const hct_pass_context *pass, MlirModule module, bool compiled, candidate *c);
 
 #endif

@@ -321,17 +321,10 @@ static candidate choose_among(hct_pass_context *pass, MlirModule module, size_t 
   size_t best = (choice_objective(pass) == HCT_OBJECTIVE_DRAM ? dram_choose : list_choose)(pass, module, layers, &list);
   bool fits = best != SIZE_MAX;
   const candidate *chosen = &list.items[fits ? best : list.count - 1];
-  if (fits && list.count > 1) result_tell(pass, &list, best);
+  if (fits && (list.count > 1 || choice_objective(pass) == HCT_OBJECTIVE_DRAM)) result_tell(pass, &list, best); /* others were weighed */
   if (fits && layers) fallbacks_add(pass, &list, best, choice_input_size(module, 1));
   candidate_choose(pass, chosen);
   return *chosen;
-}
-
-/* Whether groups of several layers would move less; `some` are of `pass->left_out`. */
-static bool gains_by_groups(const hct_pass_context *pass, MlirModule some, const candidate *c) {
-  candidate apart = *c, fused = *c;
-  fused.groups = "auto";
-  return candidate_weigh(pass, some, &apart) && candidate_weigh(pass, some, &fused) && fused.dram_bytes < apart.dram_bytes;
 }
 
 /* What is compared is alike in equal layers. How many of them a fusion group of several spans is not: such groups are no candidates, but for fewest DRAM bytes, where
@@ -343,9 +336,9 @@ static hct_status choose_by_some(hct_pass_context *pass, MlirModule module, Mlir
   hct_remark(pass->diags, (hct_loc){0}, "choices are made by %d of %zu equal layers%s", HCT_COMPILED_LAYERS, layers, any_groups ? ", and with --groups=blocks" : "");
   if (any_groups) hct_map_put(pass->options, "groups", hct_arena_strdup(pass->arena, "blocks"));
   candidate best = choose_among(pass, some, layers);
-  bool gains = any_groups && dram && best.fits && gains_by_groups(pass, some, &best);
+  bool gains = any_groups && dram && best.fits && choose_dram_fused(pass, some, false, &best);
   pass->left_out = NULL;
-  if (gains && choose_dram_fused(pass, module, &best)) {
+  if (gains && choose_dram_fused(pass, module, true, &best)) {
     hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, with which groups of several layers move fewer DRAM bytes: %s", best.groups, candidate_step_text(pass, &best));
     candidate_choose(pass, &best);
   }

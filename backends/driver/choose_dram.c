@@ -147,18 +147,21 @@ void choose_dram(hct_pass_context *pass, MlirModule module, const char *strategy
   while (c.fits && step_try(&s, &c)) c = list->items[*best];
 }
 
-bool choose_dram_fused(const hct_pass_context *pass, MlirModule module, candidate *c) {
+bool choose_dram_fused(const hct_pass_context *pass, MlirModule module, bool compiled, candidate *c) {
   candidate apart = *c, before = *c;
+  bool fused = false;
+  apart.groups = "blocks";
   if (!candidate_weigh(pass, module, &apart)) return false;
-  for (size_t i = 0; i < HCT_COUNT(groups_less); i++) {
+  for (size_t i = 0; i < HCT_COUNT(groups_less) && !fused; i++) {
     candidate next = *c;
     next.groups = groups_less[i];
-    bool seems = candidate_weigh(pass, module, &next) && !next.crowded && next.dram_bytes < apart.dram_bytes && !same_program(&next, &before);
+    if (strcmp(c->groups, next.groups) == 0) c->groups = "blocks"; /* what comes before it does not fit */
+    if (strcmp(c->groups, "blocks") != 0) continue;
+    bool gains = candidate_weigh(pass, module, &next) && !next.crowded && next.dram_bytes < apart.dram_bytes && !same_program(&next, &before);
     before = next;
-    if (seems) candidate_try(pass, module, &next);
-    if (!seems || !next.fits) continue;
-    *c = next;
-    return true;
+    if (gains && compiled) candidate_try(pass, module, &next);
+    fused = gains && next.fits;
+    if (fused) *c = next;
   }
-  return false;
+  return fused;
 }
