@@ -12,6 +12,7 @@
  *   emit.c      the stream of one die
  *   regions.c   what has been touched, by place
  *   sync.c      who waits for whom: semaphores between engines, fences around loops
+ *   dram_bytes.c     what is moved, before anything is placed
  *   image.c     all dies, equal streams shared; tensors, locations, options */
 #ifndef HCT_BACKENDS_CHIPLET_CHIPLET_H
 #define HCT_BACKENDS_CHIPLET_CHIPLET_H
@@ -183,7 +184,7 @@ typedef struct chiplet_region {
   struct chiplet_region *next; /* among those not in use */
 } chiplet_region;
 typedef struct chiplet_regions {
-  hct_spans spans[2]; /* by space */
+  hct_spans spans[3]; /* by space; of HCT_SPACE_NUMBER, whose turn it is */
   chiplet_region *unused;
 } chiplet_regions;
 void chiplet_regions_add(hct_arena *arena, chiplet_regions *regions, const chiplet_access *access, hct_engine engine, size_t number, size_t item);
@@ -197,6 +198,7 @@ typedef struct chiplet_stream {
   hct_arena *arena;
   int64_t row, col;
   chiplet_dependence *depends; /* noted: what is written is another on another row, on another column; NULL: not wanted */
+  bool takes_turns;        /* --overlap=none: while a collective runs, MXU and VPU do nothing */
   unsigned depth;          /* sequencer loops open */
   int batch_level;         /* level of the micro-batch loop, -1 outside */
   int layer_level;         /* likewise of the loop over layers */
@@ -242,5 +244,7 @@ hct_addr chiplet_addr(const chiplet_stream *stream, const chiplet_buffer *buffer
 
 /* The program image and how long its step will take (NULL: not wanted). --overlap=ring interleaves as many micro-batches as make it best for --objective. */
 hct_status chiplet_build(hct_pass_context *pass, MlirModule module, hct_arena *arena, hct_image *out_image, hct_estimate *out_estimate);
+/* Bytes that the module at tile level loads from and stores to DRAM in a step, over all dies and of the layers that are there: those of the program that is made of it. */
+hct_status chiplet_dram_bytes(hct_pass_context *pass, MlirModule module, uint64_t *out_bytes);
 
 #endif

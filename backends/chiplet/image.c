@@ -28,7 +28,8 @@ typedef struct streams {
 } streams;
 
 static hct_stream stream_write(streams *s, size_t die, hct_arena *arena) {
-  chiplet_stream writer = {.program = s->program, .arena = arena, .row = (int64_t)die / s->program->cols, .col = (int64_t)die % s->program->cols, .batch_level = -1, .layer_level = -1, .depends = &s->depends};
+  chiplet_stream writer = {.program = s->program, .arena = arena, .row = (int64_t)die / s->program->cols, .col = (int64_t)die % s->program->cols, .batch_level = -1, .layer_level = -1, .depends = &s->depends,
+                           .takes_turns = !strcmp(hct_pass_option(s->program->pass, "overlap", "ring"), "none")};
   chiplet_emit(&writer);
   return chiplet_stream_finish(&writer);
 }

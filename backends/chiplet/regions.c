@@ -36,7 +36,7 @@ void chiplet_regions_forget(chiplet_regions *regions, const chiplet_access *acce
 }
 
 void chiplet_regions_clear(chiplet_regions *regions) {
-  for (int space = 0; space < 2; space++) hct_spans_drop(&regions->spans[space], (hct_span){INT64_MIN, INT64_MAX}, region_drop, regions);
+  for (size_t space = 0; space < HCT_COUNT(regions->spans); space++) hct_spans_drop(&regions->spans[space], (hct_span){INT64_MIN, INT64_MAX}, region_drop, regions);
 }
 
 const chiplet_region *chiplet_regions_next(const chiplet_regions *regions, const chiplet_access *access, hct_span_cursor *cursor) {

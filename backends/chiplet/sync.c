@@ -11,6 +11,8 @@
 
 #include "backends/chiplet/chiplet.h"
 
+enum { MOST_ACCESSES = 16 };
+
 static uint8_t semaphore_of(chiplet_stream *s, int distance, hct_engine producer, hct_engine consumer) {
   uint8_t *number = &s->semaphores[distance][producer][consumer];
   if (!*number) *number = ++s->semaphore_next;
@@ -52,8 +54,18 @@ static void depend(chiplet_stream *s, chiplet_item *item, hct_engine engine, siz
   }
 }
 
-chiplet_item *chiplet_item_add(chiplet_stream *s, hct_engine engine, size_t access_count, const chiplet_access *accesses) {
-  size_t index = s->items.count, number = s->counts[engine]++;
+/* What computes reads whose turn it is, and what sends or receives writes it: so they wait for each other as for bytes, and computing does not wait for computing. */
+static size_t turn_add(const chiplet_stream *s, hct_engine engine, size_t count, chiplet_access *accesses) {
+  bool computes = engine == HCT_ENGINE_MXU || engine == HCT_ENGINE_VPU, moves = engine == HCT_ENGINE_LOAD || engine == HCT_ENGINE_STORE;
+  if (s->takes_turns && !moves) accesses[count++] = (chiplet_access){.space = HCT_SPACE_NUMBER, .start = 0, .end = 1, .write = !computes};
+  return count;
+}
+
+chiplet_item *chiplet_item_add(chiplet_stream *s, hct_engine engine, size_t own_count, const chiplet_access *own) {
+  chiplet_access accesses[MOST_ACCESSES + 1];
+  HCT_BUG_ON(own_count > MOST_ACCESSES, "an item of %zu accesses", own_count);
+  for (size_t a = 0; a < own_count; a++) accesses[a] = own[a];
+  size_t index = s->items.count, number = s->counts[engine]++, access_count = turn_add(s, engine, own_count, accesses);
   chiplet_item item = {.engine = engine, .number = number};
   depend(s, &item, engine, access_count, accesses);
   for (size_t a = 0; a < access_count; a++) HCT_PUSH(s->arena, &item.accesses, accesses[a]);
