@@ -43,6 +43,7 @@ typedef struct order_load {
   double seconds;
   int64_t bytes; /* with double buffers none: they are fixed */
   size_t readers_all;
+  size_t unit;   /* that it is for, where it is streamed */
 } order_load;
 
 typedef struct ordering {
@@ -57,7 +58,8 @@ typedef struct ordering {
   int64_t fixed;      /* bytes throughout the loop: weights, accumulators, with double buffers what DMA moves, twice */
   bool single;        /* no double buffers */
   struct { order_load *items; size_t count, capacity; } loads;
-  size_t *load_of;    /* by value: its load plus one */
+  size_t *load_of;    /* by value: its latest load plus one */
+  size_t *first_of;   /* by value, of a sum that is streamed: the node that begins it plus one */
 } ordering;
 
 typedef struct schedule { size_t *nodes; int64_t peak; double seconds; } schedule;
@@ -77,11 +79,14 @@ static void reside(ordering *o, size_t value, int64_t times) {
   o->fixed += times * value_bytes(o, value);
 }
 
+/* What is streamed is loaded for each unit, which comes after the one before. */
 static void load_read(ordering *o, size_t node, size_t value) {
-  if (!o->load_of[value]) {
+  bool streamed = tile_streams(o->l, value);
+  size_t unit = streamed ? tile_unit(tile_stage_op(o->l, o->nodes[node].at)->op) : 0;
+  if (!o->load_of[value] || o->loads.items[o->load_of[value] - 1].unit != unit) {
     const hct_package *p = &o->l->pass->package;
     double sharing = (double)(p->rows * p->cols) / (double)p->dram_channels, bytes = (double)value_bytes(o, value) * (sharing > 1 ? sharing : 1);
-    order_load made = {.seconds = p->dram_latency_s + bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency), .bytes = o->single ? value_bytes(o, value) : 0};
+    order_load made = {.seconds = p->dram_latency_s + bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency), .bytes = o->single || streamed ? value_bytes(o, value) : 0, .unit = unit};
     HCT_PUSH(o->arena, &o->loads, made);
     o->load_of[value] = o->loads.count;
   }
@@ -95,6 +100,13 @@ static read_of *read_find(const order_node *n, size_t node) {
   return NULL;
 }
 
+static void result_read(ordering *o, size_t node, size_t of) {
+  read_of *same = read_find(&o->nodes[node], of);
+  if (same) same->times++;
+  else HCT_PUSH(o->arena, &o->nodes[node].reads, ((read_of){of, 1}));
+  o->nodes[of].readers_all++;
+}
+
 static void node_read(ordering *o, size_t node, size_t operand) {
   size_t root = hct_dist_view_root(o->l->program, operand), maker = tile_info(o->l, root)->op;
   if (maker != SIZE_MAX && tile_pad_joins(o->l, &o->l->program->ops[maker])) { /* read where it is added */
@@ -102,16 +114,23 @@ static void node_read(ordering *o, size_t node, size_t operand) {
     return;
   }
   if (!o->made_by[root]) {
-    bool timed = tile_info(o->l, root)->timed;
-    if (timed) load_read(o, node, root);
-    if ((!timed || !o->single) && !hct_dist_is_constant(o->l->program, root)) reside(o, root, timed ? 2 : 1);
+    bool timed = tile_info(o->l, root)->timed, streamed = tile_streams(o->l, root);
+    if (timed || streamed) load_read(o, node, root);
+    if (!streamed && (!timed || !o->single) && !hct_dist_is_constant(o->l->program, root)) reside(o, root, timed ? 2 : 1);
     return;
   }
   depend(o, o->made_by[root] - 1, node);
-  read_of *same = read_find(&o->nodes[node], o->held_by[root] - 1);
-  if (same) same->times++;
-  else HCT_PUSH(o->arena, &o->nodes[node].reads, ((read_of){o->held_by[root] - 1, 1}));
-  o->nodes[o->held_by[root] - 1].readers_all++;
+  result_read(o, node, o->held_by[root] - 1);
+}
+
+/* A sum that is streamed takes its bytes from the first that adds to it to the last. */
+static void sum_add(ordering *o, size_t node, size_t sum) {
+  if (o->first_of[sum]) {
+    result_read(o, node, o->first_of[sum] - 1);
+    return;
+  }
+  o->first_of[sum] = node + 1;
+  o->nodes[node].bytes += value_bytes(o, sum);
 }
 
 static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t *last_sum) {
@@ -127,14 +146,16 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
       o->nodes[node].root = o->nodes[node].sum = true;
       continue;
     }
-    if (op->accumulate) reside(o, op->results[k], 1);
+    if (op->accumulate && tile_streams_sum(o->l, op)) sum_add(o, node, op->results[k]);
+    else if (op->accumulate) reside(o, op->results[k], 1);
     else if (result->spilled && result->timed && !o->single) reside(o, op->results[k], 2);
     else if (!direct) o->nodes[node].bytes += value_bytes(o, op->results[k]);
-    o->nodes[node].again = !strcmp(op->name, "hct_graph.all_gather") && !result->spilled && !direct;
+    o->nodes[node].again = !strcmp(op->name, "hct_graph.all_gather") && !result->spilled && !direct && result->timed;
   }
   if (!direct) return;
   size_t sum = tile_accumulator_of(o->l, op)->results[0];
   o->nodes[node].root = true;
+  if (tile_streams_sum(o->l, tile_accumulator_of(o->l, op))) sum_add(o, node, sum);
   if (last_sum[sum]) depend(o, last_sum[sum] - 1, node);
   last_sum[sum] = node + 1;
 }
@@ -201,7 +222,7 @@ static ordering ordering_make(lowering *l, const size_t *written, size_t count, 
   const hct_package *p = &l->pass->package;
   ordering o = {.l = l, .arena = hct_arena_create(), .place = {.rows = p->rows, .cols = p->cols, .micro_batch_size = l->program->micro_batch}, .single = single};
   size_t values = l->program->value_count + 1;
-  o.made_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.held_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.load_of = HCT_NEW_ARRAY(o.arena, size_t, values);
+  o.made_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.held_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.load_of = HCT_NEW_ARRAY(o.arena, size_t, values), o.first_of = HCT_NEW_ARRAY(o.arena, size_t, values);
   o.resident = HCT_NEW_ARRAY(o.arena, bool, values);
   nodes_make(&o, written, count);
   return o;
@@ -781,6 +802,7 @@ void tile_order(lowering *l, size_t **order, size_t *count) {
   ordering o = ordering_make(l, *order, *count, false), single = ordering_make(l, *order, *count, true);
   int64_t all = o.fixed;
   for (size_t i = 0; i < *count; i++) all += o.nodes[i].bytes;
+  for (size_t i = 0; i < o.loads.count; i++) all += o.loads.items[i].bytes;
   if (all > (int64_t)l->pass->package.sram_bytes / 2) {
     words key = {0};
     put_problem(&o, &key), put_problem(&single, &key);

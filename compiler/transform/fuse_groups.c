@@ -13,6 +13,7 @@
 
 #include "compiler/analysis/fusion.h"
 #include "compiler/pass.h"
+#include "compiler/schedule/program.h"
 #include "compiler/transform/partition.h"
 #include "compiler/transform/recompute_activations.h"
 
@@ -21,6 +22,7 @@ typedef struct fuse {
   hct_flow flow;
   hct_units units;
   size_t *stages; /* by unit */
+  int64_t *streamed; /* by unit: hct_residency (program.h) */
 } fuse;
 
 /* False where the batch is not cut in time. */
@@ -96,6 +98,15 @@ static void say(const fuse *f) {
   hct_text_fini(&starts);
 }
 
+static void streamed_mark(fuse *f, MlirModule module) {
+  bool any = false;
+  for (size_t u = 0; u < f->units.count; u++) {
+    if (!strcmp(hct_pass_option(f->pass, "weights", "auto"), "streamed")) f->streamed[u] = HCT_STREAM_ALL;
+    any |= f->streamed[u] != HCT_RESIDENT;
+  }
+  if (any) hct_op_set(mlirModuleGetOperation(module), "hct.streamed", hct_attr_i64s(mlirModuleGetContext(module), f->units.count, f->streamed));
+}
+
 hct_status hct_pass_fuse_groups(hct_pass_context *pass, MlirModule module) {
   fuse f = {.pass = pass, .flow = hct_flow_read(pass->arena, module)};
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host"), *sampled = HCT_NEW_ARRAY(pass->arena, bool, f.flow.value_count + 1);
@@ -103,8 +114,11 @@ hct_status hct_pass_fuse_groups(hct_pass_context *pass, MlirModule module) {
   bool cut = find_sampled(&f, sampled);
   f.units = hct_units_read(pass->arena, &f.flow, sampled, true);
   f.stages = HCT_NEW_ARRAY(pass->arena, size_t, f.units.count);
+  f.streamed = HCT_NEW_ARRAY(pass->arena, int64_t, f.units.count);
   HCT_TRY(stages_decide(&f));
-  if (host || !cut || !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise")) return HCT_OK;
+  if (host) return HCT_OK;
+  streamed_mark(&f, module);
+  if (!cut || !strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise")) return HCT_OK;
   int64_t *stages = HCT_NEW_ARRAY(pass->arena, int64_t, f.units.count);
   bool fused = false;
   for (size_t u = 0; u < f.units.count; u++) stages[u] = (int64_t)f.stages[u], fused |= f.stages[u] != u;

@@ -187,7 +187,22 @@ static int depth_of(MlirOperation op) {
   return depth;
 }
 
-/* `for %i = 0 to CONSTANT step 1`, that carries nothing */
+/* The constant that bounds a loop; -1: it is none. */
+static int64_t bound_of(MlirOperation loop, intptr_t operand) {
+  MlirValue bound = mlirOperationGetOperand(loop, operand);
+  MlirOperation maker = mlirValueIsAOpResult(bound) ? mlirOpResultGetOwner(bound) : (MlirOperation){NULL};
+  return !mlirOperationIsNull(maker) && hct_op_is(maker, "arith.constant") ? hct_op_i64_or(maker, "value", -1) : -1;
+}
+
+/* `for %i = 0 to CONSTANT step 1`, that carries nothing; from another micro-batch than the first it may begin, too. */
+static void check_bounds(hct_verifier *v, MlirOperation loop) {
+  MlirOperation first = mlirBlockGetFirstOperation(mlirRegionGetFirstBlock(mlirOperationGetRegion(loop, 0)));
+  bool ring = hct_op_is(first, "hct_tile.gather_step") || hct_op_is(first, "hct_tile.scatter_step");
+  int64_t from = bound_of(loop, 0), to = bound_of(loop, 1);
+  if (to < 0 || bound_of(loop, 2) != 1 || from < 0 || (ring && from)) hct_verify_refuse(v, loop, "the loop is not from 0 to a constant by 1");
+  else if (from && from >= to) hct_verify_refuse(v, loop, "the loop begins at %lld and ends before %lld", (long long)from, (long long)to);
+}
+
 static MlirWalkResult check_loop(MlirOperation op, void *user) {
   hct_verifier *v = user;
   const char *name = hct_op_name(op);
@@ -200,12 +215,7 @@ static MlirWalkResult check_loop(MlirOperation op, void *user) {
   if (strcmp(name, "scf.for")) return MlirWalkResultAdvance;
   if (depth_of(op) >= MAX_DEPTH) hct_verify_refuse(v, op, "loops are nested deeper than micro-batches and ring steps");
   if (mlirOperationGetNumOperands(op) != 3) hct_verify_refuse(v, op, "the loop carries values");
-  for (size_t k = 0; k < 3; k++) {
-    MlirValue bound = hct_op_operand(op, k);
-    MlirOperation maker = mlirValueIsAOpResult(bound) ? mlirOpResultGetOwner(bound) : (MlirOperation){NULL};
-    bool constant = !mlirOperationIsNull(maker) && hct_op_is(maker, "arith.constant");
-    if (!constant || (k != 1 && hct_op_i64_or(maker, "value", -1) != (k == 2))) hct_verify_refuse(v, op, "the loop is not from 0 to a constant by 1");
-  }
+  check_bounds(v, op);
   return MlirWalkResultAdvance;
 }
 
