@@ -8,7 +8,8 @@
 #include "compiler/transform/shorten_layers.h"
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks;
+  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks, *weights;
+  bool streaming_pays; /* weights that are streamed may be better, as hct-fuse-groups estimates */
   bool fits, dram_short; /* DRAM does not hold all that is worth storing for backward */
   hct_interleaving interleaving;
   int64_t sram_bytes;
@@ -21,6 +22,8 @@ static bool is_auto(const hct_pass_context *pass, const char *option, const char
 static bool any_recompute(const hct_pass_context *pass) { return is_auto(pass, "recompute", "auto") && strcmp(hct_pass_option(pass, "mode", "train"), "infer"); }
 
 static bool any_token_blocks(const hct_pass_context *pass) { return is_auto(pass, "token-blocks", "fit") || !strcmp(hct_pass_option(pass, "token-blocks", "fit"), "fit"); }
+
+static bool any_weights(const hct_pass_context *pass) { return is_auto(pass, "weights", "auto"); }
 
 static hct_objective objective_of(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
@@ -45,7 +48,7 @@ static bool any_groups(const hct_pass_context *pass, MlirModule module) { return
 
 static void candidate_add(hct_pass_context *pass, const char *name, const char *orientation, const char *micro_batch, candidate_list *list) {
   candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = micro_batch, .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"),
-                   .token_blocks = any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit")};
+                   .token_blocks = any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .weights = any_weights(pass) ? "resident" : hct_pass_option(pass, "weights", "auto")};
   HCT_PUSH(pass->arena, list, one);
   one.recompute = "all"; /* `auto` computes again what saves time */
   if (any_recompute(pass) && objective_of(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
@@ -97,6 +100,7 @@ static void options_set(hct_map *options, hct_arena *arena, const candidate *c) 
   hct_map_put(options, "groups", hct_arena_strdup(arena, c->groups));
   hct_map_put(options, "units", hct_arena_strdup(arena, c->units));
   hct_map_put(options, "token-blocks", hct_arena_strdup(arena, c->token_blocks));
+  hct_map_put(options, "weights", hct_arena_strdup(arena, c->weights));
 }
 
 /* Compiles a copy of the module up to its streams, silently. */
@@ -112,6 +116,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
+  c->streaming_pays = hct_op_has(mlirModuleGetOperation(copy), "hct.streaming_pays");
   c->dram_short = hct_op_has(mlirModuleGetOperation(copy), "hct.dram_short");
   c->sram_bytes = c->fits ? image.sram_bytes_used : 0;
   c->interleaving = trial.interleaving;
@@ -126,7 +131,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
   const char *groups = !c->fits || !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
   const char *blocks = any_token_blocks(pass) && strcmp(c->token_blocks, "1") ? hct_arena_printf(pass->arena, ", %s token blocks", c->token_blocks) : "";
-  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again", groups);
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again", groups, any_weights(pass) && strcmp(c->weights, "resident") ? ", weights streamed" : "");
 }
 
 static bool better(const hct_pass_context *pass, const candidate *a, const candidate *b) { return hct_estimate_better(&a->estimate, &b->estimate, objective_of(pass)); }
@@ -310,6 +315,32 @@ static void layers_choose(hct_pass_context *pass, MlirModule module, candidate_l
   for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].units = "blocks";
 }
 
+/* With weights as hct-fuse-groups chooses, and, where that is something else, all streamed. */
+static void streamed_try(hct_pass_context *pass, MlirModule module, candidate_list *list, candidate one, size_t *best) {
+  static const char *const ways[] = {"auto", "streamed"};
+  one.groups = hct_pass_option(pass, "groups", "auto");
+  if (is_makeshift(pass, &one)) one.recompute = hct_pass_option(pass, "recompute", "auto");
+  for (size_t w = 0; w < HCT_COUNT(ways); w++) {
+    one.weights = ways[w];
+    HCT_PUSH(pass->arena, list, one);
+    list_try(pass, module, list, list->count - 1, best);
+  }
+}
+
+/* Weights may be streamed: where no candidate fits, in all of them, else in those of which that is estimated to be better. */
+static void streamed_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, size_t layers, size_t *best) {
+  bool none = *best == SIZE_MAX;
+  size_t resident = *best, all = list->count;
+  for (size_t i = 0; i < (none ? count : all); i++)
+    if (none || list->items[i].streaming_pays) streamed_try(pass, module, list, list->items[i], best);
+  for (size_t i = 0; i < count && none && *best == SIZE_MAX; i++) list->items[i].weights = "streamed";
+  if (none && *best == SIZE_MAX) list->count = count;
+  if (none && any_token_blocks(pass)) blocks_choose(pass, module, list, best);
+  if (none && *best == SIZE_MAX && is_auto(pass, "units", "auto") && (layers || any_groups(pass, module))) layers_choose(pass, module, list, count, best);
+  for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].weights = "resident"; /* why that does not fit is said */
+  if (*best != resident) hct_remark(pass->diags, (hct_loc){0}, "--weights=auto: weights of some fusion groups are streamed, since %s", none ? "nothing fits in SRAM else" : "that is better");
+}
+
 static void result_tell(hct_pass_context *pass, const candidate_list *list, size_t best) {
   hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, &list->items[best]), step_text(pass, &list->items[best]));
   for (size_t i = 0; i < list->count; i++)
@@ -365,6 +396,7 @@ static void choose_among(hct_pass_context *pass, MlirModule module, size_t layer
   if (best != SIZE_MAX && is_auto(pass, "micro-batch", "auto")) multiples_try(pass, module, &list, &best);
   if (any_token_blocks(pass)) blocks_choose(pass, module, &list, &best);
   if (best == SIZE_MAX && is_auto(pass, "units", "auto") && (layers || any_groups(pass, module))) layers_choose(pass, module, &list, count, &best);
+  if (any_weights(pass)) streamed_choose(pass, module, &list, count, layers, &best);
   bool fits = best != SIZE_MAX;
   if (fits && any_groups(pass, module)) compare_groups(pass, module, &list, &best);
   if (fits && any_recompute(pass)) compare_stored(pass, module, &list.items[best]);

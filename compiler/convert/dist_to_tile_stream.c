@@ -1,8 +1,8 @@
-/* Streamed weights (--weights): in a stage that streams them, a matrix of parameters is loaded where a unit (forward or backward of a fusion group) first
+/* Streamed weights (--weights): in a stage that streams them (HCT_STREAM_WEIGHTS), a matrix of parameters is loaded where a unit (forward or backward of a fusion group) first
  * reads it in a micro-batch, and its place is free after the last operator of that unit which does. It crosses once a micro-batch and unit, in place of once
  * a stage. Vectors (gains, biases) stay: they take little, and a transfer has a latency.
  *
- * Sums over the batch, which gradients of these are, stay in SRAM, or (HCT_STREAM_ALL) are in DRAM between micro-batches:
+ * Sums over the batch, which gradients of these are, stay in SRAM, or (HCT_STREAM_SUMS) are in DRAM between micro-batches:
  *
  *   first micro-batch    %g = 0;     %g += product;   store G, %g
  *   others               load %g, G; %g += product;   store G, %g
@@ -17,7 +17,7 @@
 typedef struct index_list { size_t *items; size_t count, capacity; } index_list;
 
 typedef struct tile_streaming {
-  hct_residency residency;
+  bool weights, sums; /* are streamed in this stage */
   bool any_sum, looped, first, last, flushing;
   bool *weight;      /* by argument: a matrix of parameters, or its copy */
   size_t *turn;      /* by argument: unit that it was loaded for, plus one */
@@ -43,7 +43,7 @@ static tile_streaming *streaming_create(lowering *l) {
 }
 
 /* ---- weights ---- */
-bool tile_streams(const lowering *l, size_t value) { return l->streaming && l->streaming->weight[value]; }
+bool tile_streams(const lowering *l, size_t value) { return l->streaming && l->streaming->weights && l->streaming->weight[value]; }
 
 size_t tile_unit(MlirOperation op) {
   static const char *const passes[] = {"forward", "backward", "update"};
@@ -64,7 +64,7 @@ void tile_stream_turn(lowering *l, size_t value) {
 
 /* ---- sums over the batch ---- */
 bool tile_streams_sum(const lowering *l, const hct_dist_op *accumulator) {
-  if (!l->streaming || l->streaming->residency != HCT_STREAM_ALL || strcmp(hct_op_str(accumulator->op, "kind"), "sum")) return false;
+  if (!l->streaming || !l->streaming->sums || strcmp(hct_op_str(accumulator->op, "kind"), "sum")) return false;
   const hct_dist_value *sum = tile_info(l, accumulator->results[0]);
   return (sum->shape.rank > 1 || l->program->micro_batch == l->program->batch) && !hct_dtype_is_half(sum->shape.dtype);
 }
@@ -137,7 +137,8 @@ void tile_stream_begin(lowering *l) {
   if (residency == HCT_RESIDENT) return;
   if (!l->streams) l->streams = streaming_create(l);
   tile_streaming *s = l->streaming = l->streams;
-  s->residency = residency, s->any_sum = s->first = s->last = false, s->looped = tile_stage_has_loop(l);
+  s->weights = residency & HCT_STREAM_WEIGHTS, s->sums = residency & HCT_STREAM_SUMS;
+  s->any_sum = s->first = s->last = false, s->looped = tile_stage_has_loop(l);
   s->ready.count = 0;
   memset(s->turn, 0, l->program->value_count * sizeof *s->turn);
   for (size_t i = 0; i < tile_stage_op_count(l); i++) {
@@ -149,7 +150,7 @@ void tile_stream_begin(lowering *l) {
 
 bool tile_stream_is_done(const lowering *l, const hct_dist_op *op) { return l->streaming && l->streaming->done[op - l->program->ops]; }
 
-static bool at_once(const tile_streaming *s) { return s->looped ? s->any_sum && s->last : s->residency == HCT_STREAM_ALL; }
+static bool at_once(const tile_streaming *s) { return s->looped ? s->any_sum && s->last : s->sums; }
 
 /* Stores what is to be in DRAM of the operator's results. */
 static void results_store(lowering *l, const hct_dist_op *op) {

@@ -3,14 +3,8 @@
 #ifndef HCT_COMPILER_SCHEDULE_PROGRAM_H
 #define HCT_COMPILER_SCHEDULE_PROGRAM_H
 
+#include "compiler/schedule/residency.h"
 #include "ir/dialect/ir.h"
-
-/* What of a stage is in SRAM while all micro-batches go through, else brought from DRAM for each. */
-typedef enum hct_residency {
-  HCT_RESIDENT = 0,       /* weights and sums over the batch */
-  HCT_STREAM_WEIGHTS = 1, /* sums; weights are loaded where a unit reads them */
-  HCT_STREAM_ALL = 2,     /* neither: sums are loaded, added to and stored; with the last micro-batch what is made of a sum comes at once */
-} hct_residency;
 
 typedef enum hct_when { HCT_BEFORE_LOOP = 0, HCT_IN_LOOP = 1, HCT_AFTER_LOOP = 2 } hct_when;
 

@@ -203,11 +203,11 @@ static bool is_read_in_loop(const hct_dist_program *program, size_t value, size_
 /* What is made of a streamed weight before the loop would lie in SRAM in its place. */
 static void weights_join_loops(hct_dist_program *program) {
   bool any = false;
-  for (size_t s = 0; s < program->stage_count; s++) any |= program->residency[s] != HCT_RESIDENT;
+  for (size_t s = 0; s < program->stage_count; s++) any |= program->residency[s] & HCT_STREAM_WEIGHTS;
   const bool *learned = any ? find_learned(program) : NULL;
   for (size_t i = program->op_count; any && i-- > 0;) {
     hct_dist_op *op = &program->ops[i];
-    if (!is_placed(program, i) || op->when != HCT_BEFORE_LOOP || op->result_count != 1 || program->residency[op->stage] == HCT_RESIDENT) continue;
+    if (!is_placed(program, i) || op->when != HCT_BEFORE_LOOP || op->result_count != 1 || !(program->residency[op->stage] & HCT_STREAM_WEIGHTS)) continue;
     size_t result = op->results[0];
     if (learned[result] && program->values[result].uses && is_read_in_loop(program, result, op->stage)) op->when = HCT_IN_LOOP;
   }
