@@ -75,36 +75,47 @@ static void measure_units(fusion *f) {
 typedef struct flight { /* of the stage that grows */
   double *carried;  /* by unit: made before it in the stage, and read in it or later in the stage */
   double *loaded;   /* by unit: of earlier stages */
+  double *step;     /* by unit: of its optimizer steps, the most that one has at once */
+  double *held;     /* by unit: weights that steps will take as they are there, after the last unit that reads them */
+  double *kept;     /* by unit: matrices of weights, from the first unit that reads them to the last */
   size_t *reaches;  /* by value: the last unit of the stage known to read it */
   size_t *stamp;    /* by value: stage for which `reaches` holds */
   size_t *unit;     /* by value: unit that counted it as loaded, plus one */
   double states, piece; /* bytes that optimizer steps have at once; of those that go by pieces, the most that one has */
-  double step;          /* of all, the most that one has */
 } flight;
 
 static flight flight_create(const fusion *f) {
   size_t values = f->units->flow->value_count + 1;
-  return (flight){HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), 0, 0, 0};
+  return (flight){HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), 0, 0};
+}
+
+/* The value is there from unit `from` of the stage to `to`, as far as that is not known. */
+static void reach(const fusion *f, flight *in, const hct_stage_need *stage, double *there, size_t value, size_t from, size_t to) {
+  if (in->stamp[value] == stage->number) from = in->reaches[value] + 1;
+  for (size_t u = from; u <= to; u++) there[u] += bytes_of(f, value);
+  in->stamp[value] = stage->number, in->reaches[value] = to;
 }
 
 /* What an optimizer step reads beside the gradient, and the parameter where the stage has it as a weight. */
-static void flight_update(const fusion *f, flight *in, const hct_stage_need *stage, const hct_flow_op *op) {
+static void flight_update(const fusion *f, flight *in, const hct_stage_need *stage, size_t unit, const hct_flow_op *op) {
   enum { PARAMETER = 0, GRADIENT = 1 };
   double bytes = 0, elements = (double)hct_shape_elements(&f->units->flow->values[op->operands[PARAMETER]].shape);
-  for (size_t k = stage->weighed[op->operands[PARAMETER]] == stage->number ? GRADIENT : PARAMETER; k + 2 < op->operand_count; k++) /* without settings and step */
+  bool weighed = stage->weighed[op->operands[PARAMETER]] == stage->number;
+  if (weighed && in->stamp[op->operands[PARAMETER]] == stage->number) reach(f, in, stage, in->held, op->operands[PARAMETER], 0, unit);
+  for (size_t k = weighed ? GRADIENT : PARAMETER; k + 2 < op->operand_count; k++) /* without settings and step */
     if (k != GRADIENT) bytes += bytes_of(f, op->operands[k]);
-  in->step = fmax(in->step, elements > f->costs->piece_elements ? bytes / elements * f->costs->piece_elements : bytes);
+  in->step[unit] = fmax(in->step[unit], elements > f->costs->piece_elements ? bytes / elements * f->costs->piece_elements : bytes);
   if (elements > f->costs->piece_elements) in->piece = fmax(in->piece, bytes / elements * f->costs->piece_elements);
   else in->states += bytes;
 }
 
 static void flight_extend(const fusion *f, flight *in, const hct_stage_need *stage, size_t unit) {
   const hct_unit *next = &f->units->items[unit];
-  in->carried[unit] = in->loaded[unit] = 0;
-  if (unit == stage->first) in->states = in->piece = in->step = 0;
-  for (size_t k = 0; k < f->updates[unit].count; k++) flight_update(f, in, stage, &f->units->flow->ops[f->updates[unit].items[k]]);
+  in->carried[unit] = in->loaded[unit] = in->kept[unit] = in->held[unit] = in->step[unit] = 0;
+  if (unit == stage->first) in->states = in->piece = 0;
   for (size_t k = 0; k < next->reads.count; k++) {
     size_t value = next->reads.items[k].value, maker = f->units->unit_of[value];
+    if (hct_units_is_matrix(f->units, &next->reads.items[k])) reach(f, in, stage, in->kept, value, unit, unit);
     if (!f->units->sampled[value]) continue;
     size_t mark = stage->number * f->units->count + unit + 1;
     if (f->units->flow->values[value].op == SIZE_MAX || maker < stage->first) {
@@ -112,22 +123,21 @@ static void flight_extend(const fusion *f, flight *in, const hct_stage_need *sta
       in->unit[value] = mark;
       continue;
     }
-    size_t from = in->stamp[value] == stage->number ? in->reaches[value] : maker;
-    for (size_t u = from + 1; u <= unit; u++) in->carried[u] += bytes_of(f, value);
-    in->stamp[value] = stage->number, in->reaches[value] = unit;
+    reach(f, in, stage, in->carried, value, maker + 1, unit);
   }
+  for (size_t k = 0; k < f->updates[unit].count; k++) flight_update(f, in, stage, unit, &f->units->flow->ops[f->updates[unit].items[k]]);
 }
 
 /* All that the stage has in SRAM: throughout, and, of its loop over micro-batches and what comes after it, the most at once. */
 static double sram_of(const fusion *f, const flight *in, const hct_stage_need *stage, size_t last, hct_residency residency) {
-  bool weights = residency & HCT_STREAM_WEIGHTS, sums = residency & HCT_STREAM_SUMS;
-  double throughout = (double)(stage->resident_bytes - (weights ? stage->matrix_bytes : 0) - (sums ? stage->sum_bytes : 0)), loop = 0;
+  bool weights = residency & HCT_STREAM_WEIGHTS, sums = residency & HCT_STREAM_SUMS, once = !weights && sums && f->costs->micro_batches <= 1; /* without a loop, weights are there while they are of use */
+  double throughout = (double)(stage->resident_bytes - (weights || once ? stage->matrix_bytes : 0) - (sums ? stage->sum_bytes : 0)), loop = 0;
   for (size_t u = stage->first; u <= last; u++) {
     const hct_unit *unit = &f->units->items[u];
-    double streamed = (double)(weights ? unit->matrices : 0) + (double)(sums ? unit->accumulators : 0);
+    double streamed = (weights ? (double)unit->matrices + in->held[u] : once ? in->kept[u] + in->held[u] : 0) + (sums ? (double)unit->accumulators + in->step[u] : 0);
     loop = fmax(loop, (in->carried[u] + in->loaded[u] + f->own[u]) * f->costs->in_flight + streamed);
   }
-  return throughout + (sums ? loop + in->step : fmax(loop, in->states + in->piece));
+  return throughout + (sums ? loop : fmax(loop, in->states + in->piece));
 }
 
 static double dram_of(const fusion *f, const hct_stage_need *stage, hct_residency residency) {

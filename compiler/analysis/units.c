@@ -79,7 +79,7 @@ static void operand_read(hct_units *u, const hct_flow_op *op, size_t k, size_t a
   if (!argument && at > u->last[value]) u->last[value] = at;
 }
 
-static bool is_matrix(const hct_units *u, const hct_unit_read *one) { return one->weight && u->flow->values[one->value].shape.rank > 1; }
+bool hct_units_is_matrix(const hct_units *u, const hct_unit_read *one) { return one->weight && u->flow->values[one->value].shape.rank > 1; }
 
 /* Each once a unit. */
 static void matrices_count(hct_units *u) {
@@ -87,8 +87,8 @@ static void matrices_count(hct_units *u) {
   for (size_t at = 0; at < u->count; at++)
     for (size_t k = 0; k < u->items[at].reads.count; k++) {
       const hct_unit_read *one = &u->items[at].reads.items[k];
-      if (is_matrix(u, one) && last[one->value] != at + 1) u->items[at].matrices += bytes_of(u, one->value);
-      if (is_matrix(u, one)) last[one->value] = at + 1;
+      if (hct_units_is_matrix(u, one) && last[one->value] != at + 1) u->items[at].matrices += bytes_of(u, one->value);
+      if (hct_units_is_matrix(u, one)) last[one->value] = at + 1;
     }
 }
 
@@ -134,7 +134,7 @@ static void stage_read(const hct_units *u, hct_stage_need *s, const hct_unit_rea
   if (one->weight && s->weighed[one->value] != s->number) {
     s->weighed[one->value] = s->number;
     s->resident_bytes += bytes_of(u, one->value);
-    if (is_matrix(u, one)) s->matrix_bytes += bytes_of(u, one->value);
+    if (hct_units_is_matrix(u, one)) s->matrix_bytes += bytes_of(u, one->value);
   }
   if (s->seen[one->key] == s->number) return;
   s->seen[one->key] = s->number;

@@ -34,6 +34,7 @@ typedef struct hct_units {
 hct_units hct_units_read(hct_arena *arena, const hct_flow *flow, const bool *sampled, bool lowered);
 size_t hct_units_of(const hct_units *units, size_t op); /* SIZE_MAX: views and constants are made wherever they are needed */
 
+bool hct_units_is_matrix(const hct_units *units, const hct_unit_read *read); /* a weight of more than one dimension */
 size_t hct_units_root(const hct_units *units, size_t value); /* what a view is of */
 
 /* Groups of one of many equal layers, forward and backward alike; it has equal ones on both sides (units_repeat.c). */

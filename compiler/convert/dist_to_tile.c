@@ -238,7 +238,7 @@ static void stage_prepare(lowering *l) {
     for (size_t k = 0; k < op->operand_count; k++) {
       size_t value = op->operands[k];
       if (tile_info(l, value)->timed || (hct_dist_is_constant(l->program, value) && constant_splat(l, value, &scalar))) continue;
-      if (is_made_in_loop(l, value) || tile_streams(l, hct_dist_view_root(l->program, value))) continue;
+      if (tile_loads_late(l) || is_made_in_loop(l, value) || tile_streams(l, hct_dist_view_root(l->program, value))) continue;
       tile_value(l, value);
     }
   }

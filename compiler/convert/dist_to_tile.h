@@ -114,6 +114,7 @@ void tile_stream_begin(lowering *l);                        /* of the stage; til
 bool tile_streams(const lowering *l, size_t value);         /* an argument that is not loaded before the loop */
 bool tile_streams_sum(const lowering *l, const hct_dist_op *accumulator); /* a sum over the batch that is not in SRAM throughout */
 bool tile_streams_any_sum(const lowering *l);
+bool tile_loads_late(const lowering *l);                    /* there is no loop: weights that are not streamed are loaded where they are first read, too */
 size_t tile_unit(MlirOperation op);                         /* equal for operators of one unit: what is streamed is loaded once for each */
 void tile_stream_turn(lowering *l, size_t value);           /* a streamed argument that another unit loaded is to be loaded anew */
 void tile_stream_pass(lowering *l, bool first, bool last);  /* the micro-batches whose body comes next */

@@ -45,6 +45,8 @@ static tile_streaming *streaming_create(lowering *l) {
 /* ---- weights ---- */
 bool tile_streams(const lowering *l, size_t value) { return l->streaming && l->streaming->weights && l->streaming->weight[value]; }
 
+bool tile_loads_late(const lowering *l) { return tile_streams_any_sum(l) && l->program->micro_batch == l->program->batch; }
+
 size_t tile_unit(MlirOperation op) {
   static const char *const passes[] = {"forward", "backward", "update"};
   const char *pass = hct_op_str_or(op, "hct.pass", "forward");
