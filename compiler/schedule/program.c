@@ -128,10 +128,7 @@ static hct_status read_residency(hct_diags *diags, hct_dist_program *program, Ml
   if (given && given != units) return hct_error(diags, HCT_E_PARTITION, (hct_loc){0}, "hct.streamed has %zu units, forward and backward of %zu groups are %zu", given, program->group_count, units);
   if (given) hct_op_i64s(top, "hct.streamed", streamed, units);
   program->unit_residency = HCT_NEW_ARRAY(program->arena, hct_residency, units);
-  for (size_t u = 0; u < units; u++) {
-    if (streamed[u] < HCT_RESIDENT || streamed[u] > HCT_STREAM_ALL) return hct_error(diags, HCT_E_PARTITION, (hct_loc){0}, "hct.streamed of unit %zu is %lld, it must be from %d to %d", u, (long long)streamed[u], HCT_RESIDENT, HCT_STREAM_ALL);
-    program->unit_residency[u] = (hct_residency)streamed[u];
-  }
+  for (size_t u = 0; u < units; u++) program->unit_residency[u] = (hct_residency)streamed[u];
   return HCT_OK;
 }
 

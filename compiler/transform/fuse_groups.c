@@ -186,7 +186,7 @@ static hct_status streamed_mark(fuse *f, const weights *w, MlirModule module) {
   for (size_t u = 0; u < f->units.count; u++) any |= residency[u] != HCT_RESIDENT;
   MlirOperation top = mlirModuleGetOperation(module);
   if (any) hct_op_set(top, "hct.streamed", hct_attr_i64s(mlirModuleGetContext(module), f->units.count, residency));
-  if (!any && w->allowed[HCT_RESIDENT] && !w->list && streaming_pays(f, stages)) hct_op_set(top, "hct.streaming_pays", hct_attr_i64(mlirModuleGetContext(module), 1));
+  if (!any && w->allowed[HCT_RESIDENT] && !w->list && streaming_pays(f, stages)) hct_op_set(top, "hct.streaming_pays", mlirUnitAttrGet(mlirModuleGetContext(module)));
   return HCT_OK;
 }
 

@@ -64,15 +64,32 @@ static bool check_stages(MlirAttribute stages) {
   return true;
 }
 
+/* By unit: 1 for weights, 2 for sums, 3 for both. */
+static bool check_streamed(MlirAttribute streamed) {
+  if (mlirAttributeIsNull(streamed)) return true;
+  if (!mlirAttributeIsADenseI64Array(streamed) || mlirDenseArrayGetNumElements(streamed) % 2) return false;
+  for (intptr_t i = 0; i < mlirDenseArrayGetNumElements(streamed); i++)
+    if (mlirDenseI64ArrayGetElement(streamed, i) < 0 || mlirDenseI64ArrayGetElement(streamed, i) > 3) return false;
+  return true;
+}
+
+static void check_units(hct_verifier *v, MlirOperation top) {
+  static const char *const flags[] = {"hct.dram_short", "hct.streaming_pays"};
+  if (!check_stages(mlirOperationGetAttributeByName(top, hct_ref("hct.stages")))) hct_verify_refuse(v, top, "hct.stages is no array of the stages of units, two a group, that counts up from 0");
+  if (!check_streamed(mlirOperationGetAttributeByName(top, hct_ref("hct.streamed")))) hct_verify_refuse(v, top, "hct.streamed is no array of what units stream, two a group, from 0 to 3");
+  for (size_t i = 0; i < HCT_COUNT(flags); i++) {
+    MlirAttribute flag = mlirOperationGetAttributeByName(top, hct_ref(flags[i]));
+    if (!mlirAttributeIsNull(flag) && !mlirAttributeIsAUnit(flag)) hct_verify_refuse(v, top, "%s is no unit", flags[i]);
+  }
+}
+
 static void check_module_attributes(hct_verifier *v, MlirOperation top) {
   static const char *const numbers[] = {"hct.batch", "hct.micro_batch"}, *const texts[] = {"hct.package", "hct.done", "hct.model", "hct.model_file", "hct.labels"};
   for (size_t i = 0; i < HCT_COUNT(numbers); i++)
     if (hct_op_has(top, numbers[i]) && hct_op_i64_or(top, numbers[i], 0) < 1) hct_verify_refuse(v, top, "%s is no positive number", numbers[i]);
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (!is_text(mlirOperationGetAttributeByName(top, hct_ref(texts[i])))) hct_verify_refuse(v, top, "%s is no text", texts[i]);
-  if (!check_stages(mlirOperationGetAttributeByName(top, hct_ref("hct.stages")))) hct_verify_refuse(v, top, "hct.stages is no array of the stages of units, two a group, that counts up from 0");
-  MlirAttribute dram_short = mlirOperationGetAttributeByName(top, hct_ref("hct.dram_short"));
-  if (!mlirAttributeIsNull(dram_short) && !mlirAttributeIsAUnit(dram_short)) hct_verify_refuse(v, top, "hct.dram_short is no unit");
+  check_units(v, top);
   MlirAttribute options = mlirOperationGetAttributeByName(top, hct_ref("hct.options"));
   if (mlirAttributeIsNull(options)) return;
   bool fits = mlirAttributeIsADictionary(options);
