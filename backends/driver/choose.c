@@ -9,6 +9,7 @@
 
 typedef struct candidate {
   const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks, *weights;
+  bool whole;          /* the estimate is of all layers, not of those alone that are compiled */
   bool streaming_pays; /* weights that are streamed may be better, as hct-fuse-groups estimates */
   bool fits, dram_short; /* DRAM does not hold all that is worth storing for backward */
   hct_interleaving interleaving;
@@ -116,6 +117,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
   hct_status status = hct_pipeline_run(&trial, copy, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_build(&trial, copy, trial.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
+  c->whole = !pass->left_out || pass->left_out->back;
   c->streaming_pays = hct_op_has(mlirModuleGetOperation(copy), "hct.streaming_pays");
   c->dram_short = hct_op_has(mlirModuleGetOperation(copy), "hct.dram_short");
   c->sram_bytes = c->fits ? image.sram_bytes_used : 0;
@@ -131,7 +133,7 @@ static void candidate_try(const hct_pass_context *pass, MlirModule module, candi
 static const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
   const char *groups = !c->fits || !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
   const char *blocks = any_token_blocks(pass) && strcmp(c->token_blocks, "1") ? hct_arena_printf(pass->arena, ", %s token blocks", c->token_blocks) : "";
-  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again", groups, any_weights(pass) && strcmp(c->weights, "resident") ? ", weights streamed" : "");
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again", groups, any_weights(pass) && strcmp(c->weights, "resident") ? hct_arena_printf(pass->arena, ", --weights=%s", c->weights) : "");
 }
 
 static bool better(const hct_pass_context *pass, const candidate *a, const candidate *b) { return hct_estimate_better(&a->estimate, &b->estimate, objective_of(pass)); }
@@ -232,7 +234,8 @@ static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *
   candidate *c = &list->items[number];
   hct_progress(pass->diags, "candidate %zu of %zu: %s", number + 1, list->count, candidate_name(pass, c));
   candidate_try_all(pass, module, c);
-  if (c->fits && (*best == SIZE_MAX || better(pass, c, &list->items[*best]))) *best = number;
+  bool comparable = *best == SIZE_MAX || c->whole || !list->items[*best].whole || !strcmp(c->weights, list->items[*best].weights);
+  if (c->fits && comparable && (*best == SIZE_MAX || better(pass, c, &list->items[*best]))) *best = number;
   return c->fits;
 }
 

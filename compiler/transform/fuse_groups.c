@@ -166,7 +166,7 @@ static hct_status residencies_choose(const fuse *f, const weights *w, const size
 /* Whether weights that may be streamed make a plan that costs less, or one that fits where there is none. Of one micro-batch sums that are streamed cost nothing. */
 static bool streaming_pays(fuse *f, const size_t *stages) {
   const weights any = {.allowed = {true, true, true, true}}, none = {.allowed = {[HCT_RESIDENT] = true}};
-  if (f->single) return true;
+  if (f->single && strcmp(hct_pass_option(f->pass, "mode", "train"), "infer")) return true;
   hct_fusion_stages with = stages_find(f, 100, &any), without = stages_find(f, 100, &none);
   for (size_t u = 0, end; u < f->units.count; u = end) {
     end = stage_end(stages, f->units.count, u);
