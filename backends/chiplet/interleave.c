@@ -43,7 +43,7 @@ chiplet_op chiplet_op_copy(chiplet_program *program, const chiplet_op *op, const
   chiplet_op copy = *op;
   copy.operands = chiplet_operands_copy(program->arena, op);
   for (size_t k = 0; clone && k < op->operand_count; k++) copy.operands[k].buffer = clone[op->operands[k].buffer];
-  if (op->timed && op->constant_index < 0) copy.constant_index = n.constant, copy.index_scale = n.scale, copy.index_offset = n.offset;
+  if (op->timed && op->constant_index < 0) copy.constant_index = n.constant < 0 ? -1 : n.constant * op->index_scale + op->index_offset, copy.index_scale = n.scale * op->index_scale, copy.index_offset = n.offset * op->index_scale + op->index_offset;
   if (!op->body_count) return copy;
   copy.body = HCT_NEW_ARRAY(program->arena, chiplet_op, op->body_count);
   for (size_t i = 0; i < op->body_count; i++) copy.body[i] = chiplet_op_copy(program, &op->body[i], clone, n);

@@ -10,6 +10,7 @@ typedef struct tile_reader {
   hct_index_map *buffers, *tensors, *numbers, *counters; /* by value: buffer, tensor, index constant, loop counter */
   struct { read_constant *items; size_t count, capacity; } constants;
   size_t order;
+  int64_t first; /* of the counter of the loop that is read */
   hct_status status;
 } tile_reader;
 
@@ -195,6 +196,7 @@ static void read_index(tile_reader *r, chiplet_op *op, MlirOperation operation, 
   size_t number;
   op->timed = true;
   op->constant_index = hct_index_map_get(r->numbers, hct_value_key(index), &number) ? (int64_t)number : -1;
+  if (op->constant_index < 0) op->index_offset = r->first;
 }
 
 static void read_numbers(chiplet_program *p, chiplet_op *op, MlirOperation operation) {
@@ -266,8 +268,11 @@ static op_list read_block(tile_reader *r, MlirBlock block);
 static void read_loop(tile_reader *r, MlirOperation operation, op_list *list) {
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(operation, 0));
   chiplet_op op = {.kind = CHIPLET_LOOP, .order = r->order++, .source = 0};
-  op.trips = (int64_t)value_index(r->numbers, hct_op_operand(operation, 1), "constant");
+  int64_t outer = r->first;
+  r->first = (int64_t)value_index(r->numbers, hct_op_operand(operation, 0), "constant");
+  op.trips = (int64_t)value_index(r->numbers, hct_op_operand(operation, 1), "constant") - r->first;
   op_list inner = read_block(r, body);
+  r->first = outer;
   op.body = inner.items;
   op.body_count = inner.count;
   op.body_end = r->order ? r->order - 1 : 0;

@@ -11,6 +11,8 @@ bool choice_any_recompute(const hct_pass_context *pass) { return choice_is_auto(
 
 bool choice_any_token_blocks(const hct_pass_context *pass) { return choice_is_auto(pass, "token-blocks", "fit") || !strcmp(hct_pass_option(pass, "token-blocks", "fit"), "fit"); }
 
+bool choice_any_weights(const hct_pass_context *pass) { return choice_is_auto(pass, "weights", "resident"); }
+
 hct_objective choice_objective(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
 int64_t choice_input_size(MlirModule module, size_t dim) {
@@ -44,6 +46,7 @@ void candidate_options_set(hct_map *options, hct_arena *arena, const candidate *
   hct_map_put(options, "groups", hct_arena_strdup(arena, c->groups));
   hct_map_put(options, "units", hct_arena_strdup(arena, c->units));
   hct_map_put(options, "token-blocks", hct_arena_strdup(arena, c->token_blocks));
+  hct_map_put(options, "weights", hct_arena_strdup(arena, c->weights));
 }
 
 /* A copy of the pass context and the module, for what is found out of the candidate: silent, and with no files. */
@@ -72,6 +75,8 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
   hct_status status = hct_pipeline_run(&t.pass, t.module, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_build(&t.pass, t.module, t.pass.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
+  c->whole = !pass->left_out || pass->left_out->back;
+  c->streaming_pays = hct_op_has(mlirModuleGetOperation(t.module), "hct.streaming_pays");
   c->dram_short = hct_op_has(mlirModuleGetOperation(t.module), "hct.dram_short");
   c->sram_bytes = c->fits ? image.sram_bytes_used : 0;
   c->interleaving = t.pass.interleaving;
@@ -93,7 +98,8 @@ bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate 
 const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
   const char *groups = !c->fits || !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
   const char *blocks = choice_any_token_blocks(pass) && strcmp(c->token_blocks, "1") ? hct_arena_printf(pass->arena, ", %s token blocks", c->token_blocks) : "";
-  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again", groups);
+  const char *weights = choice_any_weights(pass) && strcmp(c->weights, "resident") ? hct_arena_printf(pass->arena, ", --weights=%s", c->weights) : "";
+  return hct_arena_printf(pass->arena, "%s with micro-batch %s%s%s%s%s%s", c->strategy, c->micro_batch, strcmp(c->orientation, "rows") ? "" : ", features over rows", blocks, strcmp(c->recompute, "all") ? "" : ", activations computed again", groups, weights);
 }
 
 bool candidate_better(const hct_pass_context *pass, const candidate *a, const candidate *b) { return hct_estimate_better(&a->estimate, &b->estimate, choice_objective(pass)); }

@@ -8,7 +8,9 @@
 enum { MOST_TOKEN_BLOCKS = 16 };
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks;
+  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks, *weights;
+  bool whole;          /* the estimate is of all layers, not of those alone that are compiled */
+  bool streaming_pays; /* weights that are streamed may be better, as hct-fuse-groups estimates */
   bool fits, dram_short; /* DRAM does not hold all that is worth storing for backward */
   hct_interleaving interleaving;
   int64_t sram_bytes;
@@ -23,6 +25,7 @@ typedef struct candidate_list { candidate *items; size_t count, capacity; } cand
 bool choice_is_auto(const hct_pass_context *pass, const char *option, const char *fallback);
 bool choice_any_recompute(const hct_pass_context *pass);
 bool choice_any_token_blocks(const hct_pass_context *pass);
+bool choice_any_weights(const hct_pass_context *pass);
 bool choice_any_groups(const hct_pass_context *pass, MlirModule module); /* with a single sample all activations stay in SRAM */
 hct_objective choice_objective(const hct_pass_context *pass);
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */

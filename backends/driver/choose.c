@@ -11,7 +11,7 @@ static const double NEARLY = 1.1; /* times the best step that is predicted */
 
 static void candidate_add(hct_pass_context *pass, const char *name, const char *orientation, const char *micro_batch, candidate_list *list) {
   candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = micro_batch, .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"),
-                   .token_blocks = choice_any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit")};
+                   .token_blocks = choice_any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .weights = choice_any_weights(pass) ? "resident" : hct_pass_option(pass, "weights", "resident")};
   HCT_PUSH(pass->arena, list, one);
   one.recompute = "all"; /* `auto` computes again what saves time */
   if (choice_any_recompute(pass) && choice_objective(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
@@ -151,7 +151,8 @@ static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *
   candidate *c = &list->items[number];
   hct_progress(pass->diags, "candidate %zu of %zu: %s", number + 1, list->count, candidate_name(pass, c));
   candidate_try_all(pass, module, c);
-  if (c->fits && (*best == SIZE_MAX || candidate_better(pass, c, &list->items[*best]))) *best = number;
+  bool comparable = *best == SIZE_MAX || c->whole || !list->items[*best].whole || !strcmp(c->weights, list->items[*best].weights);
+  if (c->fits && comparable && (*best == SIZE_MAX || candidate_better(pass, c, &list->items[*best]))) *best = number;
   return c->fits;
 }
 
@@ -236,6 +237,32 @@ static void layers_choose(hct_pass_context *pass, MlirModule module, candidate_l
   for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].units = "blocks";
 }
 
+/* With weights as hct-fuse-groups chooses, and, where that is something else, all streamed. */
+static void streamed_try(hct_pass_context *pass, MlirModule module, candidate_list *list, candidate one, size_t *best) {
+  static const char *const ways[] = {"auto", "streamed"};
+  one.groups = hct_pass_option(pass, "groups", "auto");
+  if (is_makeshift(pass, &one)) one.recompute = hct_pass_option(pass, "recompute", "auto");
+  for (size_t w = 0; w < HCT_COUNT(ways); w++) {
+    one.weights = ways[w];
+    HCT_PUSH(pass->arena, list, one);
+    list_try(pass, module, list, list->count - 1, best);
+  }
+}
+
+/* Weights may be streamed: where no candidate fits, in all of them, else in those of which that is estimated to be better. */
+static void streamed_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, size_t layers, size_t *best) {
+  bool none = *best == SIZE_MAX;
+  size_t resident = *best, all = list->count;
+  for (size_t i = 0; i < (none ? count : all); i++)
+    if (none || list->items[i].streaming_pays) streamed_try(pass, module, list, list->items[i], best);
+  for (size_t i = 0; i < count && none && *best == SIZE_MAX; i++) list->items[i].weights = "streamed";
+  if (none && *best == SIZE_MAX) list->count = count;
+  if (none && choice_any_token_blocks(pass)) blocks_choose(pass, module, list, best);
+  if (none && *best == SIZE_MAX && choice_is_auto(pass, "units", "auto") && (layers || choice_any_groups(pass, module))) layers_choose(pass, module, list, count, best);
+  for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].weights = "resident"; /* why that does not fit is said */
+  if (*best != resident) hct_remark(pass->diags, (hct_loc){0}, "--weights=auto: weights of some fusion groups are streamed, since %s", none ? "nothing fits in SRAM else" : "that is better");
+}
+
 static void result_tell(hct_pass_context *pass, const candidate_list *list, size_t best) {
   hct_remark(pass->diags, (hct_loc){0}, "strategy %s: a step of %s is predicted", candidate_name(pass, &list->items[best]), candidate_step_text(pass, &list->items[best]));
   for (size_t i = 0; i < list->count; i++)
@@ -282,6 +309,7 @@ static size_t list_choose(hct_pass_context *pass, MlirModule module, size_t laye
   if (best != SIZE_MAX && choice_is_auto(pass, "micro-batch", "auto")) multiples_try(pass, module, list, &best);
   if (choice_any_token_blocks(pass)) blocks_choose(pass, module, list, &best);
   if (best == SIZE_MAX && choice_is_auto(pass, "units", "auto") && (layers || choice_any_groups(pass, module))) layers_choose(pass, module, list, count, &best);
+  if (choice_any_weights(pass)) streamed_choose(pass, module, list, count, layers, &best);
   if (best == SIZE_MAX) return best;
   if (choice_any_groups(pass, module)) compare_groups(pass, module, list, &best);
   if (choice_any_recompute(pass)) compare_stored(pass, module, &list->items[best]);

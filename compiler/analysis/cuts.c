@@ -8,7 +8,7 @@ hct_cut_costs hct_cut_costs_create(hct_arena *arena, size_t count) {
 
 hct_cut_cost *hct_cut_cost_at(const hct_cut_costs *costs, size_t first, size_t end) { return &costs->items[first * (costs->count + 1) + end]; }
 
-static bool less(hct_cut_cost a, hct_cut_cost b) { return a.first != b.first ? a.first < b.first : a.second < b.second; }
+bool hct_cut_less(hct_cut_cost a, hct_cut_cost b) { return a.first != b.first ? a.first < b.first : a.second < b.second; }
 
 hct_cut_cost hct_cuts_choose(const hct_cut_costs *costs, size_t *out_stages) {
   hct_arena *arena = hct_arena_create();
@@ -20,7 +20,7 @@ hct_cut_cost hct_cuts_choose(const hct_cut_costs *costs, size_t *out_stages) {
       const hct_cut_cost *stage = hct_cut_cost_at(costs, i, end);
       if (stage->first == HCT_CUT_NEVER) continue;
       hct_cut_cost sum = {best[i].first + stage->first, best[i].second + stage->second};
-      if (less(sum, best[end])) best[end] = sum, first[end] = i;
+      if (hct_cut_less(sum, best[end])) best[end] = sum, first[end] = i;
     }
     HCT_BUG_ON(best[end].first == HCT_CUT_NEVER, "unit %zu can be in no stage", end - 1);
   }

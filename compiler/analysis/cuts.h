@@ -19,6 +19,7 @@ typedef struct hct_cut_costs { size_t count; hct_cut_cost *items; } hct_cut_cost
 
 hct_cut_costs hct_cut_costs_create(hct_arena *arena, size_t count);                     /* all NEVER */
 hct_cut_cost *hct_cut_cost_at(const hct_cut_costs *costs, size_t first, size_t end);    /* of the stage of units [first, end), first < end <= count */
+bool hct_cut_less(hct_cut_cost a, hct_cut_cost b);
 /* The least cost, and by unit the number of its stage, from 0. Each stage of one unit can be. */
 hct_cut_cost hct_cuts_choose(const hct_cut_costs *costs, size_t *out_stages);
 

@@ -75,6 +75,9 @@ static void measure_units(fusion *f) {
 typedef struct flight { /* of the stage that grows */
   double *carried;  /* by unit: made before it in the stage, and read in it or later in the stage */
   double *loaded;   /* by unit: of earlier stages */
+  double *step;     /* by unit: of its optimizer steps, the most that one has at once */
+  double *held;     /* by unit: weights that steps will take as they are there, after the last unit that reads them */
+  double *kept;     /* by unit: matrices of weights, from the first unit that reads them to the last */
   size_t *reaches;  /* by value: the last unit of the stage known to read it */
   size_t *stamp;    /* by value: stage for which `reaches` holds */
   size_t *unit;     /* by value: unit that counted it as loaded, plus one */
@@ -83,26 +86,36 @@ typedef struct flight { /* of the stage that grows */
 
 static flight flight_create(const fusion *f) {
   size_t values = f->units->flow->value_count + 1;
-  return (flight){HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), 0, 0};
+  return (flight){HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, double, f->units->count), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), HCT_NEW_ARRAY(f->arena, size_t, values), 0, 0};
+}
+
+/* The value is there from unit `from` of the stage to `to`, as far as that is not known. */
+static void reach(const fusion *f, flight *in, const hct_stage_need *stage, double *there, size_t value, size_t from, size_t to) {
+  if (in->stamp[value] == stage->number) from = in->reaches[value] + 1;
+  for (size_t u = from; u <= to; u++) there[u] += bytes_of(f, value);
+  in->stamp[value] = stage->number, in->reaches[value] = to;
 }
 
 /* What an optimizer step reads beside the gradient, and the parameter where the stage has it as a weight. */
-static void flight_update(const fusion *f, flight *in, const hct_stage_need *stage, const hct_flow_op *op) {
+static void flight_update(const fusion *f, flight *in, const hct_stage_need *stage, size_t unit, const hct_flow_op *op) {
   enum { PARAMETER = 0, GRADIENT = 1 };
   double bytes = 0, elements = (double)hct_shape_elements(&f->units->flow->values[op->operands[PARAMETER]].shape);
-  for (size_t k = stage->weighed[op->operands[PARAMETER]] == stage->number ? GRADIENT : PARAMETER; k + 2 < op->operand_count; k++) /* without settings and step */
+  bool weighed = stage->weighed[op->operands[PARAMETER]] == stage->number;
+  if (weighed && in->stamp[op->operands[PARAMETER]] == stage->number) reach(f, in, stage, in->held, op->operands[PARAMETER], 0, unit);
+  for (size_t k = weighed ? GRADIENT : PARAMETER; k + 2 < op->operand_count; k++) /* without settings and step */
     if (k != GRADIENT) bytes += bytes_of(f, op->operands[k]);
+  in->step[unit] = fmax(in->step[unit], elements > f->costs->piece_elements ? bytes / elements * f->costs->piece_elements : bytes);
   if (elements > f->costs->piece_elements) in->piece = fmax(in->piece, bytes / elements * f->costs->piece_elements);
   else in->states += bytes;
 }
 
 static void flight_extend(const fusion *f, flight *in, const hct_stage_need *stage, size_t unit) {
   const hct_unit *next = &f->units->items[unit];
-  in->carried[unit] = in->loaded[unit] = 0;
+  in->carried[unit] = in->loaded[unit] = in->kept[unit] = in->held[unit] = in->step[unit] = 0;
   if (unit == stage->first) in->states = in->piece = 0;
-  for (size_t k = 0; k < f->updates[unit].count; k++) flight_update(f, in, stage, &f->units->flow->ops[f->updates[unit].items[k]]);
   for (size_t k = 0; k < next->reads.count; k++) {
     size_t value = next->reads.items[k].value, maker = f->units->unit_of[value];
+    if (hct_units_is_matrix(f->units, &next->reads.items[k])) reach(f, in, stage, in->kept, value, unit, unit);
     if (!f->units->sampled[value]) continue;
     size_t mark = stage->number * f->units->count + unit + 1;
     if (f->units->flow->values[value].op == SIZE_MAX || maker < stage->first) {
@@ -110,17 +123,28 @@ static void flight_extend(const fusion *f, flight *in, const hct_stage_need *sta
       in->unit[value] = mark;
       continue;
     }
-    size_t from = in->stamp[value] == stage->number ? in->reaches[value] : maker;
-    for (size_t u = from + 1; u <= unit; u++) in->carried[u] += bytes_of(f, value);
-    in->stamp[value] = stage->number, in->reaches[value] = unit;
+    reach(f, in, stage, in->carried, value, maker + 1, unit);
   }
+  for (size_t k = 0; k < f->updates[unit].count; k++) flight_update(f, in, stage, unit, &f->units->flow->ops[f->updates[unit].items[k]]);
 }
 
-/* In the loop over micro-batches, and after it. */
-static double most_at_once(const fusion *f, const flight *in, size_t first, size_t last) {
-  double loop = 0;
-  for (size_t u = first; u <= last; u++) loop = fmax(loop, in->carried[u] + in->loaded[u] + f->own[u]);
-  return fmax(loop * f->costs->in_flight, in->states + in->piece);
+/* All that the stage has in SRAM: throughout, and, of its loop over micro-batches and what comes after it, the most at once. */
+static double sram_of(const fusion *f, const flight *in, const hct_stage_need *stage, size_t last, hct_residency residency) {
+  bool weights = residency & HCT_STREAM_WEIGHTS, sums = residency & HCT_STREAM_SUMS, once = !weights && sums && f->costs->micro_batches <= 1; /* without a loop, weights are there while they are of use */
+  double throughout = (double)(stage->resident_bytes - (weights || once ? stage->matrix_bytes : 0) - (sums ? stage->sum_bytes : 0)), loop = 0;
+  for (size_t u = stage->first; u <= last; u++) {
+    const hct_unit *unit = &f->units->items[u];
+    double streamed = (weights ? (double)unit->matrices + in->held[u] : once ? in->kept[u] + in->held[u] : 0) + (sums ? (double)unit->accumulators + in->step[u] : 0);
+    loop = fmax(loop, (in->carried[u] + in->loaded[u] + f->own[u]) * f->costs->in_flight + streamed);
+  }
+  return throughout + (sums ? loop : fmax(loop, in->states + in->piece));
+}
+
+static double dram_of(const fusion *f, const hct_stage_need *stage, hct_residency residency) {
+  double bytes = (double)(stage->read_bytes + stage->pending_bytes);
+  if (residency & HCT_STREAM_WEIGHTS) bytes += f->costs->micro_batches * (double)stage->unit_matrix_bytes - (double)stage->matrix_bytes;
+  if (residency & HCT_STREAM_SUMS) bytes += 2 * (f->costs->micro_batches - 1) * (double)stage->sum_bytes;
+  return bytes;
 }
 
 static hct_cut_cost cost_of(const hct_fusion_costs *costs, double bytes, double compute_ps) {
@@ -130,10 +154,33 @@ static hct_cut_cost cost_of(const hct_fusion_costs *costs, double bytes, double 
   return (hct_cut_cost){first, llround(costs->goal == HCT_FUSION_DRAM ? ps : bytes)};
 }
 
-hct_cut_costs hct_fusion_cut_costs(const hct_units *units, const hct_fusion_costs *costs) {
+size_t hct_fusion_stage_at(const hct_fusion_stages *stages, size_t first, size_t end) { return (size_t)(hct_cut_cost_at(&stages->costs, first, end) - stages->costs.items); }
+
+/* Whether it fits in some way that is allowed. A stage of one unit may be a plan where it does not. */
+static bool stage_choose(const fusion *f, const flight *in, const hct_stage_need *stage, size_t last, double compute_ps, hct_fusion_stages *all) {
+  static const hct_residency orders[][HCT_RESIDENCIES] = {{HCT_RESIDENT, HCT_STREAM_SUMS, HCT_STREAM_WEIGHTS, HCT_STREAM_ALL}, {HCT_STREAM_SUMS, HCT_RESIDENT, HCT_STREAM_ALL, HCT_STREAM_WEIGHTS}};
+  const hct_residency *order = orders[f->costs->micro_batches <= 1]; /* of those that cost the same the first: of one micro-batch, steps of sums that are streamed come at once */
+  size_t at = hct_fusion_stage_at(all, stage->first, last + 1);
+  hct_cut_cost *best = &all->costs.items[at];
+  double least = INFINITY;
+  for (size_t k = 0; k < HCT_RESIDENCIES; k++) {
+    if (!f->costs->allowed[order[k]]) continue;
+    double sram = sram_of(f, in, stage, last, order[k]);
+    bool fits = sram <= f->costs->sram_bytes;
+    if (all->fits[at] ? !fits : !fits && (last > stage->first || sram >= least)) continue;
+    hct_cut_cost cost = cost_of(f->costs, dram_of(f, stage, order[k]), compute_ps);
+    if (all->fits[at] && !hct_cut_less(cost, *best)) continue;
+    *best = cost, all->residency[at] = order[k], all->fits[at] = fits, least = sram;
+  }
+  return all->fits[at];
+}
+
+hct_fusion_stages hct_fusion_stages_find(const hct_units *units, const hct_fusion_costs *costs) {
   fusion f = {.units = units, .costs = costs, .arena = hct_arena_create()};
-  hct_cut_costs all = hct_cut_costs_create(units->arena, units->count);
+  hct_fusion_stages all = {.costs = hct_cut_costs_create(units->arena, units->count)};
   hct_stage_need stage = hct_stage_need_create(units);
+  size_t stages = units->count * (units->count + 1) + 1;
+  all.residency = HCT_NEW_ARRAY(units->arena, hct_residency, stages), all.fits = HCT_NEW_ARRAY(units->arena, bool, stages);
   measure_units(&f);
   flight in = flight_create(&f);
   for (size_t i = 0; i < units->count; i++) {
@@ -143,8 +190,7 @@ hct_cut_costs hct_fusion_cut_costs(const hct_units *units, const hct_fusion_cost
       hct_stage_extend(units, &stage, j);
       flight_extend(&f, &in, &stage, j);
       compute_ps += f.compute_ps[j];
-      if (j > i && (double)stage.resident_bytes + most_at_once(&f, &in, i, j) > costs->sram_bytes) break;
-      *hct_cut_cost_at(&all, i, j + 1) = cost_of(costs, (double)(stage.read_bytes + stage.pending_bytes), compute_ps);
+      if (!stage_choose(&f, &in, &stage, j, compute_ps, &all) && j > i) break;
     }
   }
   hct_arena_destroy(f.arena);

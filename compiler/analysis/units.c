@@ -79,6 +79,19 @@ static void operand_read(hct_units *u, const hct_flow_op *op, size_t k, size_t a
   if (!argument && at > u->last[value]) u->last[value] = at;
 }
 
+bool hct_units_is_matrix(const hct_units *u, const hct_unit_read *one) { return one->weight && u->flow->values[one->value].shape.rank > 1; }
+
+/* Each once a unit. */
+static void matrices_count(hct_units *u) {
+  size_t *last = HCT_NEW_ARRAY(u->arena, size_t, u->flow->value_count + 1);
+  for (size_t at = 0; at < u->count; at++)
+    for (size_t k = 0; k < u->items[at].reads.count; k++) {
+      const hct_unit_read *one = &u->items[at].reads.items[k];
+      if (hct_units_is_matrix(u, one) && last[one->value] != at + 1) u->items[at].matrices += bytes_of(u, one->value);
+      if (hct_units_is_matrix(u, one)) last[one->value] = at + 1;
+    }
+}
+
 static void units_fill(hct_units *u) {
   const hct_flow *flow = u->flow;
   u->last = HCT_NEW_ARRAY(u->arena, size_t, flow->value_count + 1);
@@ -102,6 +115,7 @@ static void units_fill(hct_units *u) {
   }
   for (size_t i = 0; i < u->count; i++)
     for (size_t k = 0; k < u->items[i].made.count; k++) HCT_PUSH(u->arena, &u->items[u->last[u->items[i].made.items[k]]].last_read, u->items[i].made.items[k]);
+  matrices_count(u);
 }
 
 hct_units hct_units_read(hct_arena *arena, const hct_flow *flow, const bool *sampled, bool lowered) {
@@ -120,6 +134,7 @@ static void stage_read(const hct_units *u, hct_stage_need *s, const hct_unit_rea
   if (one->weight && s->weighed[one->value] != s->number) {
     s->weighed[one->value] = s->number;
     s->resident_bytes += bytes_of(u, one->value);
+    if (hct_units_is_matrix(u, one)) s->matrix_bytes += bytes_of(u, one->value);
   }
   if (s->seen[one->key] == s->number) return;
   s->seen[one->key] = s->number;
@@ -142,7 +157,7 @@ hct_stage_need hct_stage_need_create(const hct_units *u) {
 
 void hct_stage_begin(const hct_units *u, hct_stage_need *s, size_t first) {
   s->first = first, s->number++;
-  s->read_bytes = s->pending_bytes = s->resident_bytes = 0;
+  s->read_bytes = s->pending_bytes = s->resident_bytes = s->matrix_bytes = s->sum_bytes = s->unit_matrix_bytes = 0;
   memset(s->argument, 0, (u->flow->value_count + 1) * sizeof *s->argument);
 }
 
@@ -154,4 +169,6 @@ void hct_stage_extend(const hct_units *u, hct_stage_need *s, size_t unit) {
   for (size_t k = 0; k < next->last_read.count; k++)
     if (u->unit_of[next->last_read.items[k]] >= s->first && !u->returned[next->last_read.items[k]]) s->pending_bytes -= bytes_of(u, next->last_read.items[k]);
   s->resident_bytes += next->accumulators;
+  s->sum_bytes += next->accumulators;
+  s->unit_matrix_bytes += next->matrices;
 }

@@ -14,6 +14,7 @@ typedef struct hct_unit {
   struct { hct_unit_read *items; size_t count, capacity; } reads;
   struct { size_t *items; size_t count, capacity; } made, last_read; /* activations made here, and those read here last */
   int64_t accumulators; /* bytes */
+  int64_t matrices;     /* bytes of weights of more than one dimension that it reads */
 } hct_unit;
 
 typedef struct hct_units {
@@ -33,6 +34,7 @@ typedef struct hct_units {
 hct_units hct_units_read(hct_arena *arena, const hct_flow *flow, const bool *sampled, bool lowered);
 size_t hct_units_of(const hct_units *units, size_t op); /* SIZE_MAX: views and constants are made wherever they are needed */
 
+bool hct_units_is_matrix(const hct_units *units, const hct_unit_read *read); /* a weight of more than one dimension */
 size_t hct_units_root(const hct_units *units, size_t value); /* what a view is of */
 
 /* Groups of one of many equal layers, forward and backward alike; it has equal ones on both sides (units_repeat.c). */
@@ -49,6 +51,8 @@ typedef struct hct_stage_need {
   int64_t read_bytes;     /* arguments and activations of earlier stages, each once */
   int64_t pending_bytes;  /* activations made in it that a later unit reads, each once */
   int64_t resident_bytes; /* weights and accumulators, which stay in SRAM while all samples go through */
+  int64_t matrix_bytes, sum_bytes; /* of these: weights of more than one dimension, accumulators */
+  int64_t unit_matrix_bytes;       /* such weights, for each unit that reads them */
   size_t *seen;           /* by key: number of the stage that read it last */
   size_t *weighed;        /* by value, likewise: held as a weight */
   int64_t *argument;      /* by value, of arguments: bytes that this stage reads */

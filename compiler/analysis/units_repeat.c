@@ -93,6 +93,7 @@ static void unit_copy(repetition *r, size_t from_unit, size_t to_group, bool bac
   size_t at = unit_at(r->to, to_group, backward), values = r->from->flow->value_count;
   hct_unit *to = &r->to->items[at];
   to->accumulators = from->accumulators;
+  to->matrices = from->matrices;
   for (size_t i = 0; i < from->reads.count; i++) {
     hct_unit_read one = from->reads.items[i];
     bool whole = one.key == one.value, activation = r->from->flow->values[one.value].op != SIZE_MAX;

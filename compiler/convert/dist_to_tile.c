@@ -20,7 +20,7 @@
 const hct_dist_value *tile_info(const lowering *l, size_t value) { return &l->program->values[value]; }
 
 /* ---- structure ---- */
-static MlirValue index_constant(lowering *l, int64_t value) {
+MlirValue tile_index(lowering *l, int64_t value) {
   for (size_t i = 0; i < l->constants.count; i++)
     if (l->constants.items[i].number == value) return l->constants.items[i].value;
   hct_named attributes[] = {{"value", mlirIntegerAttrGet(l->index, value)}};
@@ -29,9 +29,9 @@ static MlirValue index_constant(lowering *l, int64_t value) {
   return made.value;
 }
 
-MlirValue tile_loop_open(lowering *l, int64_t trips, hct_builder *out_body) {
+MlirValue tile_loop_open(lowering *l, int64_t first, int64_t end, hct_builder *out_body) {
   MlirLocation location = l->at->location;
-  MlirValue bounds[3] = {index_constant(l, 0), index_constant(l, trips), index_constant(l, 1)};
+  MlirValue bounds[3] = {tile_index(l, first), tile_index(l, end), tile_index(l, 1)};
   MlirRegion region = mlirRegionCreate();
   MlirBlock block = mlirBlockCreate(1, &l->index, &location);
   mlirRegionAppendOwnedBlock(region, block);
@@ -111,6 +111,11 @@ MlirValue tile_tensor(lowering *l, size_t value) {
   return l->tensors[value];
 }
 
+MlirValue tile_tensor_of_sum(lowering *l, size_t value) {
+  const hct_dist_value *info = tile_info(l, value);
+  return dram_tensor(l, hct_arena_printf(l->arena, "sum.%zu", value), "spill", &info->shape, &info->layout, (MlirAttribute){NULL});
+}
+
 void tile_move(lowering *l, const char *name, MlirValue first, MlirValue second, MlirValue index) {
   MlirValue operands[3] = {first, second, index};
   tile_emit(l, name, mlirValueIsNull(index) ? 2 : 3, operands, NULL);
@@ -131,6 +136,8 @@ static bool constant_splat(const lowering *l, size_t value, double *out_scalar) 
 }
 
 tile_view tile_value(lowering *l, size_t value) {
+  size_t argument = l->streaming ? hct_dist_view_root(l->program, value) : value;
+  if (l->streaming && tile_streams(l, argument)) tile_stream_turn(l, argument);
   if (tile_is_here(l, value)) return l->views[value];
   const hct_dist_value *info = tile_info(l, value);
   double scalar;
@@ -166,7 +173,7 @@ static void place_at(lowering *l, const hct_dist_op *op) {
   l->at->location = mlirOperationGetLocation(op->op);
 }
 
-static size_t stage_op_count(const lowering *l) { return l->ops_in.first[l->stage + 1] - l->ops_in.first[l->stage]; }
+size_t tile_stage_op_count(const lowering *l) { return l->ops_in.first[l->stage + 1] - l->ops_in.first[l->stage]; }
 const hct_dist_op *tile_stage_op(const lowering *l, size_t at) { return &l->program->ops[l->ops_in.items[l->ops_in.first[l->stage] + at]]; }
 
 /* The all_reduce over t that is the only reader of an operation's result, alone or through sums in the same loop; NULL: none. */
@@ -207,11 +214,16 @@ static void accumulate_operands(lowering *l, const hct_dist_op *op, const tile_v
   }
 }
 
+static bool is_made_in_loop(const lowering *l, size_t value) {
+  size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
+  return op != SIZE_MAX && l->program->ops[op].stage == l->stage && l->program->ops[op].when == HCT_IN_LOOP && !hct_dist_is_constant(l->program, hct_dist_view_root(l->program, value));
+}
+
 /* What the loop reads but does not change from one micro-batch to the next is made before it. */
 static void stage_prepare(lowering *l) {
-  for (size_t i = 0; i < stage_op_count(l); i++) {
+  for (size_t i = 0; i < tile_stage_op_count(l); i++) {
     const hct_dist_op *op = tile_stage_op(l, i);
-    if (op->accumulate) {
+    if (op->accumulate && !tile_streams_sum(l, op)) {
       place_at(l, op);
       const hct_dist_value *result = tile_info(l, op->results[0]);
       if (hct_dtype_is_half(result->shape.dtype) && l->program->micro_batch < l->program->batch)
@@ -226,16 +238,18 @@ static void stage_prepare(lowering *l) {
     for (size_t k = 0; k < op->operand_count; k++) {
       size_t value = op->operands[k];
       if (tile_info(l, value)->timed || (hct_dist_is_constant(l->program, value) && constant_splat(l, value, &scalar))) continue;
+      if (tile_loads_late(l) || is_made_in_loop(l, value) || tile_streams(l, hct_dist_view_root(l->program, value))) continue;
       tile_value(l, value);
     }
   }
 }
 
-static hct_status emit_op(lowering *l, const hct_dist_op *op) {
+hct_status tile_op_lower(lowering *l, const hct_dist_op *op) {
   place_at(l, op);
   if (tile_is_collective(op->name)) return tile_lower_collective(l, op);
   if (tile_sum_held(l, op) != SIZE_MAX) return tile_sum_lower(l, op), HCT_OK;
   if (!tile_accumulates_directly(l, op)) return tile_lower_compute(l, op, NULL);
+  tile_stream_sum_begin(l, tile_accumulator_of(l, op));
   tile_view sum = l->views[tile_accumulator_of(l, op)->results[0]];
   if (!tile_is_add(op)) return tile_lower_compute(l, op, &sum);
   accumulate_operands(l, op, &sum);
@@ -246,6 +260,7 @@ static void accumulate(lowering *l, const hct_dist_op *op) {
   size_t operand = op->operands[0], maker = tile_info(l, operand)->op;
   if (maker != SIZE_MAX && tile_accumulates_directly(l, &l->program->ops[maker])) return;
   place_at(l, op);
+  tile_stream_sum_begin(l, op);
   const hct_dist_value *info = tile_info(l, operand), *result = tile_info(l, op->results[0]);
   tile_view value = tile_value(l, operand);
   value = tile_view_conform(l, &value, &info->layout, &result->layout, info->shape.dtype);
@@ -259,8 +274,10 @@ void tile_value_store(lowering *l, size_t value, MlirValue tensor, bool timed) {
   emit_move(l, "store", tensor, view.buffer, timed);
 }
 
-static void spill_value(lowering *l, size_t value) {
+void tile_value_spill(lowering *l, size_t value) {
   const hct_dist_value *info = tile_info(l, value);
+  if (l->spilled[value]) return;
+  l->spilled[value] = !info->timed;
   tile_spill spill = tile_spill_plan(l, value);
   if (!spill.axis) {
     tile_value_store(l, value, tile_tensor(l, value), info->timed);
@@ -313,92 +330,123 @@ static MlirValue output_tensor(lowering *l, size_t index) {
   return l->outputs[index];
 }
 
+static void returned_store(lowering *l, size_t i) {
+  size_t value = l->program->returned[i], replaced = l->program->replaced[i], op = tile_info(l, hct_dist_view_root(l->program, value))->op;
+  if (l->given[i]) return;
+  l->given[i] = !tile_info(l, value)->timed;
+  if (op == SIZE_MAX) op = tile_info(l, value)->op; /* a view of an argument */
+  if (op != SIZE_MAX) place_at(l, &l->program->ops[op]);
+  tile_value_store(l, value, replaced != SIZE_MAX ? tile_tensor(l, replaced) : output_tensor(l, i), tile_info(l, value)->timed);
+}
+
+void tile_returned_of(lowering *l, size_t value) {
+  for (size_t at = l->returned_in.first[l->stage]; at < l->returned_in.first[l->stage + 1]; at++) {
+    size_t i = l->returned_in.items[at], returned = l->program->returned[i];
+    if (hct_dist_view_root(l->program, returned) == value && returned != l->program->replaced[i] && !l->stored[returned]) returned_store(l, i);
+  }
+}
+
 /* Those of this stage: in the loop when they differ by micro-batch, else after it. */
 static void store_returned(lowering *l, bool timed) {
   for (size_t at = l->returned_in.first[l->stage]; at < l->returned_in.first[l->stage + 1]; at++) {
     size_t i = l->returned_in.items[at], value = l->program->returned[i], replaced = l->program->replaced[i];
-    if (tile_info(l, value)->timed != timed || value == replaced || l->stored[value]) continue;
-    size_t op = tile_info(l, hct_dist_view_root(l->program, value))->op;
-    if (op == SIZE_MAX) op = tile_info(l, value)->op; /* a view of an argument */
-    if (op != SIZE_MAX) place_at(l, &l->program->ops[op]);
-    tile_value_store(l, value, replaced != SIZE_MAX ? tile_tensor(l, replaced) : output_tensor(l, i), timed);
+    if (tile_info(l, value)->timed == timed && value != replaced && !l->stored[value]) returned_store(l, i);
   }
 }
 
-/* Views of what was made before are made anew from here on. */
-static void views_forget(lowering *l, size_t value) {
-  for (size_t i = tile_info(l, value)->op; i < l->program->op_count; i++) {
-    const hct_dist_op *op = &l->program->ops[i];
-    if (op->view && hct_dist_view_root(l->program, op->results[0]) == value) l->scopes[op->results[0]] = 0;
+void tile_views_forget(lowering *l, size_t value) {
+  const hct_groups *readers = &l->program->readers;
+  for (size_t r = readers->first[value]; r < readers->first[value + 1]; r++) {
+    const hct_dist_op *op = &l->program->ops[readers->items[r]];
+    if (!op->view) continue;
+    l->scopes[op->results[0]] = 0;
+    tile_views_forget(l, op->results[0]);
   }
 }
 
 static hct_status stage_body(lowering *l) {
-  size_t *order = HCT_NEW_ARRAY(l->arena, size_t, stage_op_count(l) + 1), count = 0;
-  for (size_t i = 0; i < stage_op_count(l); i++)
+  size_t *order = HCT_NEW_ARRAY(l->arena, size_t, tile_stage_op_count(l) + 1), count = 0;
+  for (size_t i = 0; i < tile_stage_op_count(l); i++)
     if (tile_stage_op(l, i)->accumulate || (tile_stage_op(l, i)->when == HCT_IN_LOOP && !tile_pad_joins(l, tile_stage_op(l, i)))) order[count++] = i;
-  bool *done = HCT_NEW_ARRAY(l->arena, bool, stage_op_count(l) + 1);
+  bool *done = HCT_NEW_ARRAY(l->arena, bool, tile_stage_op_count(l) + 1);
   tile_order(l, &order, &count);
   for (size_t i = 0; i < count; i++) {
     const hct_dist_op *op = tile_stage_op(l, order[i]);
-    if (op->accumulate) accumulate(l, op);
+    if (op->accumulate) {
+      accumulate(l, op);
+      tile_stream_sum_end(l, op);
+      HCT_TRY(tile_stream_done(l, op));
+    }
     if (op->when != HCT_IN_LOOP) continue;
-    if (done[order[i]]) views_forget(l, op->results[0]);
+    if (done[order[i]]) tile_views_forget(l, op->results[0]);
     done[order[i]] = true;
-    HCT_TRY(emit_op(l, op));
+    HCT_TRY(tile_op_lower(l, op));
     for (size_t k = 0; k < op->result_count; k++)
-      if (tile_info(l, op->results[k])->spilled && tile_info(l, op->results[k])->timed) spill_value(l, op->results[k]);
+      if (tile_info(l, op->results[k])->spilled && tile_info(l, op->results[k])->timed) tile_value_spill(l, op->results[k]);
+    HCT_TRY(tile_stream_done(l, op));
   }
   store_returned(l, true);
   return HCT_OK;
 }
 
-static bool stage_has_loop(const lowering *l) {
-  for (size_t i = 0; i < stage_op_count(l); i++)
+bool tile_stage_has_loop(const lowering *l) {
+  for (size_t i = 0; i < tile_stage_op_count(l); i++)
     if (tile_stage_op(l, i)->when == HCT_IN_LOOP) return true;
   for (size_t at = l->returned_in.first[l->stage]; at < l->returned_in.first[l->stage + 1]; at++)
     if (tile_info(l, l->program->returned[l->returned_in.items[at]])->timed) return true;
   return false;
 }
 
-/* The full micro-batches in a loop, then the smaller last one, when there is one. */
-static hct_status stage_loop(lowering *l) {
-  int64_t full = l->program->batch / l->program->micro_batch, rest = l->program->batch % l->program->micro_batch;
+/* The micro-batches from `first` to `end`, all of one section: in a loop, or where there is one and `single`, without. */
+static hct_status stage_pass(lowering *l, int64_t first, int64_t end, int64_t section, bool single) {
+  bool loop = !single || end - first > 1;
   hct_builder body;
-  l->micro_batch = tile_loop_open(l, full, &body);
-  l->at = &body;
-  l->section = HCT_SECTION_FULL;
+  l->micro_batch = loop ? tile_loop_open(l, first, end, &body) : tile_index(l, first);
+  if (loop) l->at = &body;
+  l->section = section;
   l->scope_body = ++l->scope_next;
   hct_status status = stage_body(l);
   l->at = &l->outer;
-  tile_loop_close(l, &body);
-  if (status == HCT_OK && rest) {
-    l->micro_batch = index_constant(l, full);
-    l->section = HCT_SECTION_REST;
-    l->scope_body = ++l->scope_next;
-    status = stage_body(l);
-  }
+  if (loop) tile_loop_close(l, &body);
   l->section = HCT_SECTION_NONE;
   l->scope_body = 0;
   return status;
 }
 
+/* The full micro-batches in a loop, then the smaller last one, when there is one. Of sums that are streamed the first micro-batch begins with nothing, and the
+ * last one ends with what becomes of them: these are apart. */
+static hct_status stage_loop(lowering *l) {
+  int64_t full = l->program->batch / l->program->micro_batch, rest = l->program->batch % l->program->micro_batch ? 1 : 0, last = full + rest - 1;
+  if (!tile_streams_any_sum(l)) {
+    HCT_TRY(stage_pass(l, 0, full, HCT_SECTION_FULL, false));
+    return rest ? stage_pass(l, full, full + 1, HCT_SECTION_REST, true) : HCT_OK;
+  }
+  tile_stream_pass(l, true, last == 0);
+  HCT_TRY(stage_pass(l, 0, 1, HCT_SECTION_FULL, true));
+  tile_stream_pass(l, false, false);
+  if (last > 1) HCT_TRY(stage_pass(l, 1, last, HCT_SECTION_FULL, true));
+  tile_stream_pass(l, false, true);
+  return last ? stage_pass(l, last, last + 1, rest ? HCT_SECTION_REST : HCT_SECTION_FULL, true) : HCT_OK;
+}
+
 static hct_status stage_emit(lowering *l, hct_when when) {
-  for (size_t i = 0; i < stage_op_count(l); i++) {
+  for (size_t i = 0; i < tile_stage_op_count(l); i++) {
     const hct_dist_op *op = tile_stage_op(l, i);
-    if (op->when == when && !op->accumulate && !l->stored[op->results[0]]) HCT_TRY(emit_op(l, op));
+    if (op->when != when || op->accumulate || l->stored[op->results[0]] || tile_stream_is_done(l, op)) continue;
+    HCT_TRY(tile_op_lower(l, op));
+    HCT_TRY(tile_stream_done(l, op));
   }
   return HCT_OK;
 }
 
 /* What is the same for all micro-batches and later stages read, where it does not stay in SRAM. */
 static void stage_spill(lowering *l) {
-  for (size_t i = 0; i < stage_op_count(l); i++) {
+  for (size_t i = 0; i < tile_stage_op_count(l); i++) {
     const hct_dist_op *op = tile_stage_op(l, i);
     for (size_t k = 0; k < op->result_count; k++) {
       if (!tile_info(l, op->results[k])->spilled || tile_info(l, op->results[k])->timed) continue;
       place_at(l, op);
-      spill_value(l, op->results[k]);
+      tile_value_spill(l, op->results[k]);
     }
   }
 }
@@ -406,9 +454,10 @@ static void stage_spill(lowering *l) {
 static hct_status stage_lower(lowering *l, size_t stage) {
   l->stage = stage;
   l->scope_stage = ++l->scope_next;
+  tile_stream_begin(l);
   HCT_TRY(stage_emit(l, HCT_BEFORE_LOOP));
   stage_prepare(l);
-  if (stage_has_loop(l)) HCT_TRY(stage_loop(l));
+  if (tile_stage_has_loop(l)) HCT_TRY(stage_loop(l));
   HCT_TRY(stage_emit(l, HCT_AFTER_LOOP));
   stage_spill(l);
   store_returned(l, false);
@@ -455,7 +504,7 @@ hct_status hct_pass_lower_to_tile(hct_pass_context *pass, MlirModule module) {
       .scopes = HCT_NEW_ARRAY(pass->arena, size_t, program.value_count),
       .tensors = HCT_NEW_ARRAY(pass->arena, MlirValue, program.value_count),
       .outputs = HCT_NEW_ARRAY(pass->arena, MlirValue, program.returned_count),
-      .stored = HCT_NEW_ARRAY(pass->arena, bool, program.value_count),
+      .stored = HCT_NEW_ARRAY(pass->arena, bool, program.value_count), .given = HCT_NEW_ARRAY(pass->arena, bool, program.returned_count + 1), .spilled = HCT_NEW_ARRAY(pass->arena, bool, program.value_count + 1),
       .own_orders = {.arena = pass->arena},
   };
   l.orders = pass->orders ? pass->orders : &l.own_orders;

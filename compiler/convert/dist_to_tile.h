@@ -59,10 +59,12 @@ typedef struct lowering {
   hct_groups ops_in, returned_in; /* operations but views and constants; returned values, where they are stored */
   MlirValue *outputs;   /* by returned value: DRAM tensor of a loss, output or gradient; null before its first store */
   bool *stored;         /* by value: returned, and in DRAM already, piece by piece */
+  bool *given, *spilled;/* by returned value: stored; by value, of those that are the same for all micro-batches: spilled */
   struct { tile_constant *items; size_t count, capacity; } constants; /* of the index type */
   hct_known_orders own_orders, *orders; /* of stages that are alike */
   MlirOperation op;     /* dist operation being lowered: location, layer, pass */
   size_t stage;
+  struct tile_streaming *streaming, *streams; /* of the stage, NULL: its weights are resident; of all stages that stream, NULL: none did yet */
 } lowering;
 enum { SCOPE_PROGRAM = 1 };
 
@@ -99,11 +101,35 @@ MlirValue tile_tensor(lowering *l, size_t value);   /* in DRAM: of an argument, 
 /* "hct_tile.load"(first, second[, index]) or "hct_tile.store"; index null: none. */
 void tile_move(lowering *l, const char *name, MlirValue first, MlirValue second, MlirValue index);
 
-/* `scf.for %i = 0 to trips step 1`: its counter; operations go to the body through `out_body` until tile_loop_close. */
-MlirValue tile_loop_open(lowering *l, int64_t trips, hct_builder *out_body);
+/* `scf.for %i = first to end step 1`: its counter; operations go to the body through `out_body` until tile_loop_close. */
+MlirValue tile_loop_open(lowering *l, int64_t first, int64_t end, hct_builder *out_body);
 void tile_loop_close(lowering *l, hct_builder *body);
 
+MlirValue tile_index(lowering *l, int64_t value); /* a constant */
+void tile_views_forget(lowering *l, size_t value); /* views of what was made before are made anew from here on */
+MlirValue tile_tensor_of_sum(lowering *l, size_t value); /* in DRAM: of what is summed so far */
+
+/* ---- weights that come from DRAM for each micro-batch (dist_to_tile_stream.c) ---- */
+void tile_stream_begin(lowering *l);                        /* of the stage; tile_loop has not begun */
+bool tile_streams(const lowering *l, size_t value);         /* an argument that is not loaded before the loop */
+bool tile_streams_sum(const lowering *l, const hct_dist_op *accumulator); /* a sum over the batch that is not in SRAM throughout */
+bool tile_streams_any_sum(const lowering *l);
+bool tile_loads_late(const lowering *l);                    /* there is no loop: weights that are not streamed are loaded where they are first read, too */
+size_t tile_unit(MlirOperation op);                         /* equal for operators of one unit: what is streamed is loaded once for each */
+void tile_stream_turn(lowering *l, size_t value);           /* a streamed argument that another unit loaded is to be loaded anew */
+void tile_stream_pass(lowering *l, bool first, bool last);  /* the micro-batches whose body comes next */
+void tile_stream_sum_begin(lowering *l, const hct_dist_op *accumulator); /* where it has not begun in this pass */
+void tile_stream_sum_end(lowering *l, const hct_dist_op *accumulator);   /* stores it, but in the last pass */
+/* `op` is lowered: in the last pass, or where there is none, so is now what waited for it and comes after the loop. */
+hct_status tile_stream_done(lowering *l, const hct_dist_op *op);
+bool tile_stream_is_done(const lowering *l, const hct_dist_op *op);
+
 /* ---- a stage (dist_to_tile.c) ---- */
+hct_status tile_op_lower(lowering *l, const hct_dist_op *op); /* whatever it is */
+void tile_value_spill(lowering *l, size_t value);
+void tile_returned_of(lowering *l, size_t value);             /* stores what this stage returns of it, once */
+bool tile_stage_has_loop(const lowering *l);
+size_t tile_stage_op_count(const lowering *l);
 const hct_dist_op *tile_stage_op(const lowering *l, size_t at);
 const hct_dist_op *tile_accumulator_of(const lowering *l, const hct_dist_op *op);
 bool tile_accumulates_directly(const lowering *l, const hct_dist_op *op);

@@ -48,7 +48,7 @@ typedef struct ring_pass {
 /* `scf.for %s = 0 to trips { hct_tile.STEP(buffer, %s) }`; `over` is the axis that reports name. */
 static void emit_ring(lowering *l, const ring_pass *ring, MlirValue buffer, const char *collective, const char *over, int64_t factor, const char *kind) {
   hct_builder body, *outer = l->at;
-  MlirValue counter = tile_loop_open(l, axis_size(l, ring->axis) - 1, &body);
+  MlirValue counter = tile_loop_open(l, 0, axis_size(l, ring->axis) - 1, &body);
   l->at = &body;
   tile_attrs attrs = {0};
   tile_attr(&attrs, "axis", hct_attr_str(l->context, ring->axis));

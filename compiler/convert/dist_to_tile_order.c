@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "compiler/convert/dist_to_tile_order.h"
+#include "compiler/convert/dist_to_tile_room.h"
 
 enum { AGAIN = 256 /* gathers that run again, at most */ };
 enum { ENGINES = 4, TRIES = 8, LOAD_LEAD = 3 };
@@ -74,36 +75,8 @@ static bool stays_safe(const ordering *o, fallback *f, const order_progress *at,
   return f->trial.peak <= f->room;
 }
 
-typedef struct release { double at; int64_t bytes; } release;
 /* When each is free, the sequencer comes to what is next, and each node is ready. */
-typedef struct engines {
-  double free[ENGINES], load_free, issue, *ready;
-  struct { release *items; size_t count, capacity; } releases; /* by time: bytes of what is not done */
-  int64_t room;
-} engines;
-
-/* From when on there are `bytes`. */
-static double room_from(const engines *e, int64_t live, int64_t bytes, double start) {
-  int64_t taken = live + bytes;
-  size_t i = e->releases.count;
-  if (!bytes) return start;
-  while (i > 0 && e->releases.items[i - 1].at > start) taken += e->releases.items[--i].bytes;
-  for (; taken > e->room && i < e->releases.count; i++) {
-    taken -= e->releases.items[i].bytes;
-    start = e->releases.items[i].at;
-  }
-  return start;
-}
-
-static void release_at(const ordering *o, engines *e, double at, int64_t bytes) {
-  if (!bytes) return;
-  HCT_PUSH(o->arena, &e->releases, ((release){at, bytes}));
-  for (size_t i = e->releases.count - 1; i > 0 && e->releases.items[i - 1].at > at; i--) {
-    release later = e->releases.items[i - 1];
-    e->releases.items[i - 1] = e->releases.items[i];
-    e->releases.items[i] = later;
-  }
-}
+typedef struct engines { double free[ENGINES], load_free, issue, *ready; tile_room room; } engines;
 
 static double load_seconds(const ordering *o, const order_progress *at, const order_node *n) {
   double seconds = 0;
@@ -124,7 +97,7 @@ static double start_of(const ordering *o, const order_progress *at, const engine
   if (loads > 0 && start < e->load_free + loads) start = e->load_free + loads;
   bool early = start < mxu && (n->cost.engines & (TILE_ENGINE_ROW | TILE_ENGINE_COL)) && tile_order_growth(o, at, node) > 0;
   if (early && start < mxu - by->lead * n->cost.seconds) start = mxu - by->lead * n->cost.seconds;
-  return room_from(e, at->live, tile_order_taken(o, at, n).all, start);
+  return tile_room_from(&e->room, at->live, tile_order_taken(o, at, n).all, start);
 }
 
 /* The place in `ready` of the node that starts first, of these the one with the longest path after it, without which the rest does not fit; SIZE_MAX: of few tried, none. */
@@ -151,7 +124,7 @@ static size_t pick(const ordering *o, const order_progress *at, fallback *f, con
 /* List schedule in which at no time more than `room` bytes live, as in `base`: what would leave too little for the rest of that waits. */
 static schedule schedule_within(const ordering *o, const schedule *base, int64_t room, const policy *by) {
   schedule s = {.nodes = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1)};
-  engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1), .room = tile_order_room(o, o->single ? FILL_UNDER_WAY_SINGLE : FILL_UNDER_WAY)};
+  engines e = {.ready = HCT_NEW_ARRAY(o->arena, double, o->count + 1), .room = {.arena = o->arena, .bytes = tile_order_room(o, o->single ? FILL_UNDER_WAY_SINGLE : FILL_UNDER_WAY)}};
   double *starts = HCT_NEW_ARRAY(o->arena, double, o->count + 1);
   order_progress at = tile_progress_start(o);
   fallback f = {.base = base, .position = HCT_NEW_ARRAY(o->arena, size_t, o->count + 1), .trial = tile_progress_start(o), .room = room, .by = by};
@@ -168,7 +141,7 @@ static schedule schedule_within(const ordering *o, const schedule *base, int64_t
     if (load_seconds(o, &at, n) > 0) e.load_free = start;
     if (n->cost.stalls > 0 && start + n->cost.stalls > e.issue) e.issue = start + n->cost.stalls;
     if (end > s.seconds) s.seconds = end;
-    release_at(o, &e, end, tile_order_freed(o, &at, n).all);
+    tile_room_release(&e.room, end, tile_order_freed(o, &at, n).all);
     for (int k = 0; k < ENGINES; k++)
       if (n->cost.engines >> k & 1) e.free[k] = end;
     for (size_t k = 0; k < n->after.count; k++)
@@ -358,6 +331,7 @@ static schedule order_find(ordering **o, ordering *single) {
 static int64_t bytes_all(const ordering *o) {
   int64_t all = o->fixed;
   for (size_t i = 0; i < o->count; i++) all += o->nodes[i].bytes;
+  for (size_t i = 0; i < o->loads.count; i++) all += o->loads.items[i].bytes;
   return all;
 }
 

@@ -32,6 +32,7 @@ typedef struct order_load {
   double seconds;
   int64_t bytes; /* with double buffers none: they are fixed */
   size_t readers_all;
+  size_t unit;   /* that it is for, where it is streamed */
 } order_load;
 
 typedef struct ordering {
@@ -46,7 +47,8 @@ typedef struct ordering {
   int64_t fixed;      /* bytes throughout the loop: weights, accumulators, with double buffers what DMA moves, twice */
   bool single;        /* no double buffers */
   struct { order_load *items; size_t count, capacity; } loads;
-  size_t *load_of;    /* by value: its load plus one */
+  size_t *load_of;    /* by value: its latest load plus one */
+  size_t *first_of;   /* by value, of a sum that is streamed: the node that begins it plus one */
 } ordering;
 
 typedef struct schedule { size_t *nodes; int64_t peak; double seconds; } schedule;

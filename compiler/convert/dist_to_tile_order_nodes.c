@@ -32,11 +32,14 @@ static void list_read(ordering *o, read_list *list, size_t of) {
   else HCT_PUSH(o->arena, list, ((read_of){of, 1}));
 }
 
+/* What is streamed is loaded for each unit, which comes after the one before. */
 static void load_read(ordering *o, size_t node, size_t value) {
-  if (!o->load_of[value]) {
+  bool streamed = tile_streams(o->l, value);
+  size_t unit = streamed ? tile_unit(tile_stage_op(o->l, o->nodes[node].at)->op) : 0;
+  if (!o->load_of[value] || o->loads.items[o->load_of[value] - 1].unit != unit) {
     const hct_package *p = &o->l->pass->package;
     double sharing = (double)(p->rows * p->cols) / (double)p->dram_channels, bytes = (double)value_bytes(o, value) * (sharing > 1 ? sharing : 1);
-    order_load made = {.seconds = p->dram_latency_s + bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency), .bytes = o->single ? value_bytes(o, value) : 0};
+    order_load made = {.seconds = p->dram_latency_s + bytes / (p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency), .bytes = o->single || streamed ? value_bytes(o, value) : 0, .unit = unit};
     HCT_PUSH(o->arena, &o->loads, made);
     o->load_of[value] = o->loads.count;
   }
@@ -44,6 +47,10 @@ static void load_read(ordering *o, size_t node, size_t value) {
   list_read(o, &o->nodes[node].loads, o->load_of[value] - 1);
 }
 
+static void result_read(ordering *o, size_t node, size_t of) {
+  list_read(o, &o->nodes[node].reads, of);
+  o->nodes[of].readers_all++;
+}
 
 static void node_read(ordering *o, size_t node, size_t operand) {
   size_t root = hct_dist_view_root(o->l->program, operand), maker = tile_info(o->l, root)->op;
@@ -52,14 +59,23 @@ static void node_read(ordering *o, size_t node, size_t operand) {
     return;
   }
   if (!o->made_by[root]) {
-    bool timed = tile_info(o->l, root)->timed;
-    if (timed) load_read(o, node, root);
-    if ((!timed || !o->single) && !hct_dist_is_constant(o->l->program, root)) reside(o, root, timed ? 2 : 1);
+    bool timed = tile_info(o->l, root)->timed, streamed = tile_streams(o->l, root);
+    if (timed || streamed) load_read(o, node, root);
+    if (!streamed && (!timed || !o->single) && !hct_dist_is_constant(o->l->program, root)) reside(o, root, timed ? 2 : 1);
     return;
   }
   tile_order_depend(o, o->made_by[root] - 1, node);
-  list_read(o, &o->nodes[node].reads, o->held_by[root] - 1);
-  o->nodes[o->held_by[root] - 1].readers_all++;
+  result_read(o, node, o->held_by[root] - 1);
+}
+
+/* A sum that is streamed takes its bytes from the first that adds to it to the last. */
+static void sum_add(ordering *o, size_t node, size_t sum) {
+  if (o->first_of[sum]) {
+    result_read(o, node, o->first_of[sum] - 1);
+    return;
+  }
+  o->first_of[sum] = node + 1;
+  o->nodes[node].bytes += value_bytes(o, sum);
 }
 
 static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t *last_sum) {
@@ -75,14 +91,16 @@ static void node_results(ordering *o, size_t node, const hct_dist_op *op, size_t
       o->nodes[node].root = o->nodes[node].sum = true;
       continue;
     }
-    if (op->accumulate) reside(o, op->results[k], 1);
+    if (op->accumulate && tile_streams_sum(o->l, op)) sum_add(o, node, op->results[k]);
+    else if (op->accumulate) reside(o, op->results[k], 1);
     else if (result->spilled && result->timed && !o->single) reside(o, op->results[k], 2);
     else if (!direct) o->nodes[node].bytes += value_bytes(o, op->results[k]);
-    o->nodes[node].again = !strcmp(op->name, "hct_graph.all_gather") && !result->spilled && !direct;
+    o->nodes[node].again = !strcmp(op->name, "hct_graph.all_gather") && !result->spilled && !direct && result->timed;
   }
   if (!direct) return;
   size_t sum = tile_accumulator_of(o->l, op)->results[0];
   o->nodes[node].root = true;
+  if (tile_streams_sum(o->l, tile_accumulator_of(o->l, op))) sum_add(o, node, sum);
   if (last_sum[sum]) tile_order_depend(o, last_sum[sum] - 1, node);
   last_sum[sum] = node + 1;
 }
@@ -142,7 +160,7 @@ ordering tile_ordering_make(lowering *l, const size_t *written, size_t count, si
   const hct_package *p = &l->pass->package;
   ordering o = {.l = l, .arena = hct_arena_create(), .place = {.rows = p->rows, .cols = p->cols, .micro_batch_size = l->program->micro_batch}, .single = single};
   size_t values = l->program->value_count + 1;
-  o.made_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.held_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.load_of = HCT_NEW_ARRAY(o.arena, size_t, values);
+  o.made_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.held_by = HCT_NEW_ARRAY(o.arena, size_t, values), o.load_of = HCT_NEW_ARRAY(o.arena, size_t, values), o.first_of = HCT_NEW_ARRAY(o.arena, size_t, values);
   o.resident = HCT_NEW_ARRAY(o.arena, bool, values);
   nodes_make(&o, written, count, extra);
   return o;

@@ -109,7 +109,7 @@ static void emit_pieces(lowering *l, const update *u) {
   int64_t rows = l->pass->package.rows, cols = l->pass->package.cols, whole = tile_elements(l, u->layout, rows - 1, cols - 1) / u->elements, most = tile_elements(l, u->layout, 0, 0);
   if (whole > 1) {
     hct_builder body, *outer = l->at;
-    MlirValue counter = tile_loop_open(l, whole, &body);
+    MlirValue counter = tile_loop_open(l, 0, whole, &body);
     l->at = &body;
     emit_piece(l, u, 0, counter);
     l->at = outer;

@@ -122,6 +122,16 @@ static int64_t module_i64(hct_diags *diags, MlirModule module, const char *name,
   return 1;
 }
 
+static hct_status read_residency(hct_diags *diags, hct_dist_program *program, MlirOperation top, size_t units) {
+  size_t given = hct_op_has(top, "hct.streamed") ? hct_op_i64s(top, "hct.streamed", NULL, 0) : 0;
+  int64_t *streamed = HCT_NEW_ARRAY(program->arena, int64_t, units);
+  if (given && given != units) return hct_error(diags, HCT_E_PARTITION, (hct_loc){0}, "hct.streamed has %zu units, forward and backward of %zu groups are %zu", given, program->group_count, units);
+  if (given) hct_op_i64s(top, "hct.streamed", streamed, units);
+  program->unit_residency = HCT_NEW_ARRAY(program->arena, hct_residency, units);
+  for (size_t u = 0; u < units; u++) program->unit_residency[u] = (hct_residency)streamed[u];
+  return HCT_OK;
+}
+
 static hct_status read_stages(hct_diags *diags, hct_dist_program *program, MlirModule module) {
   MlirOperation top = mlirModuleGetOperation(module);
   program->group_count = 1;
@@ -136,7 +146,7 @@ static hct_status read_stages(hct_diags *diags, hct_dist_program *program, MlirM
   if (hct_op_has(top, "hct.stages")) hct_op_i64s(top, "hct.stages", stages, units);
   program->unit_stages = HCT_NEW_ARRAY(program->arena, size_t, units);
   for (size_t u = 0; u < units; u++) program->unit_stages[u] = (size_t)stages[u];
-  return HCT_OK;
+  return read_residency(diags, program, top, units);
 }
 
 hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule module, hct_dist_program *out_program) {

@@ -3,6 +3,7 @@
 #ifndef HCT_COMPILER_SCHEDULE_PROGRAM_H
 #define HCT_COMPILER_SCHEDULE_PROGRAM_H
 
+#include "compiler/schedule/residency.h"
 #include "ir/dialect/ir.h"
 
 typedef enum hct_when { HCT_BEFORE_LOOP = 0, HCT_IN_LOOP = 1, HCT_AFTER_LOOP = 2 } hct_when;
@@ -49,6 +50,7 @@ typedef struct hct_dist_program {
   size_t stage_count;
   size_t group_count;   /* fusion groups of hct-assign-layers, at least 1 */
   size_t *unit_stages;  /* 2 * group_count: stage of forward of groups 0, 1, ..., then of backward of ..., 1, 0 (hct.stages; absent: each its own) */
+  hct_residency *unit_residency, *residency; /* by unit (hct.streamed; absent: all resident); by stage */
   int64_t batch, micro_batch;
 } hct_dist_program;
 
@@ -60,7 +62,7 @@ hct_status hct_dist_program_read(hct_diags *diags, hct_arena *arena, MlirModule 
  * group are one stage, what is accumulated of inputs alone comes in the first, before it (method.md: "the denominator of a mean loss is computed first").
  * An optimizer step waits for the last stage that reads what it replaces. Also decides which values cross stages through DRAM: those that differ
  * from micro-batch to micro-batch, and with `layerwise`, or where they are more than `kept_bytes` of whole tensors together (gradients of a tied weight), all
- * others too, so that nothing stays in SRAM from stage to stage. Gradients whose steps wait for the norm of all are counted `whole` times: as many more the layers
+ * others too, so that nothing stays in SRAM from stage to stage. What is made of weights alone, for a loop of a stage that streams them, is made in it. Gradients whose steps wait for the norm of all are counted `whole` times: as many more the layers
  * have that a short module leaves out. Every operation but views and constants gets stage and when. */
 void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes, double whole);
 

@@ -95,16 +95,22 @@ static bool is_placed(const hct_dist_program *program, size_t op) {
   return !program->ops[op].view && !hct_dist_is_constant(program, program->ops[op].results[0]);
 }
 
-static void renumber(hct_dist_program *program, size_t highest) {
+static void renumber(hct_dist_program *program, const stage_plan *plan, size_t highest) {
   size_t *number = HCT_NEW_ARRAY(program->arena, size_t, highest + 1);
+  bool *is_numbered = HCT_NEW_ARRAY(program->arena, bool, highest + 1);
   for (size_t i = 0; i < program->op_count; i++)
-    if (is_placed(program, i)) number[program->ops[i].stage] = 1;
+    if (is_placed(program, i)) is_numbered[program->ops[i].stage] = true;
   size_t next = 0;
   for (size_t s = 0; s <= highest; s++)
-    if (number[s]) number[s] = next++;
+    if (is_numbered[s]) number[s] = next++;
   for (size_t i = 0; i < program->op_count; i++)
     if (is_placed(program, i)) program->ops[i].stage = number[program->ops[i].stage];
   program->stage_count = next ? next : 1;
+  program->residency = HCT_NEW_ARRAY(program->arena, hct_residency, program->stage_count);
+  for (size_t u = 0; u < 2 * program->group_count; u++) {
+    size_t stage = plan->later + program->unit_stages[u];
+    if (stage <= highest && is_numbered[stage]) program->residency[number[stage]] = program->unit_residency[u];
+  }
 }
 
 static void note_read(hct_dist_program *program, size_t value, size_t stage, bool layerwise) {
@@ -184,6 +190,29 @@ static double bytes_kept(const hct_dist_program *program, double whole) {
   return bytes;
 }
 
+/* Whether all that reads `value`, or views of it, is in the loop of `stage`. */
+static bool is_read_in_loop(const hct_dist_program *program, size_t value, size_t stage) {
+  const hct_groups *readers = &program->readers;
+  for (size_t r = readers->first[value]; r < readers->first[value + 1]; r++) {
+    const hct_dist_op *op = &program->ops[readers->items[r]];
+    if (op->view ? !is_read_in_loop(program, op->results[0], stage) : op->stage != stage || op->when != HCT_IN_LOOP || op->accumulate) return false;
+  }
+  return program->values[value].uses == readers->first[value + 1] - readers->first[value]; /* else it is returned */
+}
+
+/* What is made of a streamed weight before the loop would lie in SRAM in its place. */
+static void weights_join_loops(hct_dist_program *program) {
+  bool any = false;
+  for (size_t s = 0; s < program->stage_count; s++) any |= program->residency[s] & HCT_STREAM_WEIGHTS;
+  const bool *learned = any ? find_learned(program) : NULL;
+  for (size_t i = program->op_count; any && i-- > 0;) {
+    hct_dist_op *op = &program->ops[i];
+    if (!is_placed(program, i) || op->when != HCT_BEFORE_LOOP || op->result_count != 1 || !(program->residency[op->stage] & HCT_STREAM_WEIGHTS)) continue;
+    size_t result = op->results[0];
+    if (learned[result] && program->values[result].uses && is_read_in_loop(program, result, op->stage)) op->when = HCT_IN_LOOP;
+  }
+}
+
 void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept_bytes, double whole) {
   stage_plan plan = plan_make(program, layerwise);
   size_t highest = 0;
@@ -196,8 +225,9 @@ void hct_schedule_stages(hct_dist_program *program, bool layerwise, int64_t kept
     op->when = position_when(at);
     if (is_placed(program, i) && op->stage > highest) highest = op->stage;
   }
-  renumber(program, highest);
+  renumber(program, &plan, highest);
   note_reads(program, layerwise);
   updates_wait(program, layerwise);
   if (bytes_kept(program, whole) > (double)kept_bytes) note_reads(program, true);
+  weights_join_loops(program);
 }

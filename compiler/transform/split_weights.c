@@ -6,7 +6,7 @@
  *           %x1 = ...;  %y1 = contract(%x1, %w1) {hct.group = 3};  %s1 = map2(%y0, %y1) {fn = "add", hct.group = 3};  ...     %w0 {param "w#0/4@0*2"}
  *
  * Each piece is a fusion group, so that its weight and its gradient are in SRAM while all micro-batches go through, and hct-fuse-groups puts pieces
- * together again where they fit; what was after it in its group is with the last piece, up to the next product. A sum over the cut dimension becomes a sum of products; another
+ * together again where they fit, or where they fit streamed and that costs less; what was after it in its group is with the last piece, up to the next product. A sum over the cut dimension becomes a sum of products; another
  * dimension of the result is put together, as are the features of rows that are looked up; where it is the classes of a loss, that is written by pieces, too (split_weights_classes.c). Pieces interleave (piece.h), so that the mesh splits each
  * of them as it splits the whole, and nothing travels. Where the longer dimension has no equal pieces, and is the classes of a loss in training, so that nothing
  * puts them together, pieces are runs of nearly equal lengths, each of which the mesh splits for itself: %w {param "w#0+12608/50257@0*1"}. So are those of a table

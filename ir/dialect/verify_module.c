@@ -64,15 +64,32 @@ static bool check_stages(MlirAttribute stages) {
   return true;
 }
 
+/* By unit: 1 for weights, 2 for sums, 3 for both. */
+static bool check_streamed(MlirAttribute streamed) {
+  if (mlirAttributeIsNull(streamed)) return true;
+  if (!mlirAttributeIsADenseI64Array(streamed) || mlirDenseArrayGetNumElements(streamed) % 2) return false;
+  for (intptr_t i = 0; i < mlirDenseArrayGetNumElements(streamed); i++)
+    if (mlirDenseI64ArrayGetElement(streamed, i) < 0 || mlirDenseI64ArrayGetElement(streamed, i) > 3) return false;
+  return true;
+}
+
+static void check_units(hct_verifier *v, MlirOperation top) {
+  static const char *const flags[] = {"hct.dram_short", "hct.streaming_pays"};
+  if (!check_stages(mlirOperationGetAttributeByName(top, hct_ref("hct.stages")))) hct_verify_refuse(v, top, "hct.stages is no array of the stages of units, two a group, that counts up from 0");
+  if (!check_streamed(mlirOperationGetAttributeByName(top, hct_ref("hct.streamed")))) hct_verify_refuse(v, top, "hct.streamed is no array of what units stream, two a group, from 0 to 3");
+  for (size_t i = 0; i < HCT_COUNT(flags); i++) {
+    MlirAttribute flag = mlirOperationGetAttributeByName(top, hct_ref(flags[i]));
+    if (!mlirAttributeIsNull(flag) && !mlirAttributeIsAUnit(flag)) hct_verify_refuse(v, top, "%s is no unit", flags[i]);
+  }
+}
+
 static void check_module_attributes(hct_verifier *v, MlirOperation top) {
   static const char *const numbers[] = {"hct.batch", "hct.micro_batch"}, *const texts[] = {"hct.package", "hct.done", "hct.model", "hct.model_file", "hct.labels"};
   for (size_t i = 0; i < HCT_COUNT(numbers); i++)
     if (hct_op_has(top, numbers[i]) && hct_op_i64_or(top, numbers[i], 0) < 1) hct_verify_refuse(v, top, "%s is no positive number", numbers[i]);
   for (size_t i = 0; i < HCT_COUNT(texts); i++)
     if (!is_text(mlirOperationGetAttributeByName(top, hct_ref(texts[i])))) hct_verify_refuse(v, top, "%s is no text", texts[i]);
-  if (!check_stages(mlirOperationGetAttributeByName(top, hct_ref("hct.stages")))) hct_verify_refuse(v, top, "hct.stages is no array of the stages of units, two a group, that counts up from 0");
-  MlirAttribute dram_short = mlirOperationGetAttributeByName(top, hct_ref("hct.dram_short"));
-  if (!mlirAttributeIsNull(dram_short) && !mlirAttributeIsAUnit(dram_short)) hct_verify_refuse(v, top, "hct.dram_short is no unit");
+  check_units(v, top);
   MlirAttribute options = mlirOperationGetAttributeByName(top, hct_ref("hct.options"));
   if (mlirAttributeIsNull(options)) return;
   bool fits = mlirAttributeIsADictionary(options);
@@ -187,7 +204,22 @@ static int depth_of(MlirOperation op) {
   return depth;
 }
 
-/* `for %i = 0 to CONSTANT step 1`, that carries nothing */
+/* The constant that bounds a loop; -1: it is none. */
+static int64_t bound_of(MlirOperation loop, intptr_t operand) {
+  MlirValue bound = mlirOperationGetOperand(loop, operand);
+  MlirOperation maker = mlirValueIsAOpResult(bound) ? mlirOpResultGetOwner(bound) : (MlirOperation){NULL};
+  return !mlirOperationIsNull(maker) && hct_op_is(maker, "arith.constant") ? hct_op_i64_or(maker, "value", -1) : -1;
+}
+
+/* `for %i = 0 to CONSTANT step 1`, that carries nothing; from another micro-batch than the first it may begin, too. */
+static void check_bounds(hct_verifier *v, MlirOperation loop) {
+  MlirOperation first = mlirBlockGetFirstOperation(mlirRegionGetFirstBlock(mlirOperationGetRegion(loop, 0)));
+  bool ring = hct_op_is(first, "hct_tile.gather_step") || hct_op_is(first, "hct_tile.scatter_step");
+  int64_t from = bound_of(loop, 0), to = bound_of(loop, 1);
+  if (to < 0 || bound_of(loop, 2) != 1 || from < 0 || (ring && from)) hct_verify_refuse(v, loop, "the loop is not from 0 to a constant by 1");
+  else if (from && from >= to) hct_verify_refuse(v, loop, "the loop begins at %lld and ends before %lld", (long long)from, (long long)to);
+}
+
 static MlirWalkResult check_loop(MlirOperation op, void *user) {
   hct_verifier *v = user;
   const char *name = hct_op_name(op);
@@ -200,12 +232,7 @@ static MlirWalkResult check_loop(MlirOperation op, void *user) {
   if (strcmp(name, "scf.for")) return MlirWalkResultAdvance;
   if (depth_of(op) >= MAX_DEPTH) hct_verify_refuse(v, op, "loops are nested deeper than micro-batches and ring steps");
   if (mlirOperationGetNumOperands(op) != 3) hct_verify_refuse(v, op, "the loop carries values");
-  for (size_t k = 0; k < 3; k++) {
-    MlirValue bound = hct_op_operand(op, k);
-    MlirOperation maker = mlirValueIsAOpResult(bound) ? mlirOpResultGetOwner(bound) : (MlirOperation){NULL};
-    bool constant = !mlirOperationIsNull(maker) && hct_op_is(maker, "arith.constant");
-    if (!constant || (k != 1 && hct_op_i64_or(maker, "value", -1) != (k == 2))) hct_verify_refuse(v, op, "the loop is not from 0 to a constant by 1");
-  }
+  check_bounds(v, op);
   return MlirWalkResultAdvance;
 }
 

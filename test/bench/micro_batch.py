@@ -21,7 +21,7 @@ CASES = {
     "odd-mesh-9": ("tinyllama-1.1b", 9, ["--layers=2", "--hidden=192", "--heads=6", "--kv-heads=3", "--ffn=512", "--vocab=300", "--seq=64"], ["--mesh=3x2", "--overlap=none"]),
     "row": ("gpt2", 10, ["--layers=1", "--hidden=80", "--heads=5", "--vocab=200", "--seq=40"], ["--mesh=5x1"]),
     "optimus": ("gpt2", 8, ["--layers=1", "--hidden=96", "--heads=6", "--vocab=200", "--seq=64"], ["--mesh=3x3", "--strategy=optimus"]),
-    "side": ("gpt2", 6, ["--layers=1", "--hidden=48", "--heads=6", "--vocab=100", "--seq=32"], ["--mesh=5x3", "--strategy=megatron-torus"]),
+    "side": ("gpt2", 6, ["--layers=1", "--hidden=48", "--heads=6", "--vocab=100", "--seq=32"], ["--mesh=5x3", "--strategy=megatron-torus", "--weights=resident"]),
     "torus-5x3": ("gpt2", 16, ["--layers=1", "--hidden=96", "--heads=6", "--vocab=200", "--seq=64"], ["--mesh=5x3", "--strategy=megatron-torus"]),
     "gpt2": ("gpt2", 8, ["--layers=2", "--seq=256"], ["--package=hecaton-4x4"]),
     "gpt2-bf16": ("gpt2", 8, ["--layers=2", "--seq=512"], ["--package=hecaton-4x4", "--dtype=bf16"]),

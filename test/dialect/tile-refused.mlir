@@ -53,6 +53,10 @@ module {
     scf.for %i = %c1 to %c1 step %c1 {
       "hct_tile.gather_step"(%a, %i) {axis = "r", factor = 0 : i64} : (!hct_tile.sram, index) -> ()
     }
+    // expected-error@+1 {{scf.for: the loop begins at 1 and ends before 1}}
+    scf.for %i = %c1 to %c1 step %c1 {
+      "hct_tile.fill"(%a) {scalar = 0.0 : f64} : (!hct_tile.sram) -> ()
+    }
     scf.for %i = %c0 to %c1 step %c1 {
       scf.for %j = %c0 to %c1 step %c1 {
         // expected-error@+1 {{scf.for: loops are nested deeper than micro-batches and ring steps}}

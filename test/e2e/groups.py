@@ -55,9 +55,9 @@ for micro_batch in (1, 2, 3, 8):
     print(f"ok micro-batch {micro_batch}: {have} DRAM bytes, not fused {apart}")
 
 SMALL = 450000
-fits, said = compiled(SMALL, "--micro-batch=1", "--units=blocks")
+fits, said = compiled(SMALL, "--micro-batch=1", "--units=blocks", "--weights=resident")
 assert not fits and "E0402" in said, said
-fits, said = compiled(SMALL, "--micro-batch=1")
+fits, said = compiled(SMALL, "--micro-batch=1", "--weights=resident")
 assert fits and "remark: --units=auto: fusion groups are made of layers" in said, said
 have, _, got = run()
 assert np.allclose(got, losses, rtol=1e-5, atol=0), (got, losses)

@@ -68,3 +68,10 @@ module attributes {hct.batch = 4 : i64, hct.micro_batch = 2 : i64, hct.stages = 
     return
   }
 }
+// -----
+// expected-error@unknown {{hct.streamed has 4 units, forward and backward of 1 groups are 2}}
+module attributes {hct.batch = 4 : i64, hct.micro_batch = 2 : i64, hct.streamed = array<i64: 0, 0, 0, 1>} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input", hct.sharding = "[4@t,8]"}) {
+    return
+  }
+}

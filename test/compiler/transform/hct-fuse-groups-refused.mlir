@@ -111,3 +111,54 @@ module attributes {hct.stages = array<i64: 1, 0>} {
     return %0 : tensor<4x8xf32>
   }
 }
+// -----
+// expected-error@unknown {{--weights=all: it must be auto, resident, streamed, weights or sums, or one of the last four for each stage, such as resident,streamed}}
+// expected-note@unknown {{weights: these alone are streamed; sums: gradients, and what else is summed over the batch, alone; streamed: both}}
+module attributes {hct.options = {weights = "all"}} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
+// -----
+// expected-error@unknown {{--weights=resident,: it must be auto, resident, streamed, weights or sums, or one of the last four for each stage, such as resident,streamed}}
+// expected-note@unknown {{weights: these alone are streamed; sums: gradients, and what else is summed over the batch, alone; streamed: both}}
+module attributes {hct.options = {weights = "resident,"}} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
+// -----
+// expected-error@unknown {{--weights=resident,streamed: it must be auto, resident, streamed, weights or sums, or one of the last four for each stage, such as resident,streamed}}
+// expected-note@unknown {{weights: these alone are streamed; sums: gradients, and what else is summed over the batch, alone; streamed: both}}
+module attributes {hct.options = {weights = "resident,streamed", groups = "0"}} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
+// -----
+// expected-error@+1 {{hct.streamed is no array of what units stream, two a group, from 0 to 3}}
+module attributes {hct.streamed = [0, 1]} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 0 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
+// -----
+// expected-error@+1 {{hct.streamed is no array of what units stream, two a group, from 0 to 3}}
+module attributes {hct.streamed = array<i64: 0>} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 0 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
+// -----
+// expected-error@+1 {{hct.streamed is no array of what units stream, two a group, from 0 to 3}}
+module attributes {hct.streamed = array<i64: 0, 4>} {
+  func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 0 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    return %0 : tensor<4x8xf32>
+  }
+}
