@@ -69,7 +69,7 @@ static void open_add(search *s, candidate c) {
 }
 
 /* With everything computed again, what saves time, and nothing; fused, and not. */
-static void open_fill(search *s, candidate c) {
+static void open_fill_weights(search *s, candidate c) {
   static const char *const recompute[] = {"all", "auto", "none"};
   bool any_groups = choice_any_groups(s->pass, s->module), any_recompute = choice_any_recompute(s->pass);
   for (size_t r = 0; r < (any_recompute ? HCT_COUNT(recompute) : 1); r++) {
@@ -78,6 +78,14 @@ static void open_fill(search *s, candidate c) {
     open_add(s, c);
     if (any_groups) c.groups = "blocks", open_add(s, c);
   }
+}
+
+/* With weights that are resident, and as hct-fuse-groups chooses. */
+static void open_fill(search *s, candidate c) {
+  open_fill_weights(s, c);
+  if (!choice_any_weights(s->pass)) return;
+  c.weights = "auto";
+  open_fill_weights(s, c);
 }
 
 /* What did not fit: in more blocks, or else with less fused. */
@@ -110,7 +118,7 @@ static bool list_try(search *s, candidate *c) {
 static bool listed(const search *s, const candidate *c) {
   for (size_t i = 0; i < s->list->count; i++) {
     const candidate *o = &s->list->items[i];
-    if (!strcmp(o->strategy, c->strategy) && !strcmp(o->orientation, c->orientation) && !strcmp(o->micro_batch, c->micro_batch) && !strcmp(o->token_blocks, c->token_blocks) && !strcmp(o->groups, c->groups) && !strcmp(o->recompute, c->recompute)) return true;
+    if (!strcmp(o->strategy, c->strategy) && !strcmp(o->orientation, c->orientation) && !strcmp(o->micro_batch, c->micro_batch) && !strcmp(o->token_blocks, c->token_blocks) && !strcmp(o->groups, c->groups) && !strcmp(o->recompute, c->recompute) && !strcmp(o->weights, c->weights)) return true;
   }
   return false;
 }

@@ -24,7 +24,7 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {groups = "0,1,3"}
 // SAID: remark: --groups=auto: the 4 units of 2 fusion groups, forward and backward, run as stages that begin at 0
 // CHECK: module attributes {{.*}}hct.stages = array<i64: 0, 0, 0, 0>, hct.streamed = array<i64: 2, 2, 2, 2>
 // CHECK: func.func @small
-module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram"}} {
+module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram", weights = "auto"}} {
   func.func @small(%x: tensor<8x64xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<64x64xf32> {hct.name = "w", hct.role = "param"}, %v: tensor<64x64xf32> {hct.name = "v", hct.role = "param"})
       -> (tensor<64x64xf32> {hct.name = "v", hct.role = "gradient"}, tensor<64x64xf32> {hct.name = "w", hct.role = "gradient"}) {
     %h = "hct_graph.contract"(%x, %w) {spec = "bk,nk->bn", hct.group = 0 : i64, hct.pass = "forward"} : (tensor<8x64xf32>, tensor<64x64xf32>) -> tensor<8x64xf32>
@@ -133,7 +133,7 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {backend = "host"}
 // SAID: remark: --groups=8%: the 4 units of 2 fusion groups, forward and backward, run as stages that begin at 0
 // CHECK: module attributes {{.*}}hct.stages = array<i64: 0, 0, 0, 0>, hct.streamed = array<i64: 2, 2, 2, 2>
 // CHECK: func.func @one_micro_batch
-module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram", groups = "8%"}} {
+module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram", groups = "8%", weights = "auto"}} {
   func.func @one_micro_batch(%x: tensor<8x1024xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<1024x1024xf32> {hct.name = "w", hct.role = "param"}, %v: tensor<1024x1024xf32> {hct.name = "v", hct.role = "param"})
       -> (tensor<1024x1024xf32> {hct.name = "v", hct.role = "gradient"}, tensor<1024x1024xf32> {hct.name = "w", hct.role = "gradient"}) {
     %h = "hct_graph.contract"(%x, %w) {spec = "bk,nk->bn", hct.group = 0 : i64, hct.pass = "forward"} : (tensor<8x1024xf32>, tensor<1024x1024xf32>) -> tensor<8x1024xf32>
@@ -165,7 +165,7 @@ module attributes {hct.package = "hecaton-2x2", hct.options = {groups = "0,1,3",
 // SAID: remark: --groups=auto: the 4 units of 2 fusion groups, forward and backward, run as stages that begin at 0
 // CHECK: module attributes {{.*}}hct.stages = array<i64: 0, 0, 0, 0>} {
 // CHECK: func.func @several
-module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram", "micro-batch" = "1"}} {
+module attributes {hct.package = "hecaton-2x2", hct.options = {objective = "dram", "micro-batch" = "1", weights = "auto"}} {
   func.func @several(%x: tensor<8x1024xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<1024x1024xf32> {hct.name = "w", hct.role = "param"}, %v: tensor<1024x1024xf32> {hct.name = "v", hct.role = "param"})
       -> (tensor<1024x1024xf32> {hct.name = "v", hct.role = "gradient"}, tensor<1024x1024xf32> {hct.name = "w", hct.role = "gradient"}) {
     %h = "hct_graph.contract"(%x, %w) {spec = "bk,nk->bn", hct.group = 0 : i64, hct.pass = "forward"} : (tensor<8x1024xf32>, tensor<1024x1024xf32>) -> tensor<8x1024xf32>
