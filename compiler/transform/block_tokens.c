@@ -224,7 +224,7 @@ static int64_t lookups_at_once(const blocking *b, const hct_flow_op *op) {
   double low = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
   double bytes = low * (double)hct_shape_elements(&rows) / (double)rows.dims[0] * (double)samples / (double)side / (double)b->count;
   for (int64_t blocks = 2; blocks <= b->count; blocks++)
-    if (b->count % blocks == 0 && bytes * (double)blocks * LOOKUP_SHARE <= (double)package->sram_bytes) best = blocks;
+    if (b->count % blocks == 0 && bytes * (double)(blocks * LOOKUP_SHARE) <= (double)package->sram_bytes) best = blocks;
   return best;
 }
 
