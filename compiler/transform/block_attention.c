@@ -24,7 +24,7 @@
  * that it cuts, which is not split over dies.
  *
  * With --key-blocks=N each block of queries reads its keys in blocks, too (block_attention_keys.c). Otherwise it does so where the scores of one of as many blocks of queries as may be are more than
- * a sixteenth of a die's SRAM, in as few blocks of keys as keep those of one within that, of which dies share tokens evenly.
+ * a quarter of a die's SRAM, in as few blocks of keys as keep those of one within a sixteenth, of which dies share tokens evenly.
  *
  * --attention-blocks=N sets B. Otherwise B is the smallest with which the scores of one block take at most a sixteenth of a die's SRAM, and at
  * least 8 where masked keys need not be computed, as far as a die's queries still fill the rows of its MXU.
@@ -38,7 +38,7 @@
 #include "compiler/transform/block_attention.h"
 #include "compiler/transform/dropout.h"
 
-enum { MAX_BLOCKS = HCT_MAX_VARIADIC, MASKED_BLOCKS = 8, SRAM_SHARE = 16 };
+enum { MAX_BLOCKS = HCT_MAX_VARIADIC, MASKED_BLOCKS = 8, SRAM_SHARE = 16, MOST_SRAM_SHARE = 4 /* of scores with all keys */ };
 static const double MOST_KEYS_SHARE = 0.625; /* of SRAM */
 
 hct_shape attention_shape_of(MlirValue value) {
@@ -298,14 +298,16 @@ static int64_t samples_in_flight(const blocking *b) {
   return hct_parse_i64(hct_pass_option(b->pass, "micro-batch", "auto"), &samples) && samples > 0 ? samples : 1;
 }
 
-/* Whether a die's scores of one of `blocks` blocks take more than their share of its SRAM. */
-static bool scores_are_large(const blocking *b, const attention *a, int64_t blocks) {
+/* A die's scores of one of `blocks` blocks; whether they take more than their share of its SRAM. */
+static double scores_bytes(const blocking *b, const attention *a, int64_t blocks) {
   const hct_package *package = &b->pass->package;
   hct_shape shape = attention_shape_of(hct_op_result(a->softmax, 0));
   double batch = shape.rank > 2 ? (double)shape.dims[0] : 1, bytes = strcmp(hct_pass_option(b->pass, "dtype", "f32"), "f32") ? 2 : 4;
   double whole = (double)hct_shape_elements(&shape) / batch * (double)samples_in_flight(b) * bytes / (double)(package->rows * package->cols);
-  return whole / (double)blocks > (double)package->sram_bytes / (double)SRAM_SHARE;
+  return whole / (double)blocks;
 }
+
+static bool scores_are_large(const blocking *b, const attention *a, int64_t blocks) { return scores_bytes(b, a, blocks) > (double)b->pass->package.sram_bytes / SRAM_SHARE; }
 
 static int64_t choose_blocks(const blocking *b, const attention *a) {
   const hct_package *package = &b->pass->package;
@@ -351,7 +353,7 @@ static int64_t choose_key_blocks(const blocking *b, const attention *a, int64_t 
   int64_t most = 1, best = 1, parts = blocks * least_common_multiple(b->pass->package.rows, b->pass->package.cols);
   for (int64_t count = 2; count <= MAX_BLOCKS; count++)
     if (a->queries % count == 0) most = count;
-  if (!scores_are_large(b, a, most)) return 1;
+  if (scores_bytes(b, a, most) <= (double)b->pass->package.sram_bytes / MOST_SRAM_SHARE) return 1; /* what is gathered for each block of keys takes SRAM, too */
   for (int64_t count = 2; count <= MAX_KEY_BLOCKS && scores_are_large(b, a, blocks * best); count++)
     if (a->keys % count == 0 && (blocks % count == 0 || count % parts == 0)) best = count;
   return best;
