@@ -341,6 +341,9 @@ static hct_status blocks_of(const blocking *b, const attention *a, int64_t *out_
 }
 
 /* ---- how many blocks of keys ---- */
+/* Blocks of both kinds begin and end together. */
+static bool even(int64_t a, int64_t b) { return a % b == 0 || b % a == 0; }
+
 static int64_t least_common_multiple(int64_t a, int64_t b) {
   int64_t multiple = a;
   while (multiple % b) multiple += a;
@@ -349,22 +352,23 @@ static int64_t least_common_multiple(int64_t a, int64_t b) {
 
 /* One, unless scores of the smallest blocks of queries, with all keys, are large. Parts of a block of tokens that are fewer than the dies which share it, or not a multiple of them, would be shared
  * unevenly. */
-static int64_t choose_key_blocks(const blocking *b, const attention *a, int64_t blocks) {
+static int64_t choose_key_blocks(const blocking *b, const attention *a, int64_t blocks, int64_t tokens) {
   int64_t most = 1, best = 1, parts = blocks * least_common_multiple(b->pass->package.rows, b->pass->package.cols);
   for (int64_t count = 2; count <= MAX_BLOCKS; count++)
     if (a->queries % count == 0) most = count;
   if (scores_bytes(b, a, most) <= (double)b->pass->package.sram_bytes / MOST_SRAM_SHARE) return 1; /* what is gathered for each block of keys takes SRAM, too */
   for (int64_t count = 2; count <= MAX_KEY_BLOCKS && scores_are_large(b, a, blocks * best); count++)
-    if (a->keys % count == 0 && (blocks % count == 0 || count % parts == 0)) best = count;
+    if (a->keys % count == 0 && (blocks % count == 0 || count % parts == 0) && even(tokens, count)) best = count;
   return best;
 }
 
 static hct_status key_blocks_choose(blocking *b, const attention *a, int64_t blocks) {
   const char *text = hct_pass_option(b->pass, "key-blocks", "auto"), *refused = attention_keys_refused(a);
-  int64_t forced;
+  int64_t forced, tokens = 1;
+  if (!hct_parse_i64(hct_pass_option(b->pass, "token-blocks", "1"), &tokens) || tokens < 1) tokens = 1; /* as hct-block-tokens takes what is not chosen yet */
   b->key_blocks = 1;
   if (!strcmp(text, "auto")) {
-    if (!refused) b->key_blocks = choose_key_blocks(b, a, blocks);
+    if (!refused) b->key_blocks = choose_key_blocks(b, a, blocks, tokens);
     return HCT_OK;
   }
   if (!hct_parse_i64(text, &forced) || forced < 1 || forced > MAX_KEY_BLOCKS)
@@ -372,6 +376,11 @@ static hct_status key_blocks_choose(blocking *b, const attention *a, int64_t blo
   if (a->keys % forced) {
     hct_error(b->pass->diags, HCT_E_OPTION, hct_loc_of(b->arena, a->softmax), "--key-blocks=%s does not divide the %lld keys of this attention", text, (long long)a->keys);
     hct_hint(b->pass->diags, "--key-blocks=auto takes what divides them");
+    return HCT_REFUSED;
+  }
+  if (!refused && !(even(blocks, forced) && even(tokens, forced))) {
+    hct_error(b->pass->diags, HCT_E_OPTION, hct_loc_of(b->arena, a->softmax), "--key-blocks=%s: of %lld blocks of queries and %lld of tokens, each must be a multiple of it, or it of them", text, (long long)blocks, (long long)tokens);
+    hct_hint(b->pass->diags, "--key-blocks=%lld", (long long)(even(tokens, blocks) ? blocks : 1));
     return HCT_REFUSED;
   }
   if (!refused) b->key_blocks = forced;

@@ -126,7 +126,27 @@ static bool is_linear(MlirOperation op, size_t along) {
   return floats && (!strcmp(fn, "mov") || !strcmp(fn, "neg") || !strcmp(fn, "muls"));
 }
 
+/* Sums begin with the first block: of a row of which its keys are all masked the largest score would be that of the mask, which half types do not hold, and beside which a logarithm is lost. */
+static bool first_key_stays(const attention *a) {
+  for (size_t at = 0; at < a->before; at++)
+    for (int64_t row = 0; row < a->queries && a->mask.table[at]; row++)
+      if (a->mask.same[(int64_t)at * a->queries + row] == 0) return false;
+  return true;
+}
+
+static bool masked_at_run_time(const attention *a) {
+  for (size_t at = 0; at < a->before; at++)
+    for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(a->chain[at]) && !a->mask.table[at]; k++) {
+      hct_shape shape;
+      if (k == a->along[at] || !hct_value_shape(hct_op_operand(a->chain[at], k), &shape) || !shape.rank) continue;
+      if (a->keys > 1 && shape.dims[shape.rank - 1] == a->keys) return true;
+    }
+  return false;
+}
+
 const char *attention_keys_refused(const attention *a) {
+  if (masked_at_run_time(a)) return "what is added to its scores, or masks them, is not known when compiling";
+  if (!first_key_stays(a)) return "its mask changes the score of some row's first key";
   for (size_t at = a->before; at < a->count; at++)
     if (!is_linear(a->chain[at], a->along[at])) return "an operator after its softmax is not linear";
   return rows_stay(a) ? NULL : "its rows are not those of its result";
