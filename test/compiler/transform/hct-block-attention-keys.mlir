@@ -143,3 +143,23 @@ module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock
     return %2 : tensor<1x64x8xf32>
   }
 }
+// -----
+// Nor is attention cut whose masks may leave a row none of its first keys: one of two keys before each query, and one that comes at run time.
+// CHECK-LABEL: func.func @masked
+// CHECK-COUNT-2: "hct_graph.softmax"
+// SAID: remark: --key-blocks=2: this attention is not cut by keys: its mask changes the score of some row's first key
+// SAID: remark: --key-blocks=2: this attention is not cut by keys: what is added to its scores, or masks them, is not known when compiling
+module attributes {hct.options = {"key-blocks" = "2"}} {
+  func.func @masked(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %m: tensor<4x4xf32> {hct.name = "m", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}, tensor<3x4x8xf32> {hct.name = "z", hct.role = "output"}) {
+    %w = "hct_graph.constant"() {value = dense<[[0.0, -1.0e9, -1.0e9, -1.0e9], [0.0, 0.0, -1.0e9, -1.0e9], [-1.0e9, 0.0, 0.0, -1.0e9], [-1.0e9, -1.0e9, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+    %0 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %w) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.softmax"(%1) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.contract"(%2, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    %4 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %5 = "hct_graph.map2"(%4, %m) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %6 = "hct_graph.softmax"(%5) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %7 = "hct_graph.contract"(%6, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %3, %7 : tensor<3x4x8xf32>, tensor<3x4x8xf32>
+  }
+}
