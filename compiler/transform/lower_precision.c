@@ -177,9 +177,11 @@ static uint16_t half_of(hct_dtype dtype, float value) {
 static void constant_lower(lowering *l, MlirOperation op) {
   MlirValue result = hct_op_result(op, 0);
   MlirAttribute value = mlirOperationGetAttributeByName(op, hct_ref("value"));
-  int64_t count = mlirElementsAttrGetNumElements(value);
+  bool splat = mlirDenseElementsAttrIsSplat(value); /* which holds one number for all */
+  float one = splat ? mlirDenseElementsAttrGetFloatSplatValue(value) : 0;
+  int64_t count = splat ? 1 : mlirElementsAttrGetNumElements(value);
   uint16_t *halves = HCT_NEW_ARRAY(l->arena, uint16_t, (size_t)count);
-  const float *numbers = hct_attr_f32s(value);
+  const float *numbers = splat ? &one : hct_attr_f32s(value);
   for (int64_t k = 0; k < count; k++) halves[k] = half_of(l->dtype, numbers[k]);
   retype(l, result, l->dtype);
   hct_op_set(op, "value", mlirDenseElementsAttrRawBufferGet(mlirValueGetType(result), (size_t)count * sizeof *halves, halves));

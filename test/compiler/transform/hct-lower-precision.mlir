@@ -95,3 +95,16 @@ module attributes {hct.options = {"dtype" = "bf16"}} {
     return %2 : tensor<4x6xf32>
   }
 }
+// -----
+// A product with a constant (copies of one kv head) rounds that, though it holds one number for all its elements.
+// CHECK-LABEL: func.func @copies
+// CHECK: %[[C:.+]] = "hct_graph.constant"() {value = dense<1.000000e+00> : tensor<1x4xbf16>}
+// CHECK: "hct_graph.contract"(%{{.+}}, %[[C]])
+module attributes {hct.options = {dtype = "bf16"}} {
+  func.func @copies(%x: tensor<3x8x1xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4x8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<3x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %c = "hct_graph.constant"() {value = dense<1.0> : tensor<1x4xf32>} : () -> tensor<1x4xf32>
+    %0 = "hct_graph.contract"(%w, %c) {spec = "mk,nm->nk"} : (tensor<4x8xf32>, tensor<1x4xf32>) -> tensor<1x8xf32>
+    %1 = "hct_graph.contract"(%x, %0) {spec = "akn,nk->ak"} : (tensor<3x8x1xf32>, tensor<1x8xf32>) -> tensor<3x8xf32>
+    return %1 : tensor<3x8xf32>
+  }
+}
