@@ -77,7 +77,7 @@ bool tile_factors_equal(const hct_factor *a, const hct_factor *b);
 tile_view tile_view_whole(MlirValue buffer, const hct_layout *layout);
 tile_view tile_view_fresh(lowering *l, const hct_layout *layout, hct_dtype dtype);
 bool tile_view_is_whole(const tile_view *view, const hct_layout *layout); /* `layout`: of the value; a part from the start on is none */
-/* `dim` as one factor, which is legal where it is not split. */
+/* `dim` with those of its factors as one that come before any which dies or time split: all, where none do. */
 hct_layout tile_layout_merged(const hct_layout *layout, unsigned dim);
 /* A dense copy of `view`, whose value has `layout`. */
 tile_view tile_view_copy(lowering *l, const tile_view *view, const hct_layout *layout, hct_dtype dtype);

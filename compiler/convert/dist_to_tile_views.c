@@ -193,11 +193,13 @@ hct_layout tile_layout_merged(const hct_layout *layout, unsigned dim) {
   hct_layout merged = {.rank = layout->rank, .partial = layout->partial, .partial_axes = layout->partial_axes};
   for (unsigned d = 0; d < layout->rank; d++) {
     merged.dim_first[d] = merged.factor_count;
-    if (d == dim) {
-      merged.factors[merged.factor_count++] = (hct_factor){.size = hct_layout_dim_size(layout, d)};
-      continue;
+    int f = layout->dim_first[d], end = layout->dim_first[d + 1];
+    int64_t size = 1;
+    if (d == dim) { /* as far as dies have all of it */
+      for (; f < end && !layout->factors[f].axis_count; f++) size *= layout->factors[f].size;
+      if (f > layout->dim_first[d] || f == end) merged.factors[merged.factor_count++] = (hct_factor){.size = size};
     }
-    for (int f = layout->dim_first[d]; f < layout->dim_first[d + 1]; f++) merged.factors[merged.factor_count++] = layout->factors[f];
+    for (; f < end; f++) merged.factors[merged.factor_count++] = layout->factors[f];
   }
   merged.dim_first[layout->rank] = merged.factor_count;
   return merged;

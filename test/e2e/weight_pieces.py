@@ -114,6 +114,14 @@ for family, names in FAMILIES.items():
     check(f"{family} in little SRAM", names[:1], trained(WORK / "host.so", names), package(32768), pieces=True)
     check(f"{family} in enough SRAM", names[:1], trained(WORK / "host.so", names), package(98304), pieces=False)
 
+# q, k and v of one weight, whose pieces are no heads: a part of them is cut across the factors that dies see
+run(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=32", "--heads=4", "--vocab=48", "--seq=8", "--batch=4", "--seed=27", "-o", WORK / "m.onnx")
+save(48)
+run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
+wanted = trained(WORK / "host.so", ("layers.0.attn.qkv.weight",))
+for mesh, pieces, strategy in ("4x1", 3, "hecaton"), ("2x2", 6, "hecaton"), ("2x2", 3, "megatron-ring"), ("4x4", 3, "optimus"):
+    check(f"qkv in {pieces} pieces on {mesh}, {strategy}", ("layers.0.attn.qkv.weight",), wanted, f"--mesh={mesh}", f"--strategy={strategy}", f"--weight-pieces={pieces}", pieces=True)
+
 # dies that do not talk to each other for a while are not in one loop: the prediction must not take them to be
 run(BIN / "hecaton-model", "gpt2-xl", "--layers=1", "--batch=24", "--no-weights", "-o", WORK / "m.onnx")
 run(BIN / "hecaton-compile", WORK / "m.onnx", "--package=hecaton-4x4", "--dtype=bf16", "--micro-batch=1", "--token-blocks=4", "--groups=blocks", "--weight-pieces=4", "-o", WORK / "m.hct", "--report", WORK / "p.json")
