@@ -540,6 +540,7 @@ static void refactor(partition *p, const hct_flow_op *op, size_t k, const hct_la
 /* (p, g, states..., settings, step): all but the last two lie as the parameter does, or as its copy. */
 static void partition_update(partition *p, const hct_flow_op *op) {
   p->builder.before = op->op;
+  p->builder.location = mlirOperationGetLocation(op->op);
   size_t param = op->operands[0], read = hct_flow_copy_of(&p->flow, param);
   hct_layout layout = p->now[read].layout;
   p->now[param].layout = layout;

@@ -122,6 +122,13 @@ wanted = trained(WORK / "host.so", ("layers.0.attn.qkv.weight",))
 for mesh, pieces, strategy in ("4x1", 3, "hecaton"), ("2x2", 6, "hecaton"), ("2x2", 3, "megatron-ring"), ("4x4", 3, "optimus"):
     check(f"qkv in {pieces} pieces on {mesh}, {strategy}", ("layers.0.attn.qkv.weight",), wanted, f"--mesh={mesh}", f"--strategy={strategy}", f"--weight-pieces={pieces}", pieces=True)
 
+# pieces along a dimension that factors of a gradient do not divide: it is seen in those of the weight
+run(BIN / "hecaton-model", "bloom-1.7b", "--layers=1", "--hidden=32", "--heads=4", "--ffn=128", "--vocab=50", "--seq=8", "--batch=1", "--seed=15", "-o", WORK / "m.onnx")
+for name in ("ids", "labels"):
+    np.save(WORK / f"{name}.npy", numbers.integers(0, 50, (1, 8)).astype(np.int64))
+run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
+check("bloom of one sample in 3 pieces", ("embed.weight",), trained(WORK / "host.so", ("embed.weight",)), "--mesh=1x1", "--weight-pieces=3", pieces=True)
+
 # dies that do not talk to each other for a while are not in one loop: the prediction must not take them to be
 run(BIN / "hecaton-model", "gpt2-xl", "--layers=1", "--batch=24", "--no-weights", "-o", WORK / "m.onnx")
 run(BIN / "hecaton-compile", WORK / "m.onnx", "--package=hecaton-4x4", "--dtype=bf16", "--micro-batch=1", "--token-blocks=4", "--groups=blocks", "--weight-pieces=4", "-o", WORK / "m.hct", "--report", WORK / "p.json")
