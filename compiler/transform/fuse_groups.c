@@ -119,9 +119,11 @@ static bool residency_parse(const char *text, size_t length, hct_residency *out)
   return false;
 }
 
-static hct_status weights_refuse(const fuse *f, const char *text) {
+/* `stages`: that there are; 0: not known yet. */
+static hct_status weights_refuse(const fuse *f, const char *text, size_t stages) {
   hct_error(f->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weights=%s: it must be auto, resident, streamed, weights or sums, or one of the last four for each stage, such as resident,streamed", text);
   hct_note(f->pass->diags, "weights: these alone are streamed; sums: gradients, and what else is summed over the batch, alone; streamed: both");
+  if (stages) hct_note(f->pass->diags, "stages, in the order of --groups: %zu", stages);
   return HCT_REFUSED;
 }
 
@@ -131,7 +133,7 @@ static hct_status weights_read(const fuse *f, weights *out) {
   *out = (weights){.list = strchr(text, ',') ? text : NULL};
   for (const char *at = text; strcmp(text, "auto");) {
     size_t length = strcspn(at, ",");
-    if (!residency_parse(at, length, &one)) return weights_refuse(f, text);
+    if (!residency_parse(at, length, &one)) return weights_refuse(f, text, 0);
     if (!out->list) out->allowed[one] = true;
     if (!at[length]) break;
     at += length + 1;
@@ -147,6 +149,12 @@ static size_t stage_end(const size_t *stages, size_t count, size_t unit) {
   return end;
 }
 
+static size_t stage_count(const size_t *stages, size_t count) {
+  size_t found = 0;
+  for (size_t u = 0; u < count; u = stage_end(stages, count, u)) found++;
+  return found;
+}
+
 /* By unit. Of a stage that fits in no way, the one that takes least SRAM. */
 static hct_status residencies_choose(const fuse *f, const weights *w, const size_t *stages, int64_t *out_residency) {
   const char *at = w->list;
@@ -156,11 +164,11 @@ static hct_status residencies_choose(const fuse *f, const weights *w, const size
     hct_residency own = HCT_STREAM_ALL;
     if (hct_cut_cost_at(&f->all.costs, u, end)->first != HCT_CUT_NEVER) own = f->all.residency[hct_fusion_stage_at(&f->all, u, end)];
     else while (!w->allowed[own]) own--;
-    if (w->list && !residency_parse(at, strcspn(at, ","), &own)) return weights_refuse(f, w->list);
+    if (w->list && !residency_parse(at, strcspn(at, ","), &own)) return weights_refuse(f, w->list, stage_count(stages, f->units.count));
     for (size_t k = u; k < end; k++) out_residency[k] = own;
     if (w->list) at += strcspn(at, ","), at += *at == ',';
   }
-  return w->list && *at ? weights_refuse(f, w->list) : HCT_OK;
+  return w->list && *at ? weights_refuse(f, w->list, stage_count(stages, f->units.count)) : HCT_OK;
 }
 
 /* Whether weights that may be streamed make a plan that costs less, or one that fits where there is none. Of one micro-batch sums that are streamed cost nothing. */
