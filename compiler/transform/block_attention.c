@@ -307,7 +307,7 @@ static double scores_bytes(const blocking *b, const attention *a, int64_t blocks
   return whole / (double)blocks;
 }
 
-static bool scores_are_large(const blocking *b, const attention *a, int64_t blocks) { return scores_bytes(b, a, blocks) > (double)b->pass->package.sram_bytes / SRAM_SHARE; }
+static bool scores_are_large(const blocking *b, const attention *a, int64_t blocks) { return scores_bytes(b, a, blocks) > (double)b->pass->package.sram_bytes / (double)SRAM_SHARE; }
 
 static int64_t choose_blocks(const blocking *b, const attention *a) {
   const hct_package *package = &b->pass->package;
@@ -356,7 +356,7 @@ static int64_t choose_key_blocks(const blocking *b, const attention *a, int64_t 
   int64_t most = 1, best = 1, parts = blocks * least_common_multiple(b->pass->package.rows, b->pass->package.cols);
   for (int64_t count = 2; count <= MAX_BLOCKS; count++)
     if (a->queries % count == 0) most = count;
-  if (scores_bytes(b, a, most) <= (double)b->pass->package.sram_bytes / MOST_SRAM_SHARE) return 1; /* what is gathered for each block of keys takes SRAM, too */
+  if (scores_bytes(b, a, most) <= (double)b->pass->package.sram_bytes / (double)MOST_SRAM_SHARE) return 1; /* what is gathered for each block of keys takes SRAM, too */
   for (int64_t count = 2; count <= MAX_KEY_BLOCKS && scores_are_large(b, a, blocks * best); count++)
     if (a->keys % count == 0 && (blocks % count == 0 || count % parts == 0) && even(tokens, count)) best = count;
   return best;
