@@ -44,7 +44,7 @@ static unsigned resources_of(const chiplet_op *op) {
     case CHIPLET_MATMUL: return RESOURCE_MXU;
     case CHIPLET_LOAD: return RESOURCE_LOAD;
     case CHIPLET_STORE: return RESOURCE_STORE;
-    case CHIPLET_LOOP: return RESOURCE_RING << op->body[0].ring;
+    case CHIPLET_LOOP: return (unsigned)RESOURCE_RING << op->body[0].ring;
     default: return RESOURCE_VPU;
   }
 }

@@ -20,7 +20,7 @@ enum { LEAST_BODY = 16 }; /* shorter loops (ring steps, nests of one operation) 
 enum { BY_PARTNER = 255 }; /* nothing but the engine at the other end of the link is waited for, which will come and look */
 enum { AHEAD = 8 }; /* instructions that a die's sequencer has handed out but not issued; a power of two */
 
-enum { NO_INSTR = UINT32_MAX };
+#define NO_INSTR UINT32_MAX
 enum { CACHE_LINE = 64, LOOP_USES_BITS = 5 }; /* a loop is taken to have 32 iterations where its instructions are counted */
 
 /* What a die knows of an engine: its queue, and what it retired last. */

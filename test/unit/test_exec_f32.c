@@ -27,7 +27,7 @@ static void test_accuracy(uint8_t fn, double (*exact)(double), double low, doubl
 /* Every count from every place, steps of 4 and 8 bytes, in place too: as the whole row at once. */
 static void test_places(uint8_t fn, double low, double high) {
   float a[MOST], whole[MOST];
-  for (int i = 0; i < MOST; i++) a[i] = (float)(low + (high - low) * (i + 0.3) / MOST);
+  for (int i = 0; i < MOST; i++) a[i] = (float)(low + (high - low) * (i + 0.3) / (int)MOST);
   exec_f32_map1(fn, (uint8_t *)whole, 4, (uint8_t *)a, 4, 0, MOST);
   for (int at = 0; at < MOST; at += 3)
     for (int count = 1; at + count <= MOST; count += 4) {
