@@ -141,6 +141,13 @@ MlirValue attention_slice_keys(blocking *b, MlirValue value, size_t dim, range p
   return keys;
 }
 
+/* A slice that backward makes again where it is for backward, so that no part of a mask is stored for it. */
+static MlirValue mask_slice(blocking *b, MlirValue value, size_t dim, range part) {
+  MlirValue made = attention_slice(b, value, dim, part);
+  if (b->again && !mlirValueEqual(made, value)) hct_op_set(mlirOpResultGetOwner(made), "hct.recomputed", mlirUnitAttrGet(b->builder.context));
+  return made;
+}
+
 /* What an elementwise operator reads beside the scores, for a range of queries and keys. */
 static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, range rows, range keys) {
   hct_shape own = attention_shape_of(value);
@@ -157,8 +164,13 @@ static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, 
     MlirAttribute part = mlirAttributeIsADenseElements(data) ? constant_part(b, data, &from, &to, by_row ? rows : all_rows, by_key ? keys : all_keys) : mlirAttributeGetNull();
     if (!mlirAttributeIsNull(part)) return attention_constant(b, part, mlirOperationGetLocation(made));
   }
-  if (by_row) value = attention_slice(b, value, from.rank - 2, rows);
-  return by_key ? attention_slice(b, value, from.rank - 1, keys) : value;
+  if (by_row) value = mask_slice(b, value, from.rank - 2, rows);
+  return by_key ? mask_slice(b, value, from.rank - 1, keys) : value;
+}
+
+MlirValue attention_wide(const blocking *b, MlirValue value) {
+  hct_op_set(mlirOpResultGetOwner(value), "hct.wide", mlirUnitAttrGet(b->builder.context));
+  return value;
 }
 
 MlirValue attention_rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape) {
@@ -187,6 +199,7 @@ MlirValue attention_chain_step(blocking *b, const attention *a, size_t at, MlirV
     operands[k] = k == a->along[at] ? value : operand_part(b, a, hct_op_operand(a->chain[at], k), rows, keys);
   b->builder.location = mlirOperationGetLocation(a->chain[at]);
   MlirValue made = attention_rebuild(b, a->chain[at], operands, result);
+  if (b->key_blocks > 1 && at >= a->low && at < a->before) attention_wide(b, made);
   hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 2, rows.start);
   hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 1, keys.start);
   return made;
@@ -234,12 +247,20 @@ static void key_range(const attention *a, range rows, int64_t block, int64_t *ou
   *out_changed = a->keys % block == 0 ? changed / block * block : 0;
 }
 
+/* The first key that some of these queries needs. */
+static int64_t key_begin(const attention *a, range rows) {
+  int64_t begin = a->keys;
+  for (int64_t r = rows.start; r < rows.start + rows.size; r++)
+    if (a->mask.begin[r] < begin) begin = a->mask.begin[r];
+  return begin;
+}
+
 static MlirValue block_build(blocking *b, const attention *a, range rows) {
-  int64_t end, changed;
+  int64_t end, changed, begin = key_begin(a, rows);
   key_range(a, rows, rows.size, &end, &changed);
   b->builder.location = mlirOperationGetLocation(a->scores);
   MlirValue q = attention_slice(b, b->q, a->q_dim, rows), parts[2];
-  if (b->key_blocks > 1) return attention_keys_build(b, a, q, rows, end);
+  if (b->key_blocks > 1) return attention_keys_build(b, a, q, rows, (range){begin, end - begin});
   size_t count = 0;
   bool two = changed > 0 && changed < end;
   if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, changed}, true);
@@ -280,6 +301,7 @@ static MlirValue heads_build(blocking *b, const attention *a, int64_t blocks) {
 static void attention_build(blocking *b, const attention *a, int64_t blocks) {
   MlirValue *parts = HCT_NEW_ARRAY(b->arena, MlirValue, (size_t)b->head_blocks);
   b->builder.before = a->product;
+  if (b->key_blocks > 1) attention_keys_begin(b, a);
   for (b->head_block = 0; b->head_block < b->head_blocks; b->head_block++) parts[b->head_block] = heads_build(b, a, blocks);
   hct_value_replace(hct_op_result(a->product, 0), heads_join(b, parts, a->out_head));
 }
@@ -433,7 +455,8 @@ static hct_status head_blocks_choose(blocking *b, const attention *a) {
 
 hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
   MlirOperation function = hct_module_function(module), *ops;
-  blocking b = {.pass = pass, .arena = hct_arena_create(), .body = hct_function_body(function)};
+  blocking b = {.pass = pass, .arena = hct_arena_create(), .function = function, .body = hct_function_body(function)};
+  b.settled = hct_index_map_create(b.arena);
   b.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = b.body};
   size_t count = hct_block_operations(b.arena, b.body, &ops);
   hct_status status = HCT_OK;
@@ -441,8 +464,9 @@ hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
     attention a;
     int64_t blocks;
     if (!attention_match(ops[i], &a)) continue;
-    attention_mask_read(b.arena, &a, &b.masks);
-    status = blocks_of(&b, &a, &blocks);
+    status = attention_masks_settle(&b, &a);
+    if (status == HCT_OK) attention_mask_read(b.arena, &a, &b.masks);
+    if (status == HCT_OK) status = blocks_of(&b, &a, &blocks);
     if (status == HCT_OK) status = key_blocks_choose(&b, &a, blocks);
     if (status == HCT_OK) status = head_blocks_choose(&b, &a);
     b.large = status == HCT_OK && scores_are_large(&b, &a, blocks);
