@@ -158,7 +158,8 @@ LAYERS = {
 TARGETS = [
     "--backend=host --attention-blocks=2 --key-blocks=4", "--mesh=1x1 --key-blocks=4", "--mesh=1x1 --attention-blocks=8 --key-blocks=2 --micro-batch=1", "--mesh=2x2 --attention-blocks=2 --key-blocks=16 --micro-batch=2",
     "--mesh=2x3 --attention-blocks=4 --key-blocks=4 --micro-batch=1 --recompute=all", "--mesh=3x2 --attention-blocks=4 --key-blocks=2 --recompute=none --overlap=none", "--mesh=2x2 --strategy=optimus --attention-blocks=2 --key-blocks=4",
-    "--mesh=1x4 --strategy=megatron-ring --attention-blocks=2 --key-blocks=4 --schedule=layerwise --micro-batch=1",
+    "--mesh=1x4 --strategy=megatron-ring --attention-blocks=2 --key-blocks=4 --schedule=layerwise --micro-batch=1", "--mesh=1x2 --strategy=megatron-sequence --attention-blocks=2 --key-blocks=4",
+    "--mesh=2x1 --strategy=megatron-torus --token-blocks=4 --attention-blocks=4 --key-blocks=4 --micro-batch=1", "--mesh=1x1 --head-blocks=2 --attention-blocks=2 --key-blocks=4 --micro-batch=1",
 ]
 
 
