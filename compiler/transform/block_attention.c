@@ -20,6 +20,8 @@
  *
  *           %k0 = reshape(slice(reshape(%k) : [.., P, H / P, ..]))    of each of P runs of heads, as the mesh splits them, the first
  *
+ * Keys in front of a window are left out as those behind the diagonal are. Masks are read where they are constants, or initializers that nothing trains.
+ *
  * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
  * that it cuts, which is not split over dies.
  *
@@ -228,59 +230,58 @@ MlirValue attention_scores(blocking *b, const attention *a, MlirValue q, MlirVal
   return value;
 }
 
-/* `front`: the keys that no mask changes, of two parts. */
-static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range rows, range keys, bool front) {
+/* `front`: the keys that no mask changes, of two parts, which have `before` of each row's pairs, and those that are left. */
+static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range rows, range keys, bool front, int64_t before) {
   b->builder.location = mlirOperationGetLocation(a->scores);
   MlirValue k = attention_slice_keys(b, b->k, a->k_dim, keys);
-  return attention_scores(b, a, q, k, rows, keys, front ? rows.size * keys.size : pairs_kept(a, rows, keys.start));
+  return attention_scores(b, a, q, k, rows, keys, front ? rows.size * keys.size : pairs_kept(a, rows, before));
 }
 
-/* Keys that some of these queries need, [0, end), and the first that some mask changes for one of them; in whole blocks. */
-static void key_range(const attention *a, range rows, int64_t block, int64_t *out_end, int64_t *out_changed) {
-  int64_t end = 0, changed = a->keys;
+typedef struct needed_keys { int64_t begin, end, changed; } needed_keys;
+
+/* Keys that some of these queries need, [begin, end), and the first that some mask changes for one of them. */
+static needed_keys keys_needed(const attention *a, range rows) {
+  needed_keys n = {a->keys, 0, a->keys};
   for (int64_t r = rows.start; r < rows.start + rows.size; r++) {
-    if (a->mask.end[r] > end) end = a->mask.end[r];
+    if (a->mask.begin[r] < n.begin) n.begin = a->mask.begin[r];
+    if (a->mask.end[r] > n.end) n.end = a->mask.end[r];
     for (size_t at = 0; at < a->before; at++)
-      if (a->mask.table[at] && a->mask.same[(int64_t)at * a->queries + r] < changed) changed = a->mask.same[(int64_t)at * a->queries + r];
+      if (a->mask.table[at] && a->mask.same[(int64_t)at * a->queries + r] < n.changed) n.changed = a->mask.same[(int64_t)at * a->queries + r];
   }
-  *out_end = a->keys % block ? a->keys : (end + block - 1) / block * block;
-  *out_changed = a->keys % block == 0 ? changed / block * block : 0;
+  return n;
 }
 
-/* The first key that some of these queries needs. */
-static int64_t key_begin(const attention *a, range rows) {
-  int64_t begin = a->keys;
-  for (int64_t r = rows.start; r < rows.start + rows.size; r++)
-    if (a->mask.begin[r] < begin) begin = a->mask.begin[r];
-  return begin;
+/* The same in whole blocks. */
+static needed_keys in_blocks(const attention *a, needed_keys n, int64_t block) {
+  if (a->keys % block) return (needed_keys){0, a->keys, 0};
+  return (needed_keys){n.begin / block * block, (n.end + block - 1) / block * block, n.changed / block * block};
 }
 
 static MlirValue block_build(blocking *b, const attention *a, range rows) {
-  int64_t end, changed, begin = key_begin(a, rows);
-  key_range(a, rows, rows.size, &end, &changed);
+  needed_keys exact = keys_needed(a, rows), n = in_blocks(a, exact, rows.size);
   b->builder.location = mlirOperationGetLocation(a->scores);
   MlirValue q = attention_slice(b, b->q, a->q_dim, rows), parts[2];
-  if (b->key_blocks > 1) return attention_keys_build(b, a, q, rows, (range){begin, end - begin});
+  if (b->key_blocks > 1) return attention_keys_build(b, a, q, rows, (range){exact.begin, n.end - exact.begin});
   size_t count = 0;
-  bool two = changed > 0 && changed < end;
-  if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, changed}, true);
-  parts[count] = scores_part(b, a, q, rows, two ? (range){changed, end - changed} : (range){0, end}, false);
-  count++;
+  bool two = n.changed > 0 && n.changed < n.end; /* then none in front are excluded */
+  range all = {n.begin, n.end - n.begin}, last = two ? (range){n.changed, n.end - n.changed} : all;
+  if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, n.changed}, true, 0);
+  parts[count++] = scores_part(b, a, q, rows, last, false, two ? n.changed : 0);
   hct_shape shape = attention_shape_of(hct_op_result(a->softmax, 0));
-  attention_scores_shape(b, &shape, rows.size, end);
+  attention_scores_shape(b, &shape, rows.size, all.size);
   b->builder.location = mlirOperationGetLocation(a->softmax);
   MlirValue value = concat(b, count, parts, shape.rank - 1, shape);
   value = attention_rebuild(b, a->softmax, &value, shape);
-  for (size_t at = a->before; at < a->count; at++) value = attention_chain_step(b, a, at, value, rows, (range){0, end});
+  for (size_t at = a->before; at < a->count; at++) value = attention_chain_step(b, a, at, value, rows, all);
   b->builder.location = mlirOperationGetLocation(a->product);
   MlirValue operands[2];
   operands[a->p] = value;
-  operands[a->v] = attention_slice_keys(b, b->v, a->v_dim, (range){0, end});
+  operands[a->v] = attention_slice_keys(b, b->v, a->v_dim, all);
   shape = attention_shape_of(hct_op_result(a->product, 0));
   if (b->head_blocks > 1) shape.dims[a->out_head] /= b->head_blocks;
   shape.dims[a->out_dim] = rows.size;
   value = attention_rebuild(b, a->product, operands, shape);
-  attention_pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * end);
+  attention_pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * all.size);
   return value;
 }
 

@@ -31,13 +31,16 @@ typedef struct attention {
   size_t low; /* from this chain position on all scores of a row may be far below 0, by a finite number: `before` where they are not */
 } attention;
 
+/* Which numbers of tables exclude a key for certain: -inf alone where other numbers of a row may be as low, as of masks that come at run time. */
+typedef enum attention_excluding { EXCLUDES_NOTHING, EXCLUDES_INFINITE, EXCLUDES_LOW } attention_excluding;
+
 /* Layers share their masks: what was read last. */
 typedef struct mask_source mask_source;
 typedef struct attention_mask_cache {
   const mask_source *sources;
   size_t count;
   int64_t queries, keys;
-  bool exclude;
+  attention_excluding excluding;
   attention_mask mask;
 } attention_mask_cache;
 

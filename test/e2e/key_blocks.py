@@ -55,14 +55,14 @@ def compile_cut(*arguments):
 
 # ---- an attention layer ----
 class Layer:
-    """mask: what is added to scores, a constant or the input `mask`; keep: where they stay, else `low`, a constant or the input `keep`; there: of each sample the keys that are there, an input of which
+    """mask: what is added to scores, a constant or the input `mask`; keep: where they stay, else `low`, a constant or the input `keep` (given: both; "keep": that alone); there: of each sample the keys that are there, an input of which
     a mask is made, 0 or `low`; bias: by head and pair, trained; cap: c tanh(s / c); gain: by head, after the softmax."""
 
     def __init__(self, mask=None, keep=None, there=None, low=LOW, bias=False, cap=None, gain=False, given=False):
         self.mask, self.keep, self.there, self.low, self.bias, self.cap, self.gain, self.given = mask, keep, there, low, bias, cap, gain, given
 
     def inputs(self):
-        given = {"x": X, "mask": self.mask if self.given else None, "keep": self.keep if self.given else None, "there": self.there}
+        given = {"x": X, "mask": self.mask if self.given is True else None, "keep": self.keep if self.given else None, "there": self.there}
         return {n: v for n, v in given.items() if v is not None}
 
     def weights(self):
@@ -116,7 +116,7 @@ class Layer:
         node("Mul", "y slope", "sloped")
         node("ReduceSum", "sloped", "loss", keepdims=0)
         weights = {n: WEIGHTS[n] for n in self.weights()}
-        if self.mask is not None and not self.given:
+        if self.mask is not None and self.given is not True:
             constants["mask"] = self.mask
         inputs = [helper.make_tensor_value_info(n, {"f": T.FLOAT, "b": T.BOOL}[v.dtype.kind], v.shape) for n, v in self.inputs().items()]
         outputs = [helper.make_tensor_value_info("loss", T.FLOAT, []), helper.make_tensor_value_info("y", T.FLOAT, list(SLOPE.shape))]
@@ -151,7 +151,8 @@ THERE = np.arange(TOKENS) < np.array([16, 7, 0])[:, None]  # padding behind, of 
 LAYERS = {
     "full": Layer(), "causal": Layer(mask=np.where(CAUSAL, NONE, INFINITE)), "window": Layer(mask=np.where(WINDOW, NONE, INFINITE)), "window -1e9": Layer(mask=np.where(WINDOW, NONE, LOW)),
     "kept": Layer(keep=CAUSAL), "kept in some rows": Layer(keep=WINDOW & (row % 5 != 2)), "given": Layer(mask=padded(-np.inf, 0, 5, 9), given=True), "given -1e9": Layer(mask=padded(LOW, 0, 5, 16), given=True),
-    "given -1e4": Layer(mask=padded(-1e4, 0, 5, 16), given=True), "given least": Layer(mask=padded(LEAST, 0, 5, 16), given=True), "kept as given": Layer(keep=padded(1, 0, 5, 16) == 0, given=True), "there": Layer(there=THERE),
+    "given -1e4": Layer(mask=padded(-1e4, 0, 5, 16), given=True), "given least": Layer(mask=padded(LEAST, 0, 5, 16), given=True), "kept as given": Layer(keep=padded(1, 0, 5, 16) == 0, given=True),
+    "kept as given, causal": Layer(keep=padded(1, 0, 5, 16) == 0, mask=np.where(CAUSAL, NONE, LOW), given="keep"), "there, before": Layer(there=THERE[:, ::-1], mask=np.where(CAUSAL, NONE, INFINITE)), "there": Layer(there=THERE),
     "there least": Layer(there=THERE, low=LEAST), "there, causal": Layer(there=THERE[:, ::-1], mask=np.where(CAUSAL, NONE, LOW)), "biased": Layer(bias=True, mask=np.where(CAUSAL, NONE, LEAST)),
     "capped": Layer(cap=2.0, keep=CAUSAL), "gained": Layer(gain=True),
 }
@@ -238,8 +239,9 @@ def precision():
 
 # ---- blocks that are left out ----
 def skipped():
-    """Of blocks of 2 queries and 2 keys those are computed that have a pair which is not masked, in front of a window too; and pairs are counted as they are."""
-    for name, allowed in {"full": CAUSAL | True, "causal": CAUSAL, "window": WINDOW, "window -1e9": WINDOW, "kept": CAUSAL}.items():
+    """Of blocks of 2 queries and 2 keys those are computed that have a pair which is not masked, in front of a window too; and pairs are counted as they are. Where keys may also be masked at run time by a finite
+    number, constant ones that are finite exclude none."""
+    for name, allowed in {"full": CAUSAL | True, "causal": CAUSAL, "window": WINDOW, "window -1e9": WINDOW, "kept": CAUSAL, "there, before": CAUSAL, "there, causal": CAUSAL | True}.items():
         LAYERS[name].write(WORK / "m.onnx")
         compile_cut(WORK / "m.onnx", "--mode=infer", "--mesh=1x1", "--attention-blocks=8", "--key-blocks=8", "--emit=step", "-o", WORK / "m.mlir")
         scores = re.findall(r'"hct_graph.contract"(.*) -> tensor<3x2x2x2xf32>', (WORK / "m.mlir").read_text())
@@ -247,6 +249,15 @@ def skipped():
         blocks = int(allowed.reshape(8, 2, 8, 2).any((1, 3)).sum())
         assert (len(scores), pairs) == (blocks, allowed.sum()), (name, len(scores), blocks, pairs, allowed.sum())
         print(f"{name}: {blocks} blocks")
+    for name, allowed in {"causal": CAUSAL, "window": WINDOW, "window -1e9": WINDOW}.items():  # with all keys at once each block of queries has those from its first to its last
+        LAYERS[name].write(WORK / "m.onnx")
+        run(BIN / "hecaton-compile", WORK / "m.onnx", "--mode=infer", "--mesh=1x1", "--attention-blocks=8", "--key-blocks=1", "--emit=step", "-o", WORK / "m.mlir")
+        keys = [int(n) for n in re.findall(r'"hct_graph.softmax".* -> tensor<3x2x2x(\d+)xf32>', (WORK / "m.mlir").read_text())]
+        wanted = [2 * (np.flatnonzero(b)[-1] - np.flatnonzero(b)[0] + 1) for b in allowed.reshape(8, 2, 8, 2).any((1, 3))]
+        assert keys == wanted, (name, keys, wanted)
+        errors = errors_of(LAYERS[name], ["--mesh=2x2", "--attention-blocks=8", "--key-blocks=1"])
+        assert max(errors.values()) <= 2e-5, (name, errors)
+        print(f"{name}: {sum(keys)} keys")
 
 
 # ---- a long context ----
