@@ -52,7 +52,7 @@ typedef struct blocking {
   MlirOperation function;
   MlirBlock body;
   hct_builder builder;
-  hct_index_map *settled; /* values of which masks are made, whose parameters are constants where they can be */
+  hct_index_map *settled; /* values of which masks are made, whose parameters are constants where they can be, and parameters that cannot */
   attention_mask_cache masks;
   bool large; /* scores of a block, of the attention at hand */
   MlirValue q, k, v; /* its operands, of the heads at hand */

@@ -61,14 +61,16 @@ hct_status attention_masks_settle(blocking *b, const attention *a) {
   while (open.count > 0) {
     use u = open.items[--open.count];
     MlirValue value = mlirOperationGetOperand(u.op, u.operand), constant;
+    size_t seen;
+    if (hct_index_map_get(b->settled, hct_value_key(value), &seen)) continue;
     if (mlirValueIsABlockArgument(value)) {
       HCT_TRY(constant_of(b, value, hct_shape_elements(&shape), mlirOperationGetLocation(u.op), &constant));
-      if (!mlirValueIsNull(constant)) mlirOperationSetOperand(u.op, u.operand, constant);
+      if (mlirValueIsNull(constant)) hct_index_map_put(b->settled, hct_value_key(value), 0);
+      else mlirOperationSetOperand(u.op, u.operand, constant);
       continue;
     }
     MlirOperation maker = mlirOpResultGetOwner(value);
-    size_t seen;
-    if (!attention_is_mask_maker(maker) || hct_index_map_get(b->settled, hct_value_key(value), &seen)) continue;
+    if (!attention_is_mask_maker(maker)) continue;
     hct_index_map_put(b->settled, hct_value_key(value), 0);
     for (intptr_t k = 0; k < mlirOperationGetNumOperands(maker); k++) HCT_PUSH(b->arena, &open, ((use){maker, k}));
   }
