@@ -1,6 +1,22 @@
 #include "compiler/pass.h"
 
+#include <fnmatch.h>
+#include <string.h>
+
 const char *hct_pass_option(const hct_pass_context *pass, const char *name, const char *fallback) {
   const char *text = pass->options ? hct_map_get(pass->options, name) : NULL;
   return text ? text : fallback;
+}
+
+bool hct_pass_trains(const hct_pass_context *pass, const char *name) {
+  const char *rules = hct_pass_option(pass, "trainable", "");
+  bool trains = !*rules || *rules == '-';
+  hct_arena *arena = hct_arena_create();
+  while (*rules) {
+    size_t length = strcspn(rules, "\n"), sign = *rules == '-' || *rules == '+';
+    if (!fnmatch(hct_arena_strndup(arena, rules + sign, length - sign), name, 0)) trains = *rules != '-';
+    rules += length + (rules[length] == '\n');
+  }
+  hct_arena_destroy(arena);
+  return trains && strcmp(hct_pass_option(pass, "mode", "train"), "infer");
 }

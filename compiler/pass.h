@@ -47,6 +47,9 @@ typedef struct hct_pass_context {
 } hct_pass_context;
 
 const char *hct_pass_option(const hct_pass_context *pass, const char *name, const char *fallback);
+/* Whether the step trains the parameter that the model has under this name, if the loss depends on it: rules are "+GLOB", which trains, and "-GLOB", which freezes, in the order of the
+ * command line, and the last match wins. Without rules all are trained; a first rule that trains starts from none. */
+bool hct_pass_trains(const hct_pass_context *pass, const char *name);
 
 #define HCT_PASS(flag, function, level, doc) hct_status function(hct_pass_context *pass, MlirModule module);
 #include "compiler/passes.def"

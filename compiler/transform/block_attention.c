@@ -20,6 +20,8 @@
  *
  *           %k0 = reshape(slice(reshape(%k) : [.., P, H / P, ..]))    of each of P runs of heads, as the mesh splits them, the first
  *
+ * Keys in front of a window are left out as those behind the diagonal are. Masks are read where they are constants, or initializers that nothing trains.
+ *
  * hct.pairs on a contraction: [n, m], of m pairs of queries and keys that it computes n are not masked. hct.whole on a slice: the dimension
  * that it cuts, which is not split over dies.
  *
@@ -141,6 +143,13 @@ MlirValue attention_slice_keys(blocking *b, MlirValue value, size_t dim, range p
   return keys;
 }
 
+/* A slice that backward makes again where it is for backward, so that no part of a mask is stored for it. */
+static MlirValue mask_slice(blocking *b, MlirValue value, size_t dim, range part) {
+  MlirValue made = attention_slice(b, value, dim, part);
+  if (b->again && !mlirValueEqual(made, value)) hct_op_set(mlirOpResultGetOwner(made), "hct.recomputed", mlirUnitAttrGet(b->builder.context));
+  return made;
+}
+
 /* What an elementwise operator reads beside the scores, for a range of queries and keys. */
 static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, range rows, range keys) {
   hct_shape own = attention_shape_of(value);
@@ -157,8 +166,13 @@ static MlirValue operand_part(blocking *b, const attention *a, MlirValue value, 
     MlirAttribute part = mlirAttributeIsADenseElements(data) ? constant_part(b, data, &from, &to, by_row ? rows : all_rows, by_key ? keys : all_keys) : mlirAttributeGetNull();
     if (!mlirAttributeIsNull(part)) return attention_constant(b, part, mlirOperationGetLocation(made));
   }
-  if (by_row) value = attention_slice(b, value, from.rank - 2, rows);
-  return by_key ? attention_slice(b, value, from.rank - 1, keys) : value;
+  if (by_row) value = mask_slice(b, value, from.rank - 2, rows);
+  return by_key ? mask_slice(b, value, from.rank - 1, keys) : value;
+}
+
+MlirValue attention_wide(const blocking *b, MlirValue value) {
+  hct_op_set(mlirOpResultGetOwner(value), "hct.wide", mlirUnitAttrGet(b->builder.context));
+  return value;
 }
 
 MlirValue attention_rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape) {
@@ -187,6 +201,7 @@ MlirValue attention_chain_step(blocking *b, const attention *a, size_t at, MlirV
     operands[k] = k == a->along[at] ? value : operand_part(b, a, hct_op_operand(a->chain[at], k), rows, keys);
   b->builder.location = mlirOperationGetLocation(a->chain[at]);
   MlirValue made = attention_rebuild(b, a->chain[at], operands, result);
+  if (b->key_blocks > 1 && at >= a->low && at < a->before) attention_wide(b, made);
   hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 2, rows.start);
   hct_dropout_begin_at(mlirOpResultGetOwner(made), result.rank - 1, keys.start);
   return made;
@@ -215,51 +230,58 @@ MlirValue attention_scores(blocking *b, const attention *a, MlirValue q, MlirVal
   return value;
 }
 
-/* `front`: the keys that no mask changes, of two parts. */
-static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range rows, range keys, bool front) {
+/* `front`: the keys that no mask changes, of two parts, which have `before` of each row's pairs, and those that are left. */
+static MlirValue scores_part(blocking *b, const attention *a, MlirValue q, range rows, range keys, bool front, int64_t before) {
   b->builder.location = mlirOperationGetLocation(a->scores);
   MlirValue k = attention_slice_keys(b, b->k, a->k_dim, keys);
-  return attention_scores(b, a, q, k, rows, keys, front ? rows.size * keys.size : pairs_kept(a, rows, keys.start));
+  return attention_scores(b, a, q, k, rows, keys, front ? rows.size * keys.size : pairs_kept(a, rows, before));
 }
 
-/* Keys that some of these queries need, [0, end), and the first that some mask changes for one of them; in whole blocks. */
-static void key_range(const attention *a, range rows, int64_t block, int64_t *out_end, int64_t *out_changed) {
-  int64_t end = 0, changed = a->keys;
+typedef struct needed_keys { int64_t begin, end, changed; } needed_keys;
+
+/* Keys that some of these queries need, [begin, end), and the first that some mask changes for one of them. */
+static needed_keys keys_needed(const attention *a, range rows) {
+  needed_keys n = {a->keys, 0, a->keys};
   for (int64_t r = rows.start; r < rows.start + rows.size; r++) {
-    if (a->mask.end[r] > end) end = a->mask.end[r];
+    if (a->mask.begin[r] < n.begin) n.begin = a->mask.begin[r];
+    if (a->mask.end[r] > n.end) n.end = a->mask.end[r];
     for (size_t at = 0; at < a->before; at++)
-      if (a->mask.table[at] && a->mask.same[(int64_t)at * a->queries + r] < changed) changed = a->mask.same[(int64_t)at * a->queries + r];
+      if (a->mask.table[at] && a->mask.same[(int64_t)at * a->queries + r] < n.changed) n.changed = a->mask.same[(int64_t)at * a->queries + r];
   }
-  *out_end = a->keys % block ? a->keys : (end + block - 1) / block * block;
-  *out_changed = a->keys % block == 0 ? changed / block * block : 0;
+  return n;
+}
+
+/* The same in whole blocks. */
+static needed_keys in_blocks(const attention *a, needed_keys n, int64_t block) {
+  if (a->keys % block) return (needed_keys){0, a->keys, 0};
+  return (needed_keys){n.begin / block * block, (n.end + block - 1) / block * block, n.changed / block * block};
 }
 
 static MlirValue block_build(blocking *b, const attention *a, range rows) {
-  int64_t end, changed;
-  key_range(a, rows, rows.size, &end, &changed);
+  needed_keys exact = keys_needed(a, rows), n = in_blocks(a, exact, rows.size);
   b->builder.location = mlirOperationGetLocation(a->scores);
   MlirValue q = attention_slice(b, b->q, a->q_dim, rows), parts[2];
-  if (b->key_blocks > 1) return attention_keys_build(b, a, q, rows, end);
+  if (b->key_blocks > 1) return attention_keys_build(b, a, q, rows, (range){exact.begin, n.end - exact.begin});
   size_t count = 0;
-  bool two = changed > 0 && changed < end;
-  if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, changed}, true);
-  parts[count] = scores_part(b, a, q, rows, two ? (range){changed, end - changed} : (range){0, end}, false);
-  count++;
+  bool two = n.changed > 0 && n.changed < n.end; /* then none in front are excluded */
+  range all = {n.begin, n.end - n.begin}, last = two ? (range){n.changed, n.end - n.changed} : all;
+  if (two) parts[count++] = scores_part(b, a, q, rows, (range){0, n.changed}, true, 0);
+  parts[count++] = scores_part(b, a, q, rows, last, false, two ? n.changed : 0);
   hct_shape shape = attention_shape_of(hct_op_result(a->softmax, 0));
-  attention_scores_shape(b, &shape, rows.size, end);
+  attention_scores_shape(b, &shape, rows.size, all.size);
   b->builder.location = mlirOperationGetLocation(a->softmax);
   MlirValue value = concat(b, count, parts, shape.rank - 1, shape);
   value = attention_rebuild(b, a->softmax, &value, shape);
-  for (size_t at = a->before; at < a->count; at++) value = attention_chain_step(b, a, at, value, rows, (range){0, end});
+  for (size_t at = a->before; at < a->count; at++) value = attention_chain_step(b, a, at, value, rows, all);
   b->builder.location = mlirOperationGetLocation(a->product);
   MlirValue operands[2];
   operands[a->p] = value;
-  operands[a->v] = attention_slice_keys(b, b->v, a->v_dim, (range){0, end});
+  operands[a->v] = attention_slice_keys(b, b->v, a->v_dim, all);
   shape = attention_shape_of(hct_op_result(a->product, 0));
   if (b->head_blocks > 1) shape.dims[a->out_head] /= b->head_blocks;
   shape.dims[a->out_dim] = rows.size;
   value = attention_rebuild(b, a->product, operands, shape);
-  attention_pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * end);
+  attention_pairs_note(b, value, pairs_kept(a, rows, 0), rows.size * all.size);
   return value;
 }
 
@@ -280,6 +302,7 @@ static MlirValue heads_build(blocking *b, const attention *a, int64_t blocks) {
 static void attention_build(blocking *b, const attention *a, int64_t blocks) {
   MlirValue *parts = HCT_NEW_ARRAY(b->arena, MlirValue, (size_t)b->head_blocks);
   b->builder.before = a->product;
+  if (b->key_blocks > 1) attention_keys_begin(b, a);
   for (b->head_block = 0; b->head_block < b->head_blocks; b->head_block++) parts[b->head_block] = heads_build(b, a, blocks);
   hct_value_replace(hct_op_result(a->product, 0), heads_join(b, parts, a->out_head));
 }
@@ -433,7 +456,8 @@ static hct_status head_blocks_choose(blocking *b, const attention *a) {
 
 hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
   MlirOperation function = hct_module_function(module), *ops;
-  blocking b = {.pass = pass, .arena = hct_arena_create(), .body = hct_function_body(function)};
+  blocking b = {.pass = pass, .arena = hct_arena_create(), .function = function, .body = hct_function_body(function)};
+  b.settled = hct_index_map_create(b.arena);
   b.builder = (hct_builder){.context = mlirModuleGetContext(module), .block = b.body};
   size_t count = hct_block_operations(b.arena, b.body, &ops);
   hct_status status = HCT_OK;
@@ -441,8 +465,9 @@ hct_status hct_pass_block_attention(hct_pass_context *pass, MlirModule module) {
     attention a;
     int64_t blocks;
     if (!attention_match(ops[i], &a)) continue;
-    attention_mask_read(b.arena, &a, &b.masks);
-    status = blocks_of(&b, &a, &blocks);
+    status = attention_masks_settle(&b, &a);
+    if (status == HCT_OK) attention_mask_read(b.arena, &a, &b.masks);
+    if (status == HCT_OK) status = blocks_of(&b, &a, &blocks);
     if (status == HCT_OK) status = key_blocks_choose(&b, &a, blocks);
     if (status == HCT_OK) status = head_blocks_choose(&b, &a);
     b.large = status == HCT_OK && scores_are_large(&b, &a, blocks);

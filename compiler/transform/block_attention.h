@@ -8,10 +8,12 @@ enum { MAX_CHAIN = 8, MAX_KEY_BLOCKS = 64 };
 
 /* What the masks of constants leave of the keys, query by query. */
 typedef struct attention_mask {
+  int64_t *begin; /* keys before are excluded */
   int64_t *end;   /* keys from here on are excluded */
   int64_t *kept;  /* number of keys that are not excluded */
   bool table[MAX_CHAIN]; /* by chain position: the operator there is a mask */
   int64_t *same;  /* by chain position * queries + query: the first key that the mask there changes */
+  bool low_rows;  /* of some query all keys are far below any score */
 } attention_mask;
 
 /* scores [..., queries, keys] = contract(q, k), elementwise operators, softmax over the keys, elementwise operators, contract with v. */
@@ -26,7 +28,11 @@ typedef struct attention {
   int64_t heads;                         /* 0: no loop but that over samples goes through all products */
   int64_t queries, keys;
   attention_mask mask;
+  size_t low; /* from this chain position on all scores of a row may be far below 0, by a finite number: `before` where they are not */
 } attention;
+
+/* Which numbers of tables exclude a key for certain: -inf alone where other numbers of a row may be as low, as of masks that come at run time. */
+typedef enum attention_excluding { EXCLUDES_NOTHING, EXCLUDES_INFINITE, EXCLUDES_LOW } attention_excluding;
 
 /* Layers share their masks: what was read last. */
 typedef struct mask_source mask_source;
@@ -34,7 +40,7 @@ typedef struct attention_mask_cache {
   const mask_source *sources;
   size_t count;
   int64_t queries, keys;
-  bool exclude;
+  attention_excluding excluding;
   attention_mask mask;
 } attention_mask_cache;
 
@@ -43,8 +49,10 @@ typedef struct placed_constant { MlirAttribute data; MlirType type; MlirValue va
 typedef struct blocking {
   hct_pass_context *pass;
   hct_arena *arena;
+  MlirOperation function;
   MlirBlock body;
   hct_builder builder;
+  hct_index_map *settled; /* values of which masks are made, whose parameters are constants where they can be, and parameters that cannot */
   attention_mask_cache masks;
   bool large; /* scores of a block, of the attention at hand */
   MlirValue q, k, v; /* its operands, of the heads at hand */
@@ -64,6 +72,8 @@ MlirValue attention_constant(blocking *b, MlirAttribute data, MlirLocation locat
 MlirValue attention_slice(blocking *b, MlirValue value, size_t dim, range part);
 /* A range of keys, or of values, of which `dim` is not split over dies. */
 MlirValue attention_slice_keys(blocking *b, MlirValue value, size_t dim, range part);
+/* Marks what makes `value` to stay f32 under --dtype. */
+MlirValue attention_wide(const blocking *b, MlirValue value);
 /* A copy of `op` that works on a part, and gives one of `shape`. */
 MlirValue attention_rebuild(blocking *b, MlirOperation op, const MlirValue *operands, hct_shape shape);
 /* `shape`, of the scores of all queries, keys and heads, for some of them. */
@@ -75,10 +85,21 @@ MlirValue attention_scores(blocking *b, const attention *a, MlirValue q, MlirVal
 void attention_pairs_note(blocking *b, MlirValue contraction, int64_t kept, int64_t all);
 
 /* ---- blocks of keys (block_attention_keys.c) ---- */
-/* Whether a running softmax gives what the softmax gives: NULL, or why not. */
+/* Whether attention can have a running softmax: NULL, or why not. */
 const char *attention_keys_refused(const attention *a);
-/* Attention of the queries `rows`, q, with keys [0, end) in blocks. */
-MlirValue attention_keys_build(blocking *b, const attention *a, MlirValue q, range rows, int64_t end);
+/* Before the first block of queries: marks what masks are made of to stay f32, as far as that is elementwise, since half types would have -inf for what is far below 0 and finite. */
+void attention_keys_begin(const blocking *b, const attention *a);
+/* Attention of the queries `rows`, q, in those blocks of keys that have some of `keys`, of which the first may have others in front. */
+MlirValue attention_keys_build(blocking *b, const attention *a, MlirValue q, range rows, range keys);
+
+/* ---- masks that are initializers (block_attention_frozen.c) ---- */
+/* Makes constants of those parameters that masks are made of which nothing trains. */
+hct_status attention_masks_settle(blocking *b, const attention *a);
+
+/* Whether a mask may be made with it: elementwise, or a view. */
+bool attention_is_mask_maker(MlirOperation op);
+/* Whether scores, and the logarithm of their sum, lose digits beside it, and half types may not have it. */
+bool attention_is_low(float value);
 
 /* Whether `softmax` is attention's; false: it is something else. */
 bool attention_match(MlirOperation softmax, attention *out_attention);

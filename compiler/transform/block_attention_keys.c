@@ -18,7 +18,14 @@
  *   %yi = detach(%y, %t - %z * detach(%y))
  *
  * so that d%p = contract(dy, %vj) - sum(dy * y) and d%s = %p * d%p (Dao 2023, FlashAttention-2, algorithm 2), with the probabilities of one block of keys at a time: of forward backward reads q, k, v,
- * y and one number a row. Operators after the softmax may be any that are linear in each probability by itself, dropout among them. */
+ * y and one number a row.
+ *
+ * Masks may leave a row no key, or, at first, none of a block: -inf, -1e9, the lowest f32. Beside m = -1e9 f32 has no digits for log(l), so where a row may have only such scores
+ *   %yi = detach(%y, (%t - %z * detach(%y)) * detach(exp(%lse - %m) / %l))
+ * of which the factor, of rows, is 1 where nothing was lost, and 1 / l where all of log(l) was. There scores with their masks, and what masks are made of, stay f32 under --dtype
+ * (hct.wide): f16 has no -1e9, and bf16 not the lowest f32.
+ *
+ * Operators after the softmax may be any that are linear in each probability by itself, dropout among them. */
 #include <string.h>
 
 #include "compiler/transform/block_attention.h"
@@ -66,12 +73,6 @@ static MlirValue reduce(blocking *b, const char *kind, MlirValue scores) {
 
 static MlirValue lowest(blocking *b) {
   return attention_constant(b, mlirDenseElementsAttrFloatSplatGet(hct_type_tensor(b->builder.context, HCT_F32, 0, NULL), lowest_score), b->builder.location);
-}
-
-/* Stays f32 under --dtype: what is summed up block by block. */
-static MlirValue wide(blocking *b, MlirValue value) {
-  hct_op_set(mlirOpResultGetOwner(value), "hct.wide", mlirUnitAttrGet(b->builder.context));
-  return value;
 }
 
 /* ---- layout ---- */
@@ -126,35 +127,34 @@ static bool is_linear(MlirOperation op, size_t along) {
   return floats && (!strcmp(fn, "mov") || !strcmp(fn, "neg") || !strcmp(fn, "muls"));
 }
 
-/* Sums begin with the first block: of a row of which its keys are all masked the largest score would be that of the mask, which half types do not hold, and beside which a logarithm is lost. */
-static bool first_key_stays(const attention *a) {
-  for (size_t at = 0; at < a->before; at++)
-    for (int64_t row = 0; row < a->queries && a->mask.table[at]; row++)
-      if (a->mask.same[(int64_t)at * a->queries + row] == 0) return false;
-  return true;
-}
-
-static bool masked_at_run_time(const attention *a) {
-  for (size_t at = 0; at < a->before; at++)
-    for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(a->chain[at]) && !a->mask.table[at]; k++) {
-      hct_shape shape;
-      if (k == a->along[at] || !hct_value_shape(hct_op_operand(a->chain[at], k), &shape) || !shape.rank) continue;
-      if (a->keys > 1 && shape.dims[shape.rank - 1] == a->keys) return true;
-    }
-  return false;
-}
-
 const char *attention_keys_refused(const attention *a) {
-  if (masked_at_run_time(a)) return "what is added to its scores, or masks them, is not known when compiling";
-  if (!first_key_stays(a)) return "its mask changes the score of some row's first key";
   for (size_t at = a->before; at < a->count; at++)
     if (!is_linear(a->chain[at], a->along[at])) return "an operator after its softmax is not linear";
   return rows_stay(a) ? NULL : "its rows are not those of its result";
 }
 
+/* ---- masks ---- */
+void attention_keys_begin(const blocking *b, const attention *a) {
+  struct { MlirValue *items; size_t count, capacity; } open = {0};
+  for (size_t at = a->low; at < a->before; at++)
+    for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(a->chain[at]); k++)
+      if (k != a->along[at]) HCT_PUSH(b->arena, &open, hct_op_operand(a->chain[at], k));
+  while (open.count > 0) {
+    MlirValue value = open.items[--open.count];
+    hct_shape shape;
+    if (!mlirValueIsAOpResult(value) || !hct_value_shape(value, &shape) || shape.dtype != HCT_F32) continue;
+    MlirOperation op = mlirOpResultGetOwner(value);
+    if (hct_op_has(op, "hct.wide") || !attention_is_mask_maker(op)) continue;
+    attention_wide(b, value);
+    for (size_t k = 0; k < (size_t)mlirOperationGetNumOperands(op); k++) HCT_PUSH(b->arena, &open, hct_op_operand(op, k));
+  }
+}
+
 /* ---- a block of queries ---- */
-static range block_of(const blocking *b, const attention *a, int64_t block, int64_t end) {
-  int64_t size = a->keys / b->key_blocks, start = block * size;
+static int64_t first_block(const blocking *b, const attention *a, range keys) { return keys.start / (a->keys / b->key_blocks); }
+
+static range block_of(const blocking *b, const attention *a, int64_t block, range keys) {
+  int64_t size = a->keys / b->key_blocks, start = block * size, end = keys.start + keys.size;
   return (range){start, end - start < size ? end - start : size};
 }
 
@@ -162,16 +162,18 @@ static range block_of(const blocking *b, const attention *a, int64_t block, int6
 static MlirValue keys_of(blocking *b, const attention *a, int64_t block, range keys, bool values) {
   size_t dim = values ? a->v_dim : a->k_dim;
   MlirValue *whole = values ? &b->values[block] : &b->keys[block];
-  if (mlirValueIsNull(*whole)) *whole = attention_slice_keys(b, values ? b->v : b->k, dim, block_of(b, a, block, a->keys));
+  if (mlirValueIsNull(*whole)) *whole = attention_slice_keys(b, values ? b->v : b->k, dim, block_of(b, a, block, (range){0, a->keys}));
   return attention_slice(b, *whole, dim, (range){0, keys.size});
 }
 
-/* Pairs that are not masked, as if those of a row were its first ones. */
+/* Pairs that are not masked, as if those of a row were side by side. */
 static int64_t pairs_in(const attention *a, range rows, range keys) {
   int64_t kept = 0;
   for (int64_t r = rows.start; r < rows.start + rows.size; r++) {
-    int64_t inside = a->mask.kept[r] - keys.start;
-    kept += inside < 0 ? 0 : inside < keys.size ? inside : keys.size;
+    int64_t start = a->mask.begin[r], end = start + a->mask.kept[r];
+    if (start < keys.start) start = keys.start;
+    if (end > keys.start + keys.size) end = keys.start + keys.size;
+    kept += end > start ? end - start : 0;
   }
   return kept;
 }
@@ -201,38 +203,43 @@ static void run(blocking *b, const attention *a, running *r, MlirValue q, range 
   MlirValue scores = scores_of(b, a, q, rows, block, keys), before = r->highest, own = reduce(b, "max", scores);
   r->highest = map2(b, "max", own, mlirValueIsNull(before) ? lowest(b) : before);
   MlirValue exponentials = map2(b, "exp_sub", scores, r->highest), sum = reduce(b, "sum", exponentials);
-  MlirValue product = wide(b, product_of(b, a, exponentials, rows, block, keys));
+  MlirValue product = attention_wide(b, product_of(b, a, exponentials, rows, block, keys));
   if (mlirValueIsNull(before)) {
     r->sum = sum, r->product = product;
     return;
   }
   MlirValue scale = map2(b, "exp_sub", before, r->highest);
   r->sum = map2(b, "add", map2(b, "mul", r->sum, scale), sum);
-  r->product = wide(b, map2(b, "add", wide(b, map2(b, "mul", r->product, beside_product(b, a, scale))), product));
+  r->product = attention_wide(b, map2(b, "add", attention_wide(b, map2(b, "mul", r->product, beside_product(b, a, scale))), product));
 }
 
-/* Of value 0, with the gradient of attention. */
-static MlirValue stand_in(blocking *b, const attention *a, MlirValue q, range rows, int64_t end, MlirValue log_sum, MlirValue y) {
+/* The factor of rows with which exp(s - log_sum) is exp(s - m) / l, whatever log_sum has lost. */
+static MlirValue lost_by(blocking *b, const running *r, MlirValue log_sum) { return detach(b, map2(b, "div", map2(b, "exp_sub", log_sum, r->highest), r->sum), (MlirValue){NULL}); }
+
+/* Of value 0, with the gradient of attention. `factor` of rows: null where it is 1. */
+static MlirValue stand_in(blocking *b, const attention *a, MlirValue q, range rows, range all, MlirValue log_sum, MlirValue factor, MlirValue y) {
   MlirValue product = {NULL}, sum = {NULL};
   log_sum = detach(b, log_sum, (MlirValue){NULL}), y = detach(b, y, (MlirValue){NULL});
   b->again = true;
-  for (int64_t block = 0; block_of(b, a, block, end).size > 0; block++) {
-    range keys = block_of(b, a, block, end);
+  for (int64_t block = first_block(b, a, all); block_of(b, a, block, all).size > 0; block++) {
+    range keys = block_of(b, a, block, all);
     MlirValue p = map2(b, "exp_sub", scores_of(b, a, q, rows, block, keys), log_sum);
     sum = sum_with(b, sum, reduce(b, "sum", p));
     product = sum_with(b, product, product_of(b, a, p, rows, block, keys));
   }
   MlirValue zero = map2(b, "sub", product, map2(b, "mul", y, beside_product(b, a, sum)));
+  if (!mlirValueIsNull(factor)) zero = map2(b, "mul", zero, beside_product(b, a, factor));
   b->again = false;
   return zero;
 }
 
-MlirValue attention_keys_build(blocking *b, const attention *a, MlirValue q, range rows, int64_t end) {
+MlirValue attention_keys_build(blocking *b, const attention *a, MlirValue q, range rows, range all) {
   running r = {{NULL}, {NULL}, {NULL}};
-  for (int64_t block = 0; block_of(b, a, block, end).size > 0; block++) run(b, a, &r, q, rows, block, block_of(b, a, block, end));
+  for (int64_t block = first_block(b, a, all); block_of(b, a, block, all).size > 0; block++) run(b, a, &r, q, rows, block, block_of(b, a, block, all));
   MlirValue y = map2(b, "div", r.product, beside_product(b, a, r.sum));
   if (!strcmp(hct_pass_option(b->pass, "mode", "train"), "infer")) return y;
   b->builder.location = mlirOperationGetLocation(a->softmax);
   MlirValue log_sum = map2(b, "add", r.highest, map1(b, "log", r.sum));
-  return detach(b, y, stand_in(b, a, q, rows, end, log_sum, y));
+  MlirValue factor = a->low < a->before ? lost_by(b, &r, log_sum) : (MlirValue){NULL};
+  return detach(b, y, stand_in(b, a, q, rows, all, log_sum, factor, y));
 }

@@ -80,20 +80,15 @@ static const char *whole_name(const training *t, const char *name) {
   return hct_piece_parse(t->tape.arena, name, &piece) ? piece.whole : name;
 }
 
-/* Rules as the pass option gives them, in the order of the command line: "+GLOB" trains, "-GLOB" freezes, the last match wins.
- * Without rules all are trained; a first rule that trains starts from none. */
+/* A rule (hct_pass_trains) that matches nothing is refused. */
 static hct_status apply_selection(training *t) {
   size_t count;
   const char *const *rules = option_list(t, "trainable", &count);
-  bool start = count == 0 || rules[0][0] == '-';
-  for (size_t p = 0; p < t->parameters.count; p++) t->parameters.items[p].trained = start;
+  for (size_t p = 0; p < t->parameters.count; p++) t->parameters.items[p].trained = hct_pass_trains(t->context, whole_name(t, t->parameters.items[p].name));
   for (size_t r = 0; r < count; r++) {
     bool matched = false, train = rules[r][0] != '-';
     const char *glob = rules[r] + (rules[r][0] == '-' || rules[r][0] == '+');
-    for (size_t p = 0; p < t->parameters.count; p++) {
-      if (fnmatch(glob, whole_name(t, t->parameters.items[p].name), 0)) continue;
-      t->parameters.items[p].trained = train, matched = true;
-    }
+    for (size_t p = 0; p < t->parameters.count; p++) matched |= !fnmatch(glob, whole_name(t, t->parameters.items[p].name), 0);
     if (matched) continue;
     hct_status status = hct_error(t->tape.diags, HCT_E_TRAINABLE, option_location(), "--%s=%s matches no parameter", train ? "trainable" : "frozen", glob);
     if (t->parameters.count) hct_note(t->tape.diags, "the model has %zu float parameters, the first is '%s'", t->parameters.count, t->parameters.items[0].name);

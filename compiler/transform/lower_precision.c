@@ -160,7 +160,7 @@ static bool stays(lowering *l, MlirOperation op, MlirValue result) {
 static bool feeds_low_only(lowering *l, MlirValue value) {
   for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
     MlirOperation user = mlirOpOperandGetOwner(use);
-    if (mlirOperationEqual(user, l->terminator) || mlirOperationGetNumResults(user) != 1) return false;
+    if (mlirOperationEqual(user, l->terminator) || mlirOperationGetNumResults(user) != 1 || hct_op_has(user, "hct.wide")) return false;
     MlirValue result = hct_op_result(user, 0);
     if (is_view(user) ? !feeds_low_only(l, result) : info_of(l, result)->kind != WIDE || info_of(l, result)->keep) return false;
   }

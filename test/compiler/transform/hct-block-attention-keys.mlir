@@ -144,20 +144,85 @@ module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock
   }
 }
 // -----
-// Nor is attention cut whose masks may leave a row none of its first keys: one of two keys before each query, and one that comes at run time.
-// CHECK-LABEL: func.func @masked
-// CHECK-COUNT-2: "hct_graph.softmax"
-// SAID: remark: --key-blocks=2: this attention is not cut by keys: its mask changes the score of some row's first key
-// SAID: remark: --key-blocks=2: this attention is not cut by keys: what is added to its scores, or masks them, is not known when compiling
-module attributes {hct.options = {"key-blocks" = "2"}} {
-  func.func @masked(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %m: tensor<4x4xf32> {hct.name = "m", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}, tensor<3x4x8xf32> {hct.name = "z", hct.role = "output"}) {
-    %w = "hct_graph.constant"() {value = dense<[[0.0, -1.0e9, -1.0e9, -1.0e9], [0.0, 0.0, -1.0e9, -1.0e9], [-1.0e9, 0.0, 0.0, -1.0e9], [-1.0e9, -1.0e9, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+// Also where a mask comes at run time.
+// CHECK-LABEL: func.func @large_given
+// CHECK-COUNT-128: "hct_graph.reduce"({{.*}}kind = "max"} : (tensor<1x4x8xf32>) -> tensor<1x4x1xf32>
+// CHECK-NOT: kind = "max"
+module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock_hz='1e9'><mxu arrays='8' rows='32' cols='32' dataflow='output-stationary' f32_rate='0.25'/><vpu lanes='256' transcendental_cycles='4'/><sram bytes='2048' bytes_per_cycle='2048'/><queue depth='16'/></die><link bandwidth_bytes_per_s='64e9' latency_s='8e-9' bypass_latency_s='4e-9' energy_j_per_bit='0.6e-12'/><dram kind='DDR5-6400' channels='4' channel_bandwidth_bytes_per_s='51.2e9' efficiency='0.92' latency_s='60e-9' channel_capacity_bytes='68719476736' energy_j_per_bit='14e-12'/><energy mac_f32_j='2.2e-12' mac_bf16_j='0.6e-12' vector_op_j='1.5e-12' sram_j_per_byte='0.8e-12' static_w_per_die='0.5'/></package>", hct.options = {"mode" = "infer"}} {
+  func.func @large_given(%q: tensor<1x64x8xf32> {hct.name = "q", hct.role = "input"}, %m: tensor<1x1x64xf32> {hct.name = "m", hct.role = "input"}) -> (tensor<1x64x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<1x64x8xf32>, tensor<1x64x8xf32>) -> tensor<1x64x64xf32>
+    %3 = "hct_graph.map2"(%0, %m) {fn = "add"} : (tensor<1x64x64xf32>, tensor<1x1x64xf32>) -> tensor<1x64x64xf32>
+    %1 = "hct_graph.softmax"(%3) {axis = 2 : i64} : (tensor<1x64x64xf32>) -> tensor<1x64x64xf32>
+    %2 = "hct_graph.contract"(%1, %q) {spec = "amn,ank->amk"} : (tensor<1x64x64xf32>, tensor<1x64x8xf32>) -> tensor<1x64x8xf32>
+    return %2 : tensor<1x64x8xf32>
+  }
+}
+// -----
+// Keys in front of a window are left out as those behind it are: each block of queries reads one block of keys.
+// CHECK-LABEL: func.func @window
+// CHECK-COUNT-2: "hct_graph.contract"({{.*}}) {hct.pairs = array<i64: 3, 4>, spec = "amk,ank->amn"}
+// CHECK-NOT: spec = "amk,ank->amn"
+module attributes {hct.options = {"attention-blocks" = "2", "key-blocks" = "2", "mode" = "infer"}} {
+  func.func @window(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %w = "hct_graph.constant"() {value = dense<[[0.0, -1.0e9, -1.0e9, -1.0e9], [0.0, 0.0, -1.0e9, -1.0e9], [-1.0e9, -1.0e9, 0.0, -1.0e9], [-1.0e9, -1.0e9, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
     %0 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
     %1 = "hct_graph.map2"(%0, %w) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
     %2 = "hct_graph.softmax"(%1) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
     %3 = "hct_graph.contract"(%2, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %3 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// A mask that comes at run time may leave a row no key: what it is made of, and what it is added to, stays f32, and backward takes what the logarithm has lost beside such numbers as a factor of rows.
+// CHECK-LABEL: func.func @given
+// CHECK-SAME: %[[M:[a-z0-9]+]]: tensor<3x1x4xf32> {hct.name = "m"
+// CHECK: %[[FAR:.+]] = "hct_graph.map2"(%[[M]], %{{.*}}) {fn = "mul", hct.wide}
+// CHECK: %[[S:.+]] = "hct_graph.contract"({{.*}}) {spec = "amk,ank->amn"} : {{.*}} -> tensor<3x4x2xf32>
+// CHECK-NEXT: %[[F0:.+]] = "hct_graph.slice"(%[[FAR]]) {{.*}} -> tensor<3x1x2xf32>
+// CHECK-NEXT: "hct_graph.map2"(%[[S]], %[[F0]]) {fn = "add", hct.wide}
+// CHECK: %[[HIGHEST:.+]] = "hct_graph.map2"(%{{.*}}, %{{.*}}) {fn = "max"}
+// CHECK: %[[HIGHEST:.+]] = "hct_graph.map2"(%{{.*}}, %{{.*}}) {fn = "max"}
+// CHECK: %[[SUM:.+]] = "hct_graph.map2"({{.*}}) {fn = "add"} : (tensor<3x4x1xf32>, tensor<3x4x1xf32>)
+// CHECK: %[[LOG:.+]] = "hct_graph.map1"(%[[SUM]]) {fn = "log"}
+// CHECK-NEXT: %[[LSE:.+]] = "hct_graph.map2"(%[[HIGHEST]], %[[LOG]]) {fn = "add"}
+// CHECK-NEXT: %[[LOST:.+]] = "hct_graph.map2"(%[[LSE]], %[[HIGHEST]]) {fn = "exp_sub"}
+// CHECK-NEXT: %[[FACTOR:.+]] = "hct_graph.map2"(%[[LOST]], %[[SUM]]) {fn = "div"}
+// CHECK-NEXT: %[[ROWS:.+]] = "hct_graph.detach"(%[[FACTOR]])
+// CHECK: %[[ZERO:.+]] = "hct_graph.map2"({{.*}}) {fn = "sub", hct.recomputed}
+// CHECK-NEXT: %[[SCALED:.+]] = "hct_graph.map2"(%[[ZERO]], %[[ROWS]]) {fn = "mul", hct.recomputed}
+// CHECK-NEXT: "hct_graph.detach"(%{{.*}}, %[[SCALED]])
+// CHECK-NOT: hct_graph.softmax
+module attributes {hct.options = {"key-blocks" = "2"}} {
+  func.func @given(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %m: tensor<3x1x4xf32> {hct.name = "m", hct.role = "input"}) -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %low = "hct_graph.constant"() {value = dense<-1.0e9> : tensor<f32>} : () -> tensor<f32>
+    %far = "hct_graph.map2"(%m, %low) {fn = "mul"} : (tensor<3x1x4xf32>, tensor<f32>) -> tensor<3x1x4xf32>
+    %0 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %far) {fn = "add"} : (tensor<3x4x4xf32>, tensor<3x1x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.softmax"(%1) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.contract"(%2, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %3 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// A mask that is an initializer is a constant where it is not trained: blocks that it excludes are left out. Of one that is trained each block has its part.
+// CHECK-LABEL: func.func @initializers
+// CHECK-SAME: %[[FROZEN:[a-z0-9]+]]: tensor<4x4xf32> {hct.data = {{.*}}hct.name = "frozen"
+// CHECK-SAME: %[[TRAINED:[a-z0-9]+]]: tensor<4x4xf32> {hct.data = {{.*}}hct.name = "trained"
+// CHECK-NOT: %[[FROZEN]]
+// CHECK-COUNT-3: "hct_graph.contract"({{.*}}) {{{(hct.pairs = array<i64: 3, 4>, )?}}spec = "amk,ank->amn"}
+// CHECK: "hct_graph.contract"({{.*}}) {spec = "amk,ank->amn"}
+// CHECK-NEXT: "hct_graph.slice"(%[[TRAINED]])
+// CHECK-COUNT-3: "hct_graph.contract"({{.*}}) {spec = "amk,ank->amn"}
+// CHECK: "hct_graph.slice"(%[[TRAINED]]) {hct.recomputed
+module attributes {hct.options = {"attention-blocks" = "2", "key-blocks" = "2", "trainable" = "+t*"}} {
+  func.func @initializers(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %a: tensor<4x4xf32> {hct.data = dense<[[0.0, 0xFF800000, 0xFF800000, 0xFF800000], [0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0xFF800000], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>, hct.name = "frozen", hct.role = "param"}, %b: tensor<4x4xf32> {hct.data = dense<[[0.0, 0xFF800000, 0xFF800000, 0xFF800000], [0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0xFF800000], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>, hct.name = "trained", hct.role = "param"})
+      -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}, tensor<3x4x8xf32> {hct.name = "z", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %a) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.softmax"(%1) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.contract"(%2, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
     %4 = "hct_graph.contract"(%q, %q) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
-    %5 = "hct_graph.map2"(%4, %m) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %5 = "hct_graph.map2"(%4, %b) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
     %6 = "hct_graph.softmax"(%5) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
     %7 = "hct_graph.contract"(%6, %q) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
     return %3, %7 : tensor<3x4x8xf32>, tensor<3x4x8xf32>

@@ -48,10 +48,44 @@ module attributes {hct.options = {"attention-blocks" = "2"}} {
 module attributes {hct.options = {"attention-blocks" = "2"}} {
   func.func @padded(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}, %p: tensor<4x4xf32> {hct.name = "p", hct.role = "input"})
       -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %m = "hct_graph.constant"() {value = dense<[[0.0, -1.0e9, -1.0e9, -1.0e9], [0.0, 0.0, -1.0e9, -1.0e9], [0.0, 0.0, 0.0, -1.0e9], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %m) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %2 = "hct_graph.map2"(%1, %p) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.softmax"(%2) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %4 = "hct_graph.contract"(%3, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %4 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// Beside -inf it does not matter what else is added.
+// CHECK-LABEL: func.func @padded_infinite
+// CHECK: "hct_graph.softmax"{{.*}} -> tensor<3x2x2xf32>
+// CHECK: "hct_graph.softmax"{{.*}} -> tensor<3x2x4xf32>
+module attributes {hct.options = {"attention-blocks" = "2"}} {
+  func.func @padded_infinite(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}, %p: tensor<4x4xf32> {hct.name = "p", hct.role = "input"})
+      -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
     %m = "hct_graph.constant"() {value = dense<[[0.0, 0xFF800000, 0xFF800000, 0xFF800000], [0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0xFF800000], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
     %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
     %1 = "hct_graph.map2"(%0, %m) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
     %2 = "hct_graph.map2"(%1, %p) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %3 = "hct_graph.softmax"(%2) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
+    %4 = "hct_graph.contract"(%3, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
+    return %4 : tensor<3x4x8xf32>
+  }
+}
+// -----
+// What a selection at run time puts in place of a score may be as low as what a table has added to the others, and is not -inf where that was.
+// CHECK-LABEL: func.func @selected
+// CHECK-COUNT-2: "hct_graph.softmax"{{.*}} -> tensor<3x2x4xf32>
+module attributes {hct.options = {"attention-blocks" = "2"}} {
+  func.func @selected(%q: tensor<3x4x8xf32> {hct.name = "q", hct.role = "input"}, %k: tensor<3x4x8xf32> {hct.name = "k", hct.role = "input"}, %p: tensor<4x4xi1> {hct.name = "p", hct.role = "input"})
+      -> (tensor<3x4x8xf32> {hct.name = "y", hct.role = "output"}) {
+    %m = "hct_graph.constant"() {value = dense<[[0.0, 0xFF800000, 0xFF800000, 0xFF800000], [0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0xFF800000], [0.0, 0.0, 0.0, 0.0]]> : tensor<4x4xf32>} : () -> tensor<4x4xf32>
+    %0 = "hct_graph.contract"(%q, %k) {spec = "amk,ank->amn"} : (tensor<3x4x8xf32>, tensor<3x4x8xf32>) -> tensor<3x4x4xf32>
+    %1 = "hct_graph.map2"(%0, %m) {fn = "add"} : (tensor<3x4x4xf32>, tensor<4x4xf32>) -> tensor<3x4x4xf32>
+    %low = "hct_graph.constant"() {value = dense<-1.0e9> : tensor<f32>} : () -> tensor<f32>
+    %2 = "hct_graph.select"(%p, %1, %low) : (tensor<4x4xi1>, tensor<3x4x4xf32>, tensor<f32>) -> tensor<3x4x4xf32>
     %3 = "hct_graph.softmax"(%2) {axis = 2 : i64} : (tensor<3x4x4xf32>) -> tensor<3x4x4xf32>
     %4 = "hct_graph.contract"(%3, %k) {spec = "amn,ank->amk"} : (tensor<3x4x4xf32>, tensor<3x4x8xf32>) -> tensor<3x4x8xf32>
     return %4 : tensor<3x4x8xf32>

@@ -96,6 +96,20 @@ module attributes {hct.options = {"dtype" = "bf16"}} {
   }
 }
 // -----
+// So does a constant that it reads: a mask of -1e9 would be -inf in f16, or -65504, beside which scores are not lost.
+// CHECK-LABEL: func.func @wide_mask
+// CHECK: %[[M:.+]] = "hct_graph.constant"() {value = dense<{{.*}}-1.000000e+09{{.*}}> : tensor<1x6xf32>}
+// CHECK: "hct_graph.map2"(%{{.*}}, %[[M]]) {fn = "add", hct.wide} : (tensor<4x6xf16>, tensor<1x6xf32>) -> tensor<4x6xf32>
+module attributes {hct.options = {"dtype" = "f16"}} {
+  func.func @wide_mask(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<6x8xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x6xf32> {hct.name = "y", hct.role = "output"}) {
+    %m = "hct_graph.constant"() {value = dense<[[0.0, 0.0, -1.0e9, 0.0, 0.0, 0.0]]> : tensor<1x6xf32>} : () -> tensor<1x6xf32>
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,nk->bn"} : (tensor<4x8xf32>, tensor<6x8xf32>) -> tensor<4x6xf32>
+    %1 = "hct_graph.map2"(%0, %m) {fn = "add", hct.wide} : (tensor<4x6xf32>, tensor<1x6xf32>) -> tensor<4x6xf32>
+    %2 = "hct_graph.map1"(%1) {fn = "neg"} : (tensor<4x6xf32>) -> tensor<4x6xf32>
+    return %2 : tensor<4x6xf32>
+  }
+}
+// -----
 // A product with a constant (copies of one kv head) rounds that, though it holds one number for all its elements.
 // CHECK-LABEL: func.func @copies
 // CHECK: %[[C:.+]] = "hct_graph.constant"() {value = dense<1.000000e+00> : tensor<1x4xbf16>}
