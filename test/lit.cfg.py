@@ -1,13 +1,16 @@
 # lit configuration. HECATON_BUILD names the build folder; HECATON_SANITIZED is set for the sanitizer run, which leaves the long tests out.
 import os
-import lit.formats
+import sys
 
 source = os.path.dirname(os.path.abspath(__file__))
 build = os.environ.get("HECATON_BUILD", os.path.join(os.path.dirname(source), "build"))
 shared = os.path.join(os.path.dirname(os.path.dirname(source)), "shared")
 
+sys.path.insert(0, source)
+import alone # lit's workers know a class by its module
+
 config.name = "hecaton"
-config.test_format = lit.formats.ShTest(True)
+config.test_format = alone.Alone(True)
 config.suffixes = [".mlir", ".test"]
 config.test_source_root = source
 config.test_exec_root = os.path.join(build, "test")

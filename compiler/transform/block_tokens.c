@@ -56,24 +56,6 @@ static MlirType part_type(const blocking *b, MlirValue value, size_t dim, int64_
 
 static MlirType block_type(const blocking *b, MlirValue value, size_t dim) { return part_type(b, value, dim, block_size(b)); }
 
-/* Rows [first, first + count) along `dim` of a dense constant; null: it is none, or of a type that is packed. */
-static MlirAttribute constant_part(blocking *b, MlirValue value, size_t dim, int64_t first, int64_t count, MlirType type) {
-  MlirOperation maker = mlirValueIsAOpResult(value) ? mlirOpResultGetOwner(value) : (MlirOperation){NULL};
-  MlirAttribute none = {NULL}, data = mlirOperationIsNull(maker) || !hct_op_is(maker, "hct_graph.constant") ? none : mlirOperationGetAttributeByName(maker, hct_ref("value"));
-  hct_shape shape;
-  if (mlirAttributeIsNull(data) || !mlirAttributeIsADenseElements(data) || !hct_value_shape(value, &shape) || shape.dtype == HCT_BOOL) return none;
-  if (mlirDenseElementsAttrIsSplat(data)) return mlirDenseElementsAttrSplatGet(type, mlirDenseElementsAttrGetSplatValue(data));
-  size_t outer = 1, inner = hct_dtype_bytes(shape.dtype);
-  for (size_t d = 0; d < shape.rank; d++)
-    if (d < dim) outer *= (size_t)shape.dims[d];
-    else if (d > dim) inner *= (size_t)shape.dims[d];
-  size_t rows = (size_t)count;
-  uint8_t *part = hct_arena_alloc(b->arena, outer * rows * inner + 1);
-  const uint8_t *raw = mlirDenseElementsAttrGetRawData(data);
-  for (size_t o = 0; o < outer; o++) memcpy(part + o * rows * inner, raw + (o * (size_t)shape.dims[dim] + (size_t)first) * inner, rows * inner);
-  return mlirDenseElementsAttrRawBufferGet(type, outer * rows * inner, part);
-}
-
 /* Attributes that every operator bears, of the one that is being written in blocks. */
 static size_t marks_of(const hct_flow_op *op, hct_named marks[4]) {
   static const char *const names[] = {"hct.layer", "hct.pass", "hct.group"};
@@ -85,7 +67,10 @@ static size_t marks_of(const hct_flow_op *op, hct_named marks[4]) {
 
 static MlirValue slice_make(blocking *b, const hct_flow_op *user, MlirValue whole, size_t dim, int64_t first, int64_t size) {
   MlirType type = part_type(b, whole, dim, size);
-  MlirAttribute part = constant_part(b, whole, dim, first, size, type);
+  MlirOperation maker = mlirValueIsAOpResult(whole) ? mlirOpResultGetOwner(whole) : (MlirOperation){NULL};
+  hct_shape shape = shape_of(whole);
+  MlirAttribute part = {NULL};
+  if (!mlirOperationIsNull(maker) && hct_op_is(maker, "hct_graph.constant")) part = hct_attr_part(mlirOperationGetAttributeByName(maker, hct_ref("value")), shape.rank, shape.dims, dim, first, size, type);
   hct_named attributes[8];
   size_t count = marks_of(user, attributes);
   if (!mlirAttributeIsNull(part)) {
@@ -93,7 +78,6 @@ static MlirValue slice_make(blocking *b, const hct_flow_op *user, MlirValue whol
     return hct_build_value(&b->builder, "hct_graph.constant", 0, NULL, type, count, attributes);
   }
   int64_t starts[HCT_MAX_RANK] = {0}, steps[HCT_MAX_RANK];
-  hct_shape shape = shape_of(whole);
   for (size_t d = 0; d < shape.rank; d++) steps[d] = 1;
   starts[dim] = first;
   attributes[count++] = (hct_named){"starts", hct_attr_i64s(b->builder.context, shape.rank, starts)};

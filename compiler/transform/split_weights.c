@@ -7,7 +7,7 @@
  *
  * Each piece is a fusion group, so that its weight and its gradient are in SRAM while all micro-batches go through, and hct-fuse-groups puts pieces
  * together again where they fit, or where they fit streamed and that costs less; what was after it in its group is with the last piece, up to the next product. A sum over the cut dimension becomes a sum of products; another
- * dimension of the result is put together, as are the features of rows that are looked up; where it is the classes of a loss, that is written by pieces, too (split_weights_classes.c). Pieces interleave (piece.h), so that the mesh splits each
+ * dimension of the result is put together, as are the features of rows that are looked up; where it is the classes of a loss, that is written by pieces, too (split_weights_classes.c), and so is a bias before it (split_weights_scores.c). Pieces interleave (piece.h), so that the mesh splits each
  * of them as it splits the whole, and nothing travels. Where the longer dimension has no equal pieces, and is the classes of a loss in training, so that nothing
  * puts them together, pieces are runs of nearly equal lengths, each of which the mesh splits for itself: %w {param "w#0+12608/50257@0*1"}. So are those of a table
  * whose rows are such classes, too: each is looked up in for all ids, and gives zeros for those of other pieces' rows (hct_graph.gather_rows {run}).
@@ -36,6 +36,11 @@ typedef struct splitting {
   double limit_bytes, most_bytes, alone_bytes, weight_bytes, gradient_bytes; /* of a die; SRAM that an element takes */
   hct_entry_list entries;
 } splitting;
+
+static const char *argument_text(const splitting *s, size_t argument, const char *name) {
+  MlirAttribute attribute = hct_function_arg_attr(s->function, argument, name);
+  return mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute);
+}
 
 static hct_shape shape_of(MlirValue value) {
   hct_shape shape;
@@ -131,7 +136,9 @@ static bool is_classes(const splitting *s, MlirValue value, int64_t dim, size_t 
     if (!hct_op_is(op, "hct_graph.contract")) return false;
     ++*products;
     letters l = letters_of(op, mlirOpOperandGetOperandNumber(use));
-    if (l.result[strlen(l.result) - 1] != l.own[dim] || !split_classes_all(hct_op_result(op, 0), !s->outputs)) return false;
+    if (l.result[strlen(l.result) - 1] != l.own[dim]) return false;
+    split_readers readers = split_scores_readers(s->function, hct_op_result(op, 0), s->outputs);
+    if (!readers.loss || readers.others) return false;
   }
   return true;
 }
@@ -251,14 +258,70 @@ static MlirValue pieces_join(splitting *s, const hct_shape *whole, int64_t dim, 
   return build(s, "hct_graph.reshape", 1, &value, whole, 0, NULL);
 }
 
-/* The operator on a piece of its weight; `result` has the type of what it then makes. */
-static MlirValue piece_of_op(splitting *s, unsigned operand, MlirValue piece, const hct_shape *result, int64_t index) {
+static void place_at(splitting *s, MlirOperation op) { s->like = s->builder.before = op, s->builder.location = mlirOperationGetLocation(op); }
+
+/* The operator with another operand; `result` has the type of what it then makes. */
+static MlirOperation twin_of(splitting *s, unsigned operand, MlirValue piece, const hct_shape *result) {
   MlirOperation twin = mlirOperationClone(s->like);
   mlirOperationSetOperand(twin, operand, piece);
   mlirBlockInsertOwnedOperationBefore(s->builder.block, s->like, twin);
   mlirValueSetType(hct_op_result(twin, 0), hct_type_tensor(s->builder.context, result->dtype, result->rank, result->dims));
+  return twin;
+}
+
+/* The operator on a piece of its weight. */
+static MlirValue piece_of_op(splitting *s, unsigned operand, MlirValue piece, const hct_shape *result, int64_t index) {
+  MlirOperation twin = twin_of(s, operand, piece, result);
   hct_op_set(twin, "hct.piece", hct_attr_i64(s->builder.context, index)); /* until groups are numbered */
   return hct_op_result(twin, 0);
+}
+
+static MlirValue *parameter_split(splitting *s, size_t argument, const char *name, int64_t dim, const cut *c);
+
+/* By piece, what the operator reads beside scores: a parameter in pieces, elements of a constant, or what is the same for all classes. */
+static MlirValue *beside_pieces(splitting *s, MlirValue value, const cut *c) {
+  hct_shape shape = shape_of(value);
+  int64_t last = (int64_t)shape.rank - 1;
+  MlirValue *pieces = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
+  for (int64_t i = 0; i < c->count; i++) pieces[i] = value;
+  if (split_scores_beside(s->function, value, c->size) != SPLIT_EACH) return pieces;
+  if (mlirValueIsABlockArgument(value)) {
+    size_t argument = (size_t)mlirBlockArgumentGetArgNumber(value);
+    return parameter_split(s, argument, hct_arena_strdup(s->arena, argument_text(s, argument, "hct.name")), last, c);
+  }
+  const int64_t seen[] = {c->parts, c->count, c->size / c->parts / c->count};
+  for (int64_t i = 0; i < c->count; i++) {
+    hct_shape one = shape_piece(&shape, last, c, i);
+    MlirAttribute all = mlirOperationGetAttributeByName(mlirOpResultGetOwner(value), hct_ref("value"));
+    MlirType type = hct_type_tensor(s->builder.context, one.dtype, one.rank, one.dims);
+    hct_range run = cut_run(c, i);
+    const hct_named part = {"value", c->unit ? hct_attr_part(all, 1, &c->size, 0, run.start, run.length, type) : hct_attr_part(all, 3, seen, 1, i, 1, type)};
+    pieces[i] = build(s, "hct_graph.constant", 0, NULL, &one, 1, &part);
+  }
+  return pieces;
+}
+
+/* Scores `whole` [.., classes] that come in pieces: so does what stands between them and a loss, and that. Written in fusion group `group`, as the products are. */
+static void scores_pieces(splitting *s, MlirValue whole, const MlirValue *pieces, const cut *c, int64_t group) {
+  for (MlirOperation op; !mlirOperationIsNull(op = split_scores_step(s->function, whole));) {
+    MlirValue made = hct_op_result(op, 0), *results = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count), *beside = NULL;
+    hct_shape shape = shape_of(made);
+    unsigned at = mlirValueEqual(hct_op_operand(op, 0), whole) ? 0 : 1;
+    place_at(s, op);
+    if (mlirOperationGetNumOperands(op) == 2) beside = beside_pieces(s, hct_op_operand(op, 1 - at), c);
+    for (int64_t i = 0; i < c->count; i++) {
+      hct_shape one = shape_piece(&shape, (int64_t)shape.rank - 1, c, i);
+      MlirOperation twin = twin_of(s, at, pieces[i], &one);
+      if (beside) mlirOperationSetOperand(twin, 1 - at, beside[i]);
+      hct_op_set(twin, "hct.group", hct_attr_i64(s->builder.context, group));
+      results[i] = hct_op_result(twin, 0);
+    }
+    MlirValue joined = pieces_join(s, &shape, (int64_t)shape.rank - 1, c, results);
+    scores_pieces(s, made, results, c, group);
+    hct_value_replace(made, joined);
+    mlirOperationDestroy(op);
+  }
+  split_classes(s->arena, s->builder, whole, pieces, c, group);
 }
 
 static void contract_pieces(splitting *s, unsigned operand, const MlirValue *pieces, int64_t dim, const cut *c) {
@@ -275,8 +338,10 @@ static void contract_pieces(splitting *s, unsigned operand, const MlirValue *pie
     const hct_named add = {"fn", hct_attr_str(s->builder.context, "add")};
     if (other >= 0) sum = i ? build(s, "hct_graph.map2", 2, pair, &whole, 1, &add) : results[i];
   }
-  if (kept == (int64_t)whole.rank - 1) split_classes(s->arena, s->builder, hct_op_result(s->like, 0), results, c, hct_op_i64_or(s->like, "hct.group", 0));
-  hct_value_replace(hct_op_result(s->like, 0), kept >= 0 ? pieces_join(s, &whole, kept, c, results) : sum);
+  MlirValue made = hct_op_result(s->like, 0);
+  if (kept >= 0) sum = pieces_join(s, &whole, kept, c, results);
+  if (kept == (int64_t)whole.rank - 1) scores_pieces(s, made, results, c, hct_op_i64_or(s->like, "hct.group", 0));
+  hct_value_replace(made, sum);
 }
 
 static MlirValue gather_runs(splitting *s, const MlirValue *pieces, const cut *c) {
@@ -317,7 +382,7 @@ static void readers_rewrite(splitting *s, MlirValue value, const MlirValue *piec
   for (size_t i = 0; i < uses.count; i++) {
     MlirOperation op = mlirOpOperandGetOwner(uses.items[i]);
     unsigned operand = mlirOpOperandGetOperandNumber(uses.items[i]);
-    s->like = s->builder.before = op, s->builder.location = mlirOperationGetLocation(op);
+    place_at(s, op);
     if (hct_op_is(op, "hct_graph.transpose")) readers_rewrite(s, hct_op_result(op, 0), transposed_pieces(s, pieces, transposed_dim(op, dim), c), transposed_dim(op, dim), c);
     else if (hct_op_is(op, "hct_graph.contract")) contract_pieces(s, operand, pieces, dim, c);
     else hct_value_replace(hct_op_result(op, 0), (dim == 0 ? gather_runs : gather_pieces)(s, pieces, c));
@@ -334,26 +399,19 @@ static void piece_describe(splitting *s, size_t argument, size_t like, const hct
 }
 
 /* The argument becomes the first piece, others come behind all arguments. */
-static void weight_split(splitting *s, size_t argument, const char *name, const cut *c) {
-  MlirValue weight = mlirBlockGetArgument(s->builder.block, (intptr_t)argument), *pieces = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
-  hct_shape whole = shape_of(weight);
-  MlirType first = {NULL};
+static MlirValue *parameter_split(splitting *s, size_t argument, const char *name, int64_t dim, const cut *c) {
+  MlirValue parameter = mlirBlockGetArgument(s->builder.block, (intptr_t)argument), *pieces = HCT_NEW_ARRAY(s->arena, MlirValue, (size_t)c->count);
+  hct_shape whole = shape_of(parameter);
   for (int64_t i = 0; i < c->count; i++) {
-    hct_shape one = shape_piece(&whole, c->dim, c, i);
+    hct_shape one = shape_piece(&whole, dim, c, i);
     hct_range run = cut_run(c, i);
-    hct_piece piece = c->unit ? (hct_piece){name, c->dim, 1, c->size, run.start, run.length} : (hct_piece){name, c->dim, c->parts, c->count, i, 1};
+    hct_piece piece = c->unit ? (hct_piece){name, dim, 1, c->size, run.start, run.length} : (hct_piece){name, dim, c->parts, c->count, i, 1};
     MlirType type = hct_type_tensor(s->builder.context, one.dtype, one.rank, one.dims);
-    if (i == 0) first = type;
-    pieces[i] = i ? mlirBlockAddArgument(s->builder.block, type, mlirValueGetLocation(weight)) : weight;
+    if (i == 0) mlirValueSetType(parameter, type);
+    pieces[i] = i ? mlirBlockAddArgument(s->builder.block, type, mlirValueGetLocation(parameter)) : parameter;
     piece_describe(s, i ? (size_t)mlirBlockGetNumArguments(s->builder.block) - 1 : argument, argument, &piece);
   }
-  readers_rewrite(s, weight, pieces, c->dim, c);
-  mlirValueSetType(weight, first);
-}
-
-static const char *argument_text(const splitting *s, size_t argument, const char *name) {
-  MlirAttribute attribute = hct_function_arg_attr(s->function, argument, name);
-  return mlirAttributeIsNull(attribute) ? "" : hct_attr_text(attribute);
+  return pieces;
 }
 
 /* A table that takes much of SRAM has a group of its own, without the products of the first block. */
@@ -370,7 +428,6 @@ static hct_status weight_consider(splitting *s, size_t argument, size_t *split) 
   MlirValue value = mlirBlockGetArgument(s->builder.block, (intptr_t)argument);
   hct_shape shape = shape_of(value);
   hct_piece taken;
-  MlirAttribute data = hct_function_arg_attr(s->function, argument, "hct.data");
   if (strcmp(argument_text(s, argument, "hct.role"), "param")) return HCT_OK;
   const char *name = hct_arena_strdup(s->arena, argument_text(s, argument, "hct.name"));
   if (hct_piece_parse(s->arena, name, &taken)) {
@@ -378,11 +435,11 @@ static hct_status weight_consider(splitting *s, size_t argument, size_t *split) 
     hct_hint(s->pass->diags, "another name");
     return HCT_REFUSED;
   }
-  if (shape.rank != 2 || shape.dtype != HCT_F32 || (!mlirAttributeIsNull(data) && !hct_attr_text(data))) return HCT_OK;
+  if (shape.rank != 2 || !split_may(s->function, argument, value)) return HCT_OK;
   cut c = cut_choose(s, value);
   if (c.count > 1) {
     hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is split into %lld pieces along dimension %lld: a die's share takes %.0f bytes of SRAM with its gradient", name, (long long)c.count, (long long)c.dim, bytes_taken(s, value));
-    weight_split(s, argument, name, &c);
+    readers_rewrite(s, value, parameter_split(s, argument, name, c.dim, &c), c.dim, &c);
     ++*split;
     return HCT_OK;
   }

@@ -162,17 +162,12 @@ static bool picks_labels(MlirOperation op) {
   return dtype == HCT_I64 || dtype == HCT_I32;
 }
 
-bool split_classes_all(MlirValue whole, bool outputs) {
-  bool all = false;
-  for (MlirOpOperand use = mlirValueGetFirstUse(whole); !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
-    MlirOperation op = mlirOpOperandGetOwner(use), shift = op;
-    log_sum_exp l;
-    if (hct_op_is(op, "hct_graph.map2")) shift = mlirValueIsAOpResult(hct_op_operand(op, 1)) ? mlirOpResultGetOwner(hct_op_operand(op, 1)) : op;
-    bool sum = log_sum_exp_match(whole, shift, &l) && (mlirOperationEqual(shift, op) || mlirOperationEqual(l.sub, op));
-    if (!sum && !picks_labels(op) && !(outputs && hct_op_is(op, "func.return"))) return false;
-    all |= sum;
-  }
-  return all;
+split_readers split_classes_reader(MlirValue whole, MlirOperation op) {
+  MlirOperation shift = op;
+  log_sum_exp l;
+  if (hct_op_is(op, "hct_graph.map2")) shift = mlirValueIsAOpResult(hct_op_operand(op, 1)) ? mlirOpResultGetOwner(hct_op_operand(op, 1)) : op;
+  bool sum = log_sum_exp_match(whole, shift, &l) && (mlirOperationEqual(shift, op) || mlirOperationEqual(l.sub, op));
+  return (split_readers){sum, !sum && !picks_labels(op)};
 }
 
 void split_classes(hct_arena *arena, hct_builder builder, MlirValue whole, const MlirValue *pieces, const cut *c, int64_t group) {

@@ -66,6 +66,8 @@ size_t hct_op_i64s(MlirOperation op, const char *name, int64_t *out_values, size
 size_t hct_op_strs(MlirOperation op, const char *name, const char **out_values, size_t capacity);
 const char *hct_attr_text(MlirAttribute attribute); /* of a string attribute; NULL for another kind */
 const float *hct_attr_f32s(MlirAttribute dense); /* the elements of a dense f32 constant, row-major; NULL: a splat, or another type */
+/* Of a constant seen as the shape that has dims[0 .. rank): `count` from `first` on along `dim`, of the type given. Null: not dense, or of bits. */
+MlirAttribute hct_attr_part(MlirAttribute constant, size_t rank, const int64_t *dims, size_t dim, int64_t first, int64_t count, MlirType type);
 bool hct_op_has(MlirOperation op, const char *name);
 void hct_op_set(MlirOperation op, const char *name, MlirAttribute value);
 MlirValue hct_op_result(MlirOperation op, size_t index);

@@ -114,3 +114,19 @@ const float *hct_attr_f32s(MlirAttribute dense) {
   bool plain = mlirAttributeIsADenseElements(dense) && !mlirDenseElementsAttrIsSplat(dense) && mlirTypeIsAF32(mlirShapedTypeGetElementType(mlirAttributeGetType(dense)));
   return plain ? mlirDenseElementsAttrGetRawData(dense) : NULL;
 }
+
+MlirAttribute hct_attr_part(MlirAttribute constant, size_t rank, const int64_t *dims, size_t dim, int64_t first, int64_t count, MlirType type) {
+  hct_shape shape;
+  if (mlirAttributeIsNull(constant) || !mlirAttributeIsADenseElements(constant) || !hct_type_shape(type, &shape) || shape.dtype == HCT_BOOL) return mlirAttributeGetNull();
+  if (mlirDenseElementsAttrIsSplat(constant)) return mlirDenseElementsAttrSplatGet(type, mlirDenseElementsAttrGetSplatValue(constant));
+  size_t outer = 1, inner = hct_dtype_bytes(shape.dtype), rows = (size_t)count;
+  for (size_t d = 0; d < rank; d++)
+    if (d != dim) *(d < dim ? &outer : &inner) *= (size_t)dims[d];
+  hct_arena *scratch = hct_arena_create();
+  uint8_t *part = hct_arena_alloc(scratch, outer * rows * inner + 1);
+  const uint8_t *raw = mlirDenseElementsAttrGetRawData(constant);
+  for (size_t o = 0; o < outer; o++) memcpy(part + o * rows * inner, raw + (o * (size_t)dims[dim] + (size_t)first) * inner, rows * inner);
+  MlirAttribute made = mlirDenseElementsAttrRawBufferGet(type, outer * rows * inner, part);
+  hct_arena_destroy(scratch);
+  return made;
+}

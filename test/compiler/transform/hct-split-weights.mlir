@@ -247,3 +247,83 @@ module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock
     return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
   }
 }
+// -----
+// What is of each class by itself between a product and its loss comes in pieces, too: a bias as parameters of its own, a scale, and a constant's elements, 1 ... 8 of classes
+// 0 to 3 and 8 to 11 or 4 to 7 and 12 to 15.
+// CHECK-LABEL: func.func @bias
+// CHECK-SAME: %[[B0:[a-z0-9]+]]: tensor<8xf32> {hct.name = "b#0/2@0*2", hct.role = "param"}{{.*}}"w#0/2@1*2"{{.*}}"w#1/2@1*2"{{.*}}%[[B1:[a-z0-9]+]]: tensor<8xf32> {hct.name = "b#1/2@0*2", hct.role = "param"}
+// CHECK: %[[Z0:.+]] = "hct_graph.contract"({{.*}}hct.group = 0 : i64{{.*}} -> tensor<4x8xf32>
+// CHECK-NEXT: %[[Z1:.+]] = "hct_graph.contract"({{.*}}hct.group = 1 : i64{{.*}} -> tensor<4x8xf32>
+// CHECK-NEXT: %[[A0:.+]] = "hct_graph.map2"(%[[B0]], %[[Z0]]) {fn = "add", hct.group = 0 : i64} : (tensor<8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+// CHECK-NEXT: %[[A1:.+]] = "hct_graph.map2"(%[[B1]], %[[Z1]]) {fn = "add", hct.group = 1 : i64}
+// CHECK-NEXT: %[[S0:.+]] = "hct_graph.map1"(%[[A0]]) {fn = "muls", hct.group = 0 : i64, scalar = 2.000000e+00 : f64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+// CHECK-NEXT: %[[S1:.+]] = "hct_graph.map1"(%[[A1]]) {fn = "muls", hct.group = 1 : i64
+// CHECK-DAG: %[[C0:.+]] = "hct_graph.constant"() {{.*}}value = dense<[1.000000e+00, 2.000000e+00, 3.000000e+00, 4.000000e+00, 1.000000e+00, 2.000000e+00, 3.000000e+00, 4.000000e+00]> : tensor<8xf32>
+// CHECK-DAG: %[[C1:.+]] = "hct_graph.constant"() {{.*}}value = dense<[5.000000e+00, 6.000000e+00, 7.000000e+00, 8.000000e+00, 5.000000e+00, 6.000000e+00, 7.000000e+00, 8.000000e+00]> : tensor<8xf32>
+// CHECK-DAG: %[[P0:.+]] = "hct_graph.map2"(%[[S0]], %[[C0]]) {fn = "mul", hct.group = 0 : i64}
+// CHECK-DAG: %[[P1:.+]] = "hct_graph.map2"(%[[S1]], %[[C1]]) {fn = "mul", hct.group = 1 : i64}
+// CHECK: "hct_graph.reduce"(%[[P0]]) {axes = array<i64: 1>, hct.group = 0 : i64, kind = "max"} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+// CHECK: "hct_graph.reduce"(%[[P1]]) {axes = array<i64: 1>, hct.group = 1 : i64, kind = "max"} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+// CHECK: "hct_graph.pick"(%[[P0]],
+// CHECK: "hct_graph.pick"(%[[P1]],
+// CHECK-NOT: tensor<4x16xf32>
+// CHECK: return
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @bias(%x: tensor<4x4xf32> {hct.name = "x", hct.role = "input"}, %ids: tensor<4xi64> {hct.name = "ids", hct.role = "input"}, %b: tensor<16xf32> {hct.name = "b", hct.role = "param"}, %w: tensor<4x16xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}, tensor<4xf32> {hct.name = "t", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x4xf32>, tensor<4x16xf32>) -> tensor<4x16xf32>
+    %a = "hct_graph.map2"(%b, %0) {fn = "add", hct.group = 0 : i64} : (tensor<16xf32>, tensor<4x16xf32>) -> tensor<4x16xf32>
+    %s = "hct_graph.map1"(%a) {fn = "muls", scalar = 2.0 : f64, hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x16xf32>
+    %c = "hct_graph.constant"() {value = dense<[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]> : tensor<16xf32>} : () -> tensor<16xf32>
+    %p = "hct_graph.map2"(%s, %c) {fn = "mul", hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    %1 = "hct_graph.reduce"(%p) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%p, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<4x1xf32>) -> tensor<4x16xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x16xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x16xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 0 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 0 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    %7 = "hct_graph.pick"(%p, %ids) {hct.group = 0 : i64} : (tensor<4x16xf32>, tensor<4xi64>) -> tensor<4xf32>
+    return %6, %7 : tensor<4x1xf32>, tensor<4xf32>
+  }
+}
+// -----
+// A constant of runs: its first 5 elements, and the other 4.
+// CHECK-LABEL: func.func @constant_runs
+// CHECK-SAME: hct.name = "w#0+5/9@1*1"
+// CHECK: dense<[1.000000e+00, 2.000000e+00, 3.000000e+00, 4.000000e+00, 5.000000e+00]> : tensor<5xf32>
+// CHECK: dense<[6.000000e+00, 7.000000e+00, 8.000000e+00, 9.000000e+00]> : tensor<4xf32>
+// CHECK-NOT: tensor<4x9xf32>
+// CHECK: return
+module attributes {hct.package = "<package name='p' rows='1' cols='1'><die clock_hz='1e9'><mxu arrays='8' rows='32' cols='32' dataflow='output-stationary' f32_rate='0.25'/><vpu lanes='256' transcendental_cycles='4'/><sram bytes='1024' bytes_per_cycle='2048'/><queue depth='16'/></die><link bandwidth_bytes_per_s='64e9' latency_s='8e-9' bypass_latency_s='4e-9' energy_j_per_bit='0.6e-12'/><dram kind='DDR5-6400' channels='4' channel_bandwidth_bytes_per_s='51.2e9' efficiency='0.92' latency_s='60e-9' channel_capacity_bytes='68719476736' energy_j_per_bit='14e-12'/><energy mac_f32_j='2.2e-12' mac_bf16_j='0.6e-12' vector_op_j='1.5e-12' sram_j_per_byte='0.8e-12' static_w_per_die='0.5'/></package>", hct.options = {"weight-pieces" = "2"}} {
+  func.func @constant_runs(%x: tensor<4x6xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<6x9xf32> {hct.name = "w", hct.role = "param"}) -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x6xf32>, tensor<6x9xf32>) -> tensor<4x9xf32>
+    %c = "hct_graph.constant"() {value = dense<[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]> : tensor<9xf32>} : () -> tensor<9xf32>
+    %p = "hct_graph.map2"(%0, %c) {fn = "add", hct.group = 0 : i64} : (tensor<4x9xf32>, tensor<9xf32>) -> tensor<4x9xf32>
+    %1 = "hct_graph.reduce"(%p) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x9xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%p, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x9xf32>, tensor<4x1xf32>) -> tensor<4x9xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x9xf32>) -> tensor<4x9xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x9xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 0 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 0 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    return %6 : tensor<4x1xf32>
+  }
+}
+// -----
+// A bias that something else reads stays one tensor, so scores are put together, and pieces are no runs.
+// CHECK-LABEL: func.func @shared_bias
+// CHECK-SAME: tensor<37xf32> {hct.name = "b", {{.*}}tensor<4x37xf32> {hct.name = "w#0/2@0*2"
+module attributes {hct.package = "hecaton-2x2", hct.options = {"weight-pieces" = "2"}} {
+  func.func @shared_bias(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}, %b: tensor<37xf32> {hct.name = "b", hct.role = "param"}, %w: tensor<8x37xf32> {hct.name = "w", hct.role = "param"})
+      -> (tensor<4x1xf32> {hct.name = "l", hct.role = "output"}, tensor<37xf32> {hct.name = "n", hct.role = "output"}) {
+    %0 = "hct_graph.contract"(%x, %w) {spec = "bk,kn->bn", hct.group = 0 : i64} : (tensor<4x8xf32>, tensor<8x37xf32>) -> tensor<4x37xf32>
+    %p = "hct_graph.map2"(%0, %b) {fn = "add", hct.group = 0 : i64} : (tensor<4x37xf32>, tensor<37xf32>) -> tensor<4x37xf32>
+    %1 = "hct_graph.reduce"(%p) {kind = "max", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x37xf32>) -> tensor<4x1xf32>
+    %2 = "hct_graph.map2"(%p, %1) {fn = "sub", hct.group = 0 : i64} : (tensor<4x37xf32>, tensor<4x1xf32>) -> tensor<4x37xf32>
+    %3 = "hct_graph.map1"(%2) {fn = "exp", hct.group = 0 : i64} : (tensor<4x37xf32>) -> tensor<4x37xf32>
+    %4 = "hct_graph.reduce"(%3) {kind = "sum", axes = array<i64: 1>, hct.group = 0 : i64} : (tensor<4x37xf32>) -> tensor<4x1xf32>
+    %5 = "hct_graph.map1"(%4) {fn = "log", hct.group = 0 : i64} : (tensor<4x1xf32>) -> tensor<4x1xf32>
+    %6 = "hct_graph.map2"(%5, %1) {fn = "add", hct.group = 0 : i64} : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+    %7 = "hct_graph.map1"(%b) {fn = "neg", hct.group = 0 : i64} : (tensor<37xf32>) -> tensor<37xf32>
+    return %6, %7 : tensor<4x1xf32>, tensor<37xf32>
+  }
+}
