@@ -95,6 +95,13 @@ bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate 
   return status == HCT_OK && c->least_sram_bytes <= (int64_t)pass->package.sram_bytes;
 }
 
+bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, const candidate *c) {
+  candidate least = *c;
+  if (choice_any_groups(pass, module)) least.groups = "blocks";
+  if (!strcmp(least.recompute, "auto")) least.recompute = "none";
+  return candidate_weigh(pass, module, &least);
+}
+
 const char *candidate_name(const hct_pass_context *pass, const candidate *c) {
   const char *groups = !c->fits || !strcmp(c->groups, "auto") ? "" : hct_arena_printf(pass->arena, ", groups %s", c->groups);
   const char *blocks = choice_any_token_blocks(pass) && strcmp(c->token_blocks, "1") ? hct_arena_printf(pass->arena, ", %s token blocks", c->token_blocks) : "";

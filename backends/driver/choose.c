@@ -146,10 +146,13 @@ static void compare_groups(hct_pass_context *pass, MlirModule module, candidate_
   groups_tell(pass, &list->items[*number]);
 }
 
-/* Tries the candidate, which joins the list; whether it fits. *best: the number of the best so far, SIZE_MAX for none. */
+/* Tries the candidate, which joins the list; whether it fits. *best: the number of the best so far, SIZE_MAX for none. After one that did not fit, what needs too much
+ * in any order is not compiled. */
 static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, size_t *best) {
   candidate *c = &list->items[number];
+  bool tight = number && !list->items[number - 1].fits;
   hct_progress(pass->diags, "candidate %zu of %zu: %s", number + 1, list->count, candidate_name(pass, c));
+  if (tight && !candidate_may_fit(pass, module, c)) return c->fits = false;
   candidate_try_all(pass, module, c);
   bool comparable = *best == SIZE_MAX || c->whole || !list->items[*best].whole || !strcmp(c->weights, list->items[*best].weights);
   if (c->fits && comparable && (*best == SIZE_MAX || candidate_better(pass, c, &list->items[*best]))) *best = number;
