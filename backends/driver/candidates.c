@@ -11,7 +11,9 @@ bool choice_any_recompute(const hct_pass_context *pass) { return choice_is_auto(
 
 bool choice_any_token_blocks(const hct_pass_context *pass) { return choice_is_auto(pass, "token-blocks", "fit") || !strcmp(hct_pass_option(pass, "token-blocks", "fit"), "fit"); }
 
-bool choice_any_weights(const hct_pass_context *pass) { return choice_is_auto(pass, "weights", "resident"); }
+bool choice_any_weights(const hct_pass_context *pass) { return choice_is_auto(pass, "weights", "auto"); }
+
+const char *choice_first_weights(const hct_pass_context *pass) { return choice_any_weights(pass) ? "resident" : hct_pass_option(pass, "weights", "auto"); }
 
 hct_objective choice_objective(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 

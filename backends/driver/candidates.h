@@ -26,6 +26,7 @@ bool choice_is_auto(const hct_pass_context *pass, const char *option, const char
 bool choice_any_recompute(const hct_pass_context *pass);
 bool choice_any_token_blocks(const hct_pass_context *pass);
 bool choice_any_weights(const hct_pass_context *pass);
+const char *choice_first_weights(const hct_pass_context *pass); /* of --weights, what is tried first */
 bool choice_any_groups(const hct_pass_context *pass, MlirModule module); /* with a single sample all activations stay in SRAM */
 hct_objective choice_objective(const hct_pass_context *pass);
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
