@@ -11,7 +11,9 @@ bool choice_any_recompute(const hct_pass_context *pass) { return choice_is_auto(
 
 bool choice_any_token_blocks(const hct_pass_context *pass) { return choice_is_auto(pass, "token-blocks", "fit") || !strcmp(hct_pass_option(pass, "token-blocks", "fit"), "fit"); }
 
-bool choice_any_weights(const hct_pass_context *pass) { return choice_is_auto(pass, "weights", "resident"); }
+bool choice_any_weights(const hct_pass_context *pass) { return choice_is_auto(pass, "weights", "auto"); }
+
+const char *choice_first_weights(const hct_pass_context *pass) { return choice_any_weights(pass) ? "resident" : hct_pass_option(pass, "weights", "auto"); }
 
 hct_objective choice_objective(const hct_pass_context *pass) { return hct_objective_parse(hct_pass_option(pass, "objective", "time")); }
 
@@ -93,6 +95,13 @@ bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate 
   c->least_sram_bytes = t.pass.least_sram_bytes, c->crowded = t.pass.crowded;
   trial_end(&t, false);
   return status == HCT_OK && c->least_sram_bytes <= (int64_t)pass->package.sram_bytes;
+}
+
+bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, const candidate *c) {
+  candidate least = *c;
+  if (choice_any_groups(pass, module)) least.groups = "blocks";
+  if (!strcmp(least.recompute, "auto")) least.recompute = "none";
+  return candidate_weigh(pass, module, &least);
 }
 
 const char *candidate_name(const hct_pass_context *pass, const candidate *c) {

@@ -26,6 +26,7 @@ bool choice_is_auto(const hct_pass_context *pass, const char *option, const char
 bool choice_any_recompute(const hct_pass_context *pass);
 bool choice_any_token_blocks(const hct_pass_context *pass);
 bool choice_any_weights(const hct_pass_context *pass);
+const char *choice_first_weights(const hct_pass_context *pass); /* of --weights, what is tried first */
 bool choice_any_groups(const hct_pass_context *pass, MlirModule module); /* with a single sample all activations stay in SRAM */
 hct_objective choice_objective(const hct_pass_context *pass);
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
@@ -38,6 +39,8 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
 /* Compiles a copy of the module as far as its loads and stores are known, silently, which takes a fraction of that: dram_bytes, those of its streams,
  * least_sram_bytes and crowded. False: it fits in no case. */
 bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate *c);
+/* Whether the candidate, or the same with groups of one block and nothing computed again, may fit in any order. */
+bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, const candidate *c);
 bool candidate_better(const hct_pass_context *pass, const candidate *a, const candidate *b); /* by --objective */
 const char *candidate_name(const hct_pass_context *pass, const candidate *c);
 const char *candidate_step_text(const hct_pass_context *pass, const candidate *c); /* how long its step is predicted to take, and how much of what is to be little */

@@ -11,7 +11,7 @@ static const double NEARLY = 1.1; /* times the best step that is predicted */
 
 static void candidate_add(hct_pass_context *pass, const char *name, const char *orientation, const char *micro_batch, candidate_list *list) {
   candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = micro_batch, .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"),
-                   .token_blocks = choice_any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .weights = choice_any_weights(pass) ? "resident" : hct_pass_option(pass, "weights", "resident")};
+                   .token_blocks = choice_any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .weights = choice_first_weights(pass)};
   HCT_PUSH(pass->arena, list, one);
   one.recompute = "all"; /* `auto` computes again what saves time */
   if (choice_any_recompute(pass) && choice_objective(pass) != HCT_OBJECTIVE_TIME) HCT_PUSH(pass->arena, list, one);
@@ -146,10 +146,13 @@ static void compare_groups(hct_pass_context *pass, MlirModule module, candidate_
   groups_tell(pass, &list->items[*number]);
 }
 
-/* Tries the candidate, which joins the list; whether it fits. *best: the number of the best so far, SIZE_MAX for none. */
+/* Tries the candidate, which joins the list; whether it fits. *best: the number of the best so far, SIZE_MAX for none. After one that did not fit, what needs too much
+ * in any order is not compiled. */
 static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, size_t *best) {
   candidate *c = &list->items[number];
+  bool tight = number && !list->items[number - 1].fits;
   hct_progress(pass->diags, "candidate %zu of %zu: %s", number + 1, list->count, candidate_name(pass, c));
+  if (tight && !candidate_may_fit(pass, module, c)) return c->fits = false;
   candidate_try_all(pass, module, c);
   bool comparable = *best == SIZE_MAX || c->whole || !list->items[*best].whole || !strcmp(c->weights, list->items[*best].weights);
   if (c->fits && comparable && (*best == SIZE_MAX || candidate_better(pass, c, &list->items[*best]))) *best = number;
@@ -259,7 +262,7 @@ static void streamed_choose(hct_pass_context *pass, MlirModule module, candidate
   if (none && *best == SIZE_MAX) list->count = count;
   if (none && choice_any_token_blocks(pass)) blocks_choose(pass, module, list, best);
   if (none && *best == SIZE_MAX && choice_is_auto(pass, "units", "auto") && (layers || choice_any_groups(pass, module))) layers_choose(pass, module, list, count, best);
-  for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].weights = "resident"; /* why that does not fit is said */
+  for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].weights = "auto"; /* why that does not fit is said */
   if (*best != resident) hct_remark(pass->diags, (hct_loc){0}, "--weights=auto: weights of some fusion groups are streamed, since %s", none ? "nothing fits in SRAM else" : "that is better");
 }
 
@@ -376,7 +379,7 @@ static hct_status choose_by_some(hct_pass_context *pass, MlirModule module, Mlir
 
 static hct_status choose(hct_pass_context *pass, MlirModule module) {
   bool any_orientation = choice_is_auto(pass, "orientation", choice_is_auto(pass, "strategy", "hecaton") ? "auto" : "columns");
-  if (!choice_is_auto(pass, "strategy", "hecaton") && !any_orientation && !choice_any_recompute(pass) && !choice_is_auto(pass, "micro-batch", "auto") && !choice_any_groups(pass, module) && !choice_any_token_blocks(pass)) return HCT_OK;
+  if (!choice_is_auto(pass, "strategy", "hecaton") && !any_orientation && !choice_any_recompute(pass) && !choice_is_auto(pass, "micro-batch", "auto") && !choice_any_groups(pass, module) && !choice_any_token_blocks(pass) && !choice_any_weights(pass)) return HCT_OK;
   MlirModule some = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   hct_left_out *left_out = HCT_NEW(pass->arena, hct_left_out);
   left_out->data = hct_map_create(pass->arena);

@@ -15,6 +15,7 @@ typedef struct search {
   candidate_list *list, open; /* tried; weighed */
   size_t *best;
   int64_t fewest_blocks, most_blocks;
+  bool tight; /* something does not seem to fit in any number of token blocks */
 } search;
 
 static int64_t most_blocks(MlirModule module) {
@@ -59,13 +60,29 @@ static bool groups_next(search *s, candidate *c) {
   return false;
 }
 
-/* With the groups of least cost that may fit. */
-static void open_add(search *s, candidate c) {
-  bool may_fit = blocks_find(s, &c, s->fewest_blocks) || groups_next(s, &c);
+/* Whether in some number of token blocks groups of one block may fit: where these do not even alone, they do not together. */
+static bool apart_may_fit(const search *s, candidate c) {
+  for (int64_t blocks = s->fewest_blocks; blocks <= s->most_blocks; blocks *= 2) {
+    if (choice_any_token_blocks(s->pass)) c.token_blocks = number_text(s, blocks);
+    if (candidate_may_fit(s->pass, s->module, &c)) return true;
+    if (!choice_any_token_blocks(s->pass)) break;
+  }
+  return false;
+}
+
+/* With the groups of least cost that may fit. False: no groups may. */
+static bool open_add(search *s, candidate c) {
+  bool asked = s->tight;
+  if (asked && !apart_may_fit(s, c)) return false;
+  bool may_fit = blocks_find(s, &c, s->fewest_blocks);
+  s->tight |= !may_fit;
+  if (!may_fit && !asked && !apart_may_fit(s, c)) return false;
+  may_fit = may_fit || groups_next(s, &c);
   for (size_t i = 0; i < s->open.count; i++) may_fit &= !same_program(&c, &s->open.items[i]);
-  if (!may_fit) return;
+  if (!may_fit) return true;
   HCT_PUSH(s->pass->arena, &s->open, c);
   if (choice_any_token_blocks(s->pass)) s->fewest_blocks = number_of(c.token_blocks); /* others take about as much */
+  return true;
 }
 
 /* With everything computed again, what saves time, and nothing; fused, and not. */
@@ -75,34 +92,20 @@ static void open_fill_weights(search *s, candidate c) {
   for (size_t r = 0; r < (any_recompute ? HCT_COUNT(recompute) : 1); r++) {
     if (any_recompute) c.recompute = recompute[r];
     if (any_groups) c.groups = "auto";
+    if (!open_add(s, c) || !any_groups) continue;
+    c.groups = "blocks";
     open_add(s, c);
-    if (any_groups) c.groups = "blocks", open_add(s, c);
   }
 }
 
-/* With weights that are resident, and as hct-fuse-groups chooses. */
+/* With weights that are resident, and as hct-fuse-groups chooses; where nothing seems to fit, all streamed. */
 static void open_fill(search *s, candidate c) {
   open_fill_weights(s, c);
   if (!choice_any_weights(s->pass)) return;
   c.weights = "auto";
   open_fill_weights(s, c);
-}
-
-/* What did not fit: in more blocks, or else with less fused. */
-static void open_less(search *s, candidate c) {
-  bool any = choice_any_token_blocks(s->pass) && blocks_find(s, &c, 2 * number_of(c.token_blocks));
-  if (any || groups_next(s, &c)) HCT_PUSH(s->pass->arena, &s->open, c);
-}
-
-/* Takes the one that weighs least; false: there is none left. */
-static bool open_take(search *s, candidate *out) {
-  size_t least = 0;
-  if (!s->open.count) return false;
-  for (size_t i = 1; i < s->open.count; i++)
-    if (s->open.items[i].dram_bytes < s->open.items[least].dram_bytes) least = i;
-  *out = s->open.items[least];
-  s->open.items[least] = s->open.items[--s->open.count];
-  return true;
+  c.weights = "streamed";
+  if (!s->open.count) open_fill_weights(s, c);
 }
 
 /* Compiles the candidate, which joins the list; whether it is the best by now. */
@@ -115,12 +118,39 @@ static bool list_try(search *s, candidate *c) {
   return better;
 }
 
-static bool listed(const search *s, const candidate *c) {
+static const candidate *listed(const search *s, const candidate *c) {
   for (size_t i = 0; i < s->list->count; i++) {
     const candidate *o = &s->list->items[i];
-    if (!strcmp(o->strategy, c->strategy) && !strcmp(o->orientation, c->orientation) && !strcmp(o->micro_batch, c->micro_batch) && !strcmp(o->token_blocks, c->token_blocks) && !strcmp(o->groups, c->groups) && !strcmp(o->recompute, c->recompute) && !strcmp(o->weights, c->weights)) return true;
+    if (!strcmp(o->strategy, c->strategy) && !strcmp(o->orientation, c->orientation) && !strcmp(o->micro_batch, c->micro_batch) && !strcmp(o->token_blocks, c->token_blocks) && !strcmp(o->groups, c->groups) && !strcmp(o->recompute, c->recompute) && !strcmp(o->weights, c->weights) && !strcmp(o->units, c->units)) return o;
   }
-  return false;
+  return NULL;
+}
+
+/* The same with groups of one block: compiled, if that is not known. */
+static bool apart_fit(search *s, candidate c) {
+  if (!choice_any_groups(s->pass, s->module)) return false;
+  c.groups = "blocks";
+  const candidate *known = listed(s, &c);
+  if (known) return known->fits;
+  list_try(s, &c);
+  return c.fits;
+}
+
+/* What did not fit: in more blocks, or else with less fused, if groups of one block do fit. */
+static void open_less(search *s, candidate c) {
+  bool any = choice_any_token_blocks(s->pass) && blocks_find(s, &c, 2 * number_of(c.token_blocks));
+  if (any || (apart_fit(s, c) && groups_next(s, &c))) HCT_PUSH(s->pass->arena, &s->open, c);
+}
+
+/* Takes the one that weighs least; false: there is none left. */
+static bool open_take(search *s, candidate *out) {
+  size_t least = 0;
+  if (!s->open.count) return false;
+  for (size_t i = 1; i < s->open.count; i++)
+    if (s->open.items[i].dram_bytes < s->open.items[least].dram_bytes) least = i;
+  *out = s->open.items[least];
+  s->open.items[least] = s->open.items[--s->open.count];
+  return true;
 }
 
 /* Whether `c`, which is new, seems to fit and moves no more, is better. */
@@ -144,11 +174,16 @@ void choose_dram(hct_pass_context *pass, MlirModule module, const char *strategy
   search s = {.pass = pass, .module = module, .list = list, .best = best, .fewest_blocks = 1, .most_blocks = most_blocks(module)};
   candidate c = {.strategy = strategy, .orientation = orientation, .units = units, .recompute = hct_pass_option(pass, "recompute", "auto"), .groups = hct_pass_option(pass, "groups", "auto"),
                  .micro_batch = choice_is_auto(pass, "micro-batch", "auto") ? "1" : hct_pass_option(pass, "micro-batch", "auto"),
-                 .token_blocks = choice_any_token_blocks(pass) ? number_text(&s, s.most_blocks) : hct_pass_option(pass, "token-blocks", "1"), .weights = choice_any_weights(pass) ? "resident" : hct_pass_option(pass, "weights", "resident")};
+                 .token_blocks = choice_any_token_blocks(pass) ? number_text(&s, s.most_blocks) : hct_pass_option(pass, "token-blocks", "1"), .weights = choice_first_weights(pass)};
   open_fill(&s, c);
-  if (!s.open.count) HCT_PUSH(pass->arena, list, c); /* that says why nothing fits */
+  if (!s.open.count) { /* this says why */
+    c.weights = hct_pass_option(pass, "weights", "auto");
+    HCT_PUSH(pass->arena, list, c);
+  }
   while (open_take(&s, &c)) {
-    list_try(&s, &c);
+    const candidate *known = listed(&s, &c);
+    if (known) c = *known;
+    else list_try(&s, &c);
     if (c.fits) break;
     open_less(&s, c);
   }

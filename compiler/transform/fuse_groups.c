@@ -128,7 +128,7 @@ static hct_status weights_refuse(const fuse *f, const char *text, size_t stages)
 }
 
 static hct_status weights_read(const fuse *f, weights *out) {
-  const char *text = hct_pass_option(f->pass, "weights", "resident");
+  const char *text = hct_pass_option(f->pass, "weights", "auto");
   hct_residency one;
   *out = (weights){.list = strchr(text, ',') ? text : NULL};
   for (const char *at = text; strcmp(text, "auto");) {

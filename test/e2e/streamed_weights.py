@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Streamed weights (--weights): losses and trained weights are those of resident ones, bit by bit, under every strategy and on several meshes, with one micro-batch and several,
 in f32 and bf16, with clipping, tied tables, token blocks, pieces and layers that are left out; what the compiler predicts of DRAM the simulator counts. Where SRAM is too small
-for weights of one micro-batch to be resident in large groups, weights that may be streamed take fewer bytes and less time than pieces do; a single sample needs less SRAM.
+for weights of one micro-batch to be resident in large groups, weights that may be streamed, as they may where --weights is not given, take fewer bytes and less time than pieces do; a single sample needs less SRAM.
 
 usage: streamed_weights.py BIN_DIRECTORY WORK_DIRECTORY MODEL...
 """
@@ -79,7 +79,7 @@ def package(sram):
 for sram, bytes_less in ((450000, False), (2000000, True)):
     options = (package(sram), "--micro-batch=2", "--lr=0.05")
     losses, _, resident = trained((), "--weights=resident", *options)
-    got, _, streamed = trained((), "--weights=auto", *options)
+    got, _, streamed = trained((), *options)
     print(f"{sram} bytes of SRAM: {sum(resident[:2])} DRAM bytes, {resident[2] * 1e6:.1f} us with resident weights; {sum(streamed[:2])}, {streamed[2] * 1e6:.1f} us")
     assert np.allclose([float(x) for x in got], [float(x) for x in losses], rtol=1e-5, atol=0), (got, losses)
     assert streamed[2] < resident[2] and (not bytes_less or sum(streamed[:2]) < sum(resident[:2])) and streamed[3] <= sram, (streamed, resident)
@@ -89,6 +89,12 @@ model(["gpt2", "--layers=3", "--hidden=128", "--heads=4", "--vocab=96", "--seq=1
 losses, _, plenty = trained((), "--mesh=2x2", "--weights=resident")
 options = (package(1000000),)
 assert "E0402" in run(BIN / "hecaton-compile", WORK / "m.onnx", *options, "--weights=resident", "-o", WORK / "m.hct", refused=True).stderr
-got, _, little = trained((), "--weights=auto", *options)
+got, _, little = trained((), *options)
 assert got == losses and little[3] <= 1000000 < plenty[3], (got, losses, little, plenty)
 print(f"one sample in {little[3]} bytes of SRAM, resident weights take {plenty[3]}")
+
+# where nothing fits, streaming is a hint to who asked for resident weights alone
+for objective in ("time", "dram"):
+    for weights, hinted in (((), False), (("--weights=resident",), True)):
+        said = run(BIN / "hecaton-compile", WORK / "m.onnx", package(50000), f"--objective={objective}", "--units=blocks", *weights, "-o", WORK / "m.hct", refused=True).stderr
+        assert "E0402" in said and ("--weights=auto" in said) == hinted, f"{objective}, {weights}: {said}"
