@@ -96,5 +96,5 @@ print(f"one sample in {little[3]} bytes of SRAM, resident weights take {plenty[3
 # where nothing fits, streaming is a hint to who asked for resident weights alone
 for objective in ("time", "dram"):
     for weights, hinted in (((), False), (("--weights=resident",), True)):
-        said = run(BIN / "hecaton-compile", WORK / "m.onnx", package(50000), f"--objective={objective}", "--units=blocks", *weights, "-o", WORK / "m.hct", refused=True).stderr
+        said = run(BIN / "hecaton-compile", WORK / "m.onnx", package(50000), f"--objective={objective}", "--units=blocks", "--token-blocks=1", *weights, "-o", WORK / "m.hct", refused=True).stderr
         assert "E0402" in said and ("--weights=auto" in said) == hinted, f"{objective}, {weights}: {said}"
