@@ -9,25 +9,37 @@ enum { LEAD = 6 }; /* a channel has other dies to serve, links have other messag
 typedef struct prefetching {
   chiplet_program *program;
   int64_t room;
-  int64_t *live; /* bytes, by operation of the loop's body */
+  int64_t *live; /* bytes, by operation of the loop's body, and of none behind it */
   int64_t *busy; /* picoseconds of MXU work before it */
 } prefetching;
 
 static size_t last_of_op(const chiplet_op *op) { return op->body_count ? op->body_end : op->order; }
 
+/* The first operation of the body that ends at this place in the order, or behind it. */
+static size_t first_ending_at(const chiplet_op *loop, size_t order) {
+  size_t from = 0, to = loop->body_count;
+  while (from < to) {
+    size_t middle = from + (to - from) / 2;
+    if (last_of_op(&loop->body[middle]) < order) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
 static void loop_measure(prefetching *p, const chiplet_op *loop) {
   int64_t busy = 0;
-  for (size_t i = 0; i < loop->body_count; i++) {
-    p->busy[i] = busy;
-    p->live[i] = 0;
-    if (loop->body[i].kind == CHIPLET_MATMUL) busy += loop->body[i].ps;
-  }
   for (size_t b = 0; b < p->program->buffers.count; b++) {
     const chiplet_buffer *buffer = &p->program->buffers.items[b];
     if (buffer->storage != b || buffer->first == SIZE_MAX || buffer->last < loop->order || buffer->first > loop->body_end) continue;
     bool outlives = buffer->first < loop->order; /* made before the loop: it lives until its end */
-    for (size_t i = 0; i < loop->body_count; i++)
-      if (outlives || (buffer->first <= last_of_op(&loop->body[i]) && buffer->last >= loop->body[i].order)) p->live[i] += chiplet_pitch(buffer);
+    size_t last = outlives ? loop->body_count : first_ending_at(loop, buffer->last);
+    if (last < loop->body_count) p->live[last + (loop->body[last].order <= buffer->last)] -= chiplet_pitch(buffer);
+    p->live[outlives ? 0 : first_ending_at(loop, buffer->first)] += chiplet_pitch(buffer);
+  }
+  for (size_t i = 0; i < loop->body_count; i++) {
+    p->busy[i] = busy;
+    if (i > 0) p->live[i] += p->live[i - 1];
+    if (loop->body[i].kind == CHIPLET_MATMUL) busy += loop->body[i].ps;
   }
 }
 
@@ -68,7 +80,7 @@ static void stores_linger(prefetching *p, const chiplet_op *loop) {
 }
 
 static prefetching loop_begin(chiplet_program *program, const chiplet_op *loop, int64_t room) {
-  prefetching p = {program, room, HCT_NEW_ARRAY(program->arena, int64_t, loop->body_count), HCT_NEW_ARRAY(program->arena, int64_t, loop->body_count)};
+  prefetching p = {program, room, HCT_NEW_ARRAY(program->arena, int64_t, loop->body_count + 1), HCT_NEW_ARRAY(program->arena, int64_t, loop->body_count)};
   loop_measure(&p, loop);
   return p;
 }

@@ -19,6 +19,9 @@ typedef struct rotation {
   size_t to;         /* other early operations come before this one */
   bool *written, *late_read, *late_written; /* by buffer: in the body; by operations that stay, so far */
   size_t *last_use;  /* by buffer: the operation of the body */
+  bool *stored;      /* by tensor: in the body */
+  size_t *touching;  /* by buffer: operands of early operations; one that has any may hold something from one iteration to the next */
+  int64_t *live;     /* bytes by place in the loop's order, when what early operations touch is live throughout */
 } rotation;
 
 static size_t storage_of(const rotation *r, const chiplet_op *op, size_t k) { return r->program->buffers.items[op->operands[k].buffer].storage; }
@@ -28,8 +31,51 @@ static bool is_local(const rotation *r, size_t storage) {
   return buffer->first >= r->loop->order && buffer->last <= r->loop->body_end;
 }
 
+/* ---- room ---- */
+static void live_measure(rotation *r) {
+  const chiplet_op *loop = r->loop;
+  for (size_t b = 0; b < r->program->buffers.count; b++) {
+    const chiplet_buffer *buffer = &r->program->buffers.items[b];
+    if (buffer->storage != b || buffer->first == SIZE_MAX || buffer->last < loop->order || buffer->first > loop->body_end) continue;
+    bool before = buffer->first < loop->order;
+    r->live[before ? 0 : buffer->first - loop->order] += chiplet_pitch(buffer);
+    if (!before && buffer->last < loop->body_end) r->live[buffer->last - loop->order + 1] -= chiplet_pitch(buffer);
+  }
+  for (size_t at = 1; at <= loop->body_end - loop->order; at++) r->live[at] += r->live[at - 1];
+}
+
+/* Where the buffer was not live anyway. */
+static void live_add(rotation *r, const chiplet_buffer *buffer, int64_t bytes) {
+  for (size_t at = 0; at < buffer->first - r->loop->order; at++) r->live[at] += bytes;
+  for (size_t at = buffer->last - r->loop->order + 1; at <= r->loop->body_end - r->loop->order; at++) r->live[at] += bytes;
+}
+
+static void touch(rotation *r, const chiplet_op *op, bool early) {
+  for (size_t k = 0; k < op->operand_count; k++) {
+    size_t storage = storage_of(r, op, k);
+    const chiplet_buffer *buffer = &r->program->buffers.items[storage];
+    if (!is_local(r, storage)) continue;
+    r->touching[storage] += early ? 1 : (size_t)-1;
+    if (r->touching[storage] == (early ? 1 : 0)) live_add(r, buffer, early ? chiplet_pitch(buffer) : -chiplet_pitch(buffer));
+  }
+  for (size_t i = 0; i < op->body_count; i++) touch(r, &op->body[i], early);
+}
+
+static void early_set(rotation *r, size_t i, bool early) {
+  if (r->early[i] == early) return;
+  r->early[i] = early;
+  touch(r, &r->loop->body[i], early);
+}
+
+static bool has_room(const rotation *r) {
+  for (size_t at = 0; at <= r->loop->body_end - r->loop->order; at++)
+    if (r->live[at] > r->room) return false;
+  return true;
+}
+
 /* ---- what may be early ---- */
 static void uses_find(rotation *r, const chiplet_op *op, size_t at) {
+  if (op->kind == CHIPLET_STORE) r->stored[r->program->same_tensor[op->tensor]] = true;
   for (size_t k = 0; k < op->operand_count; k++) {
     r->last_use[storage_of(r, op, k)] = at;
     if (!chiplet_only_reads(op, k)) r->written[storage_of(r, op, k)] = true;
@@ -45,11 +91,7 @@ static void stays(rotation *r, const chiplet_op *op) {
   for (size_t i = 0; i < op->body_count; i++) stays(r, &op->body[i]);
 }
 
-static bool body_stores(const rotation *r, size_t tensor) {
-  for (size_t i = 0; i < r->loop->body_count; i++)
-    if (chiplet_stores_to(r->program, &r->loop->body[i], tensor)) return true;
-  return false;
-}
+static bool body_stores(const rotation *r, size_t tensor) { return r->stored[r->program->same_tensor[tensor]]; }
 
 static bool can_be_early(const rotation *r, const chiplet_op *op) {
   if (op->kind == CHIPLET_STORE || op->kind == CHIPLET_MATMUL || (op->kind == CHIPLET_LOAD && body_stores(r, op->tensor))) return false;
@@ -83,57 +125,21 @@ static void early_find(rotation *r, size_t first_product) {
     bool early = true;
     for (size_t k = 0; k < count; k++) early &= can_be_early(r, &body[i + k]);
     for (size_t k = 0; k < count; k++) {
-      r->early[i + k] = early;
-      if (!early) stays(r, &body[i + k]);
+      if (early) early_set(r, i + k, true);
+      else stays(r, &body[i + k]);
     }
     i += count;
   }
-}
-
-/* ---- room ---- */
-static void early_buffers(const rotation *r, const chiplet_op *op, bool *crossing) {
-  for (size_t k = 0; k < op->operand_count; k++)
-    if (is_local(r, storage_of(r, op, k))) crossing[storage_of(r, op, k)] = true;
-  for (size_t i = 0; i < op->body_count; i++) early_buffers(r, &op->body[i], crossing);
-}
-
-/* By buffer: it may hold something from one iteration to the next. */
-static bool *crossing_find(const rotation *r, hct_arena *arena) {
-  bool *crossing = HCT_NEW_ARRAY(arena, bool, r->program->buffers.count + 1);
-  for (size_t i = 0; i < r->loop->body_count; i++)
-    if (r->early[i]) early_buffers(r, &r->loop->body[i], crossing);
-  return crossing;
-}
-
-/* The most that is live at once, when what early operations touch is so throughout. */
-static int64_t live_most(const rotation *r) {
-  const chiplet_op *loop = r->loop;
-  hct_arena *arena = hct_arena_create();
-  const bool *crossing = crossing_find(r, arena);
-  int64_t *grows = HCT_NEW_ARRAY(arena, int64_t, loop->body_end - loop->order + 2), live = 0, most = 0;
-  for (size_t b = 0; b < r->program->buffers.count; b++) {
-    const chiplet_buffer *buffer = &r->program->buffers.items[b];
-    if (buffer->storage != b || buffer->first == SIZE_MAX || buffer->last < loop->order || buffer->first > loop->body_end) continue;
-    bool whole = crossing[b] || buffer->first < loop->order;
-    grows[whole ? 0 : buffer->first - loop->order] += chiplet_pitch(buffer);
-    if (!whole && buffer->last < loop->body_end) grows[buffer->last - loop->order + 1] -= chiplet_pitch(buffer);
-  }
-  for (size_t at = 0; at <= loop->body_end - loop->order; at++) {
-    live += grows[at];
-    if (live > most) most = live;
-  }
-  hct_arena_destroy(arena);
-  return most;
 }
 
 /* Fewer early operations, the last ones first, until there is room; false: none is left. */
 static bool early_fit(rotation *r, size_t first_product) {
   size_t count = 0;
   for (size_t i = 0; i < first_product; i++) count += r->early[i];
-  for (size_t i = first_product; count && live_most(r) > r->room;) {
+  for (size_t i = first_product; count && !has_room(r);) {
     while (!r->early[i - 1]) i--;
-    r->early[--i] = false, count--;
-    if (i && chiplet_are_halves(&r->loop->body[i - 1], &r->loop->body[i])) r->early[--i] = false, count--;
+    early_set(r, --i, false), count--;
+    if (i && chiplet_are_halves(&r->loop->body[i - 1], &r->loop->body[i])) early_set(r, --i, false), count--;
   }
   return count > 0;
 }
@@ -146,8 +152,8 @@ static void early_loads(rotation *r) {
     size_t storage = storage_of(r, &body[i], 0);
     r->place[i] = r->last_use[storage] + 1;
     if (r->early[i] || !is_local(r, storage) || r->program->buffers.items[storage].first != body[i].order || body_stores(r, body[i].tensor)) continue;
-    r->early[i] = true;
-    if (live_most(r) > r->room) r->early[i] = false;
+    early_set(r, i, true);
+    if (!has_room(r)) early_set(r, i, false);
   }
 }
 
@@ -161,11 +167,10 @@ static void add(const rotation *r, op_list *out, size_t from, size_t to, bool ea
 static size_t *buffers_clone(const rotation *r, hct_arena *arena) {
   chiplet_program *program = r->program;
   size_t count = program->buffers.count, *clone = HCT_NEW_ARRAY(arena, size_t, count + 1);
-  const bool *crossing = crossing_find(r, arena);
   for (size_t b = 0; b < count; b++) {
     chiplet_buffer buffer = program->buffers.items[b];
     clone[b] = b;
-    if (program->buffers.items[buffer.storage].first == SIZE_MAX || !is_local(r, buffer.storage) || crossing[buffer.storage]) continue;
+    if (program->buffers.items[buffer.storage].first == SIZE_MAX || !is_local(r, buffer.storage) || r->touching[buffer.storage]) continue;
     clone[b] = program->buffers.count;
     buffer.storage = buffer.storage == b ? clone[b] : clone[buffer.storage];
     HCT_PUSH(program->arena, &program->buffers, buffer);
@@ -174,13 +179,16 @@ static size_t *buffers_clone(const rotation *r, hct_arena *arena) {
 }
 
 /* Late operations of one micro-batch, and early ones of the next. */
-static op_list body_make(const rotation *r) {
+static op_list body_make(const rotation *r, hct_arena *arena) {
   const chiplet_op *loop = r->loop;
   const chiplet_numbering now = {-1, 1, 0}, next = {-1, 1, 1};
+  size_t none = loop->body_count, *first = HCT_NEW_ARRAY(arena, size_t, none + 1), *after = HCT_NEW_ARRAY(arena, size_t, none + 1); /* early loads by their place */
   op_list body = {0};
+  for (size_t at = 0; at <= none; at++) first[at] = none;
+  for (size_t i = none; i-- > 0;)
+    if (r->early[i] && loop->body[i].kind == CHIPLET_LOAD) after[i] = first[r->place[i]], first[r->place[i]] = i;
   for (size_t at = 0; at <= loop->body_count; at++) {
-    for (size_t i = 0; i < loop->body_count; i++)
-      if (r->early[i] && loop->body[i].kind == CHIPLET_LOAD && r->place[i] == at) add(r, &body, i, i + 1, true, NULL, next);
+    for (size_t i = first[at]; i != none; i = after[i]) add(r, &body, i, i + 1, true, NULL, next);
     for (size_t i = 0; i < loop->body_count && at == r->to; i++)
       if (loop->body[i].kind != CHIPLET_LOAD) add(r, &body, i, i + 1, true, NULL, next);
     if (at < loop->body_count) add(r, &body, at, at + 1, false, NULL, now);
@@ -192,7 +200,7 @@ static void loop_rotate(const rotation *r, hct_arena *arena, op_list *out) {
   const chiplet_op *loop = r->loop;
   size_t begin = out->count;
   const size_t *clone = buffers_clone(r, arena);
-  op_list body = body_make(r);
+  op_list body = body_make(r, arena);
   add(r, out, 0, loop->body_count, true, NULL, (chiplet_numbering){0, 1, 0});
   out->items[begin].period_of = loop->period_of;
   chiplet_op made = *loop;
@@ -208,7 +216,9 @@ static bool rotation_find(rotation *r, hct_arena *arena) {
   if (first_product == loop->body_count) return false;
   r->early = HCT_NEW_ARRAY(arena, bool, loop->body_count), r->place = HCT_NEW_ARRAY(arena, size_t, loop->body_count);
   r->written = HCT_NEW_ARRAY(arena, bool, buffers), r->late_read = HCT_NEW_ARRAY(arena, bool, buffers), r->late_written = HCT_NEW_ARRAY(arena, bool, buffers);
-  r->last_use = HCT_NEW_ARRAY(arena, size_t, buffers);
+  r->last_use = HCT_NEW_ARRAY(arena, size_t, buffers), r->touching = HCT_NEW_ARRAY(arena, size_t, buffers);
+  r->stored = HCT_NEW_ARRAY(arena, bool, r->program->tensors.count + 1), r->live = HCT_NEW_ARRAY(arena, int64_t, loop->body_end - loop->order + 1);
+  live_measure(r);
   for (size_t i = 0; i < loop->body_count; i++) uses_find(r, &loop->body[i], i);
   r->to = place_find(r, first_product);
   early_find(r, first_product);
