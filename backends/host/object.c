@@ -17,7 +17,7 @@
 #include "ir/isa/host_program.h"
 
 static const char pipeline[] =
-    "builtin.module(lower-affine,convert-math-to-funcs,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=1},"
+    "builtin.module(lower-affine,arith-expand{include-bf16=true},convert-math-to-funcs,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=1},"
     "finalize-memref-to-llvm,convert-arith-to-llvm,convert-index-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts)";
 
 static void append(MlirStringRef part, void *text) { hct_text_append(text, part.data, part.length); }
