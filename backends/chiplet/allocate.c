@@ -276,6 +276,15 @@ static placement placement_make(chiplet_program *program, hct_arena *arena) {
   return p;
 }
 
+bool chiplet_lives_fit(chiplet_program *program) {
+  chiplet_buffers_measure(program);
+  hct_arena *scratch = hct_arena_create();
+  placement p = placement_make(program, scratch);
+  bool fit = p.needed <= p.capacity;
+  hct_arena_destroy(scratch);
+  return fit;
+}
+
 /* Whether there is a place for every buffer; `settles`: those are taken. False when the scratchpad is too small, with the end of the highest buffer, which found no place; or with the most bytes that live at once, and NULL.
  * *out_worst: the operation at which there is too much. */
 static bool allocate_sram(chiplet_program *program, bool settles, int64_t *out_needed, size_t *out_worst, const chiplet_buffer **out_without_place) {

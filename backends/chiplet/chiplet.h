@@ -147,6 +147,7 @@ chiplet_operand *chiplet_operands_copy(hct_arena *arena, const chiplet_op *op);
 chiplet_op chiplet_op_copy(chiplet_program *program, const chiplet_op *op, const size_t *clone, chiplet_numbering numbering);
 bool chiplet_are_halves(const chiplet_op *a, const chiplet_op *b); /* of one collective, on different rings */
 hct_status chiplet_allocate(chiplet_program *program); /* SRAM */
+bool chiplet_lives_fit(chiplet_program *program); /* in SRAM, if nothing had holes or two buffers: else chiplet_allocate fails */
 hct_status chiplet_allocate_dram(chiplet_program *program);
 void chiplet_sram_map(const chiplet_program *program, hct_sram_map *out_map); /* of an allocated program, in its arena */
 /* `needed`: by the placement, holes between buffers included. `without_place`: the buffer that found no place; NULL: the bytes that live at once are too many. */

@@ -132,6 +132,7 @@ typedef struct attempt {
   int64_t at_once; /* 0: the order written */
   int prefetch_percent; /* of SRAM, that may be live while loads wait for their readers; 0: loads stay as written */
   bool joined, fits;
+  bool one_of_many; /* another says why nothing fits */
   bool uneven; /* does not fit, as layers that repeat have not become alike */
   hct_arena *arena;
   hct_image image;
@@ -159,9 +160,10 @@ static hct_status attempt_make(const chiplet_program *read, attempt *a) {
   pass.diags = a->diags = hct_diags_create(NULL);
   base.pass = &pass, base.arena = a->arena;
   chiplet_program program = chiplet_interleave(&base, a->at_once, a->joined);
-  if (a->prefetch_percent) chiplet_rotate(&program, pass.package.sram_bytes / 100 * a->prefetch_percent);
-  if (a->prefetch_percent) chiplet_prefetch(&program, pass.package.sram_bytes / 100 * a->prefetch_percent);
-  hct_status status = chiplet_allocate(&program);
+  bool can_fit = !a->one_of_many || chiplet_lives_fit(&program); /* what comes earlier, below, lives longer */
+  if (a->prefetch_percent && can_fit) chiplet_rotate(&program, pass.package.sram_bytes / 100 * a->prefetch_percent);
+  if (a->prefetch_percent && can_fit) chiplet_prefetch(&program, pass.package.sram_bytes / 100 * a->prefetch_percent);
+  hct_status status = can_fit ? chiplet_allocate(&program) : HCT_REFUSED;
   if (status == HCT_OK && !chiplet_roll(&program)) status = HCT_REFUSED, a->uneven = true;
   a->fits = status == HCT_OK;
   if (!a->fits) {
@@ -218,7 +220,7 @@ static hct_status attempts_of(chiplet_program *read, attempt *best) {
     return attempt_take(read, best, attempt_make(read, best));
   }
   for (int64_t at_once = 1; ring && !known->known && at_once <= MOST_AT_ONCE; at_once *= 2) {
-    attempt a = {.at_once = at_once < iterations ? at_once : iterations, .joined = true};
+    attempt a = {.at_once = at_once < iterations ? at_once : iterations, .joined = true, .one_of_many = true};
     if (attempt_make(read, &a) != HCT_OK && !a.uneven) {
       attempt_drop(&a);
       a.joined = false;
@@ -231,7 +233,7 @@ static hct_status attempts_of(chiplet_program *read, attempt *best) {
   for (size_t i = 0; ring && !best->fits && !best->uneven && i < HCT_COUNT(PREFETCH_PERCENT); i++) {
     if (known->known && PREFETCH_PERCENT[i] > known->prefetch_percent) continue;
     attempt_drop(best);
-    *best = (attempt){.at_once = 0, .prefetch_percent = PREFETCH_PERCENT[i]};
+    *best = (attempt){.at_once = 0, .prefetch_percent = PREFETCH_PERCENT[i], .one_of_many = true};
     attempt_make(read, best);
   }
   if (best->fits) return attempt_take(read, best, HCT_OK);

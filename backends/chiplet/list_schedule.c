@@ -206,17 +206,28 @@ static void schedule(scheduling *s) {
   }
 }
 
+/* The first of the order that starts at `ps` or later: none starts before the one before it. */
+static size_t first_starting_at(const scheduling *s, int64_t ps) {
+  size_t from = 0, to = s->order_count;
+  while (from < to) {
+    size_t middle = from + (to - from) / 2;
+    if (s->nodes.items[s->order[middle]].start_ps < ps) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
 /* Where in the order a load goes: LOAD_LEAD times its own time before its first reader starts, behind all that it waits for. */
 static size_t load_position(const scheduling *s, const node *load) {
   int64_t first = INT64_MAX;
-  size_t reader = s->order_count, position = 0;
+  size_t reader = s->order_count;
   for (size_t k = 0; k < load->after.count; k++) {
     const node *next = &s->nodes.items[load->after.items[k]];
     if (next->start_ps < first) first = next->start_ps;
     if (!is_load(next) && s->position[load->after.items[k]] - 1 < reader) reader = s->position[load->after.items[k]] - 1;
   }
-  int64_t wanted = first == INT64_MAX ? 0 : first - LOAD_LEAD * load->ps;
-  while (position < reader && s->nodes.items[s->order[position]].start_ps < wanted) position++;
+  size_t position = first_starting_at(s, first == INT64_MAX ? 0 : first - LOAD_LEAD * load->ps);
+  if (position > reader) position = reader;
   for (size_t k = 0; k < load->before.count; k++)
     if (s->position[load->before.items[k]] > position) position = s->position[load->before.items[k]];
   return position;
