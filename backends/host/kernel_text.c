@@ -85,7 +85,9 @@ host_value host_convert(host_kernel *k, host_value a, hct_dtype type) {
   if (type == HCT_BOOL) return host_compare(k, hct_dtype_is_float(a.type) ? "cmpf une" : "cmpi ne", a, host_float(k, a.type, 0));
   bool wider = hct_dtype_bytes(type) > hct_dtype_bytes(a.type);
   if (hct_dtype_is_float(a.type) && hct_dtype_is_float(type)) return host_cast(k, wider ? "extf" : "truncf", a, type);
-  if (hct_dtype_is_float(a.type)) return host_cast(k, type == HCT_U64 ? "fptoui" : "fptosi", a, type);
+  if (hct_dtype_is_float(a.type) && type == HCT_U64) return host_cast(k, "fptoui", a, type);
+  bool direct = type == HCT_I64 || type == HCT_I32; /* fptosi to a type that lacks the number gives whatever the processor does */
+  if (hct_dtype_is_float(a.type)) return host_convert(k, host_cast(k, "fptosi", a, direct ? type : HCT_I64), type);
   bool natural = a.type == HCT_BOOL || hct_dtype_is_unsigned(a.type);
   if (hct_dtype_is_float(type)) return host_cast(k, natural ? "uitofp" : "sitofp", a, type);
   if (hct_dtype_bytes(type) == hct_dtype_bytes(a.type) && a.type != HCT_BOOL) return (host_value){a.id, type}; /* the same bits */
