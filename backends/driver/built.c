@@ -36,30 +36,29 @@ void hct_built_discard(hct_built *built) {
 enum { FIGURE_COUNT = 4 };
 static const char *const figure_names[FIGURE_COUNT] = {"hct.parameters", "hct.fallbacks", "hct.model_flops", "hct.dram_compulsory_bytes"};
 
-/* Of the model with `keep` of the graph's layers. */
-static hct_status figures_read(const hct_pass_context *pass, MlirModule graph, size_t keep, int64_t out_figures[FIGURE_COUNT]) {
+/* Of the model with `keep` of the graph's layers. False: no such model can be made of it. */
+static bool figures_read(const hct_pass_context *pass, MlirModule graph, size_t keep, int64_t out_figures[FIGURE_COUNT]) {
   MlirModule less = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(graph)));
   hct_pass_context quiet = *pass;
   size_t layers;
   quiet.diags = hct_diags_create(NULL);
-  HCT_BUG_ON(!hct_layers_shorten(less, HCT_COMPILED_LAYERS - 1, keep, &layers, NULL), "what lost layers can lose more");
-  hct_status status = hct_pipeline_run(&quiet, less, HCT_LEVEL_DIST);
-  for (size_t i = 0; status == HCT_OK && i < FIGURE_COUNT; i++) out_figures[i] = hct_op_i64(mlirModuleGetOperation(less), figure_names[i]);
+  bool read = hct_layers_shorten(less, HCT_COMPILED_LAYERS - 1, keep, &layers, NULL) && hct_pipeline_run(&quiet, less, HCT_LEVEL_DIST) == HCT_OK;
+  for (size_t i = 0; read && i < FIGURE_COUNT; i++) out_figures[i] = hct_op_i64(mlirModuleGetOperation(less), figure_names[i]);
   mlirModuleDestroy(less);
   hct_diags_destroy(quiet.diags);
-  return status;
+  return read;
 }
 
-hct_status hct_figures_extrapolate(const hct_pass_context *pass, MlirModule graph, MlirModule module) {
+bool hct_figures_extrapolate(const hct_pass_context *pass, MlirModule graph, MlirModule module) {
   static const size_t kept[] = {2, HCT_COMPILED_LAYERS - 1}; /* the first and the last layer; but one, where several lack no whole number of times what one has */
   int64_t all[FIGURE_COUNT], fewer[FIGURE_COUNT], layers = 0;
   bool whole = false;
   for (size_t i = 0; i < FIGURE_COUNT; i++) all[i] = hct_op_i64(mlirModuleGetOperation(module), figure_names[i]);
   for (size_t k = 0; k < HCT_COUNT(kept) && !whole; k++) {
-    HCT_TRY(figures_read(pass, graph, kept[k], fewer));
+    if (!figures_read(pass, graph, kept[k], fewer)) continue;
     layers = HCT_COMPILED_LAYERS - (int64_t)kept[k], whole = true;
     for (size_t i = 0; i < FIGURE_COUNT; i++) whole &= (all[i] - fewer[i]) % layers == 0;
   }
-  for (size_t i = 0; i < FIGURE_COUNT; i++) hct_op_set(mlirModuleGetOperation(module), figure_names[i], hct_attr_i64(pass->context, all[i] + pass->left_out->count * ((all[i] - fewer[i]) / layers)));
-  return HCT_OK;
+  for (size_t i = 0; layers && i < FIGURE_COUNT; i++) hct_op_set(mlirModuleGetOperation(module), figure_names[i], hct_attr_i64(pass->context, all[i] + pass->left_out->count * ((all[i] - fewer[i]) / layers)));
+  return layers > 0;
 }

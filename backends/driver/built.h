@@ -14,7 +14,7 @@ void hct_built_match(hct_pass_context *pass);
 void hct_built_discard(hct_built *built); /* NULL: nothing is done */
 
 /* Figures of a module (at the dist level or below) that was made of `graph`, some layers of a model, to those of the whole: figures of fewer layers say how much each
- * has. Not hct.dram_relaxed_bytes, which stages of several layers make no sum: hct-partition knows how many are left out. */
-hct_status hct_figures_extrapolate(const hct_pass_context *pass, MlirModule graph, MlirModule module);
+ * has. Not hct.dram_relaxed_bytes, which stages of several layers make no sum: hct-partition knows how many are left out. False: they do not say so, and stay as they are. */
+bool hct_figures_extrapolate(const hct_pass_context *pass, MlirModule graph, MlirModule module);
 
 #endif

@@ -77,6 +77,7 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
   hct_status status = hct_pipeline_run(&t.pass, t.module, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_build(&t.pass, t.module, t.pass.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
+  c->least_sram_bytes = t.pass.least_sram_bytes;
   c->whole = !pass->left_out || pass->left_out->back;
   c->streaming_pays = hct_op_has(mlirModuleGetOperation(t.module), "hct.streaming_pays");
   c->dram_short = hct_op_has(mlirModuleGetOperation(t.module), "hct.dram_short");
@@ -97,11 +98,13 @@ bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate 
   return status == HCT_OK && c->least_sram_bytes <= (int64_t)pass->package.sram_bytes;
 }
 
-bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, const candidate *c) {
+bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, candidate *c) {
   candidate least = *c;
   if (choice_any_groups(pass, module)) least.groups = "blocks";
   if (!strcmp(least.recompute, "auto")) least.recompute = "none";
-  return candidate_weigh(pass, module, &least);
+  bool may_fit = candidate_weigh(pass, module, &least);
+  c->least_sram_bytes = least.least_sram_bytes;
+  return may_fit;
 }
 
 const char *candidate_name(const hct_pass_context *pass, const candidate *c) {

@@ -16,10 +16,14 @@ typedef struct candidate {
   int64_t sram_bytes;
   hct_estimate estimate;
   uint64_t dram_bytes;      /* of candidate_weigh: over all dies, of the layers that are there */
-  int64_t least_sram_bytes; /* likewise: what it takes in any order */
+  int64_t least_sram_bytes; /* likewise: what it takes in any order; of candidate_try, what it takes that is more than half of SRAM, as far as it got */
   bool crowded;             /* likewise: no order is found at once in which it fits */
 } candidate;
-typedef struct candidate_list { candidate *items; size_t count, capacity; } candidate_list;
+typedef struct candidate_list {
+  candidate *items;
+  size_t count, capacity;
+  bool tight; /* what was tried last did not fit, or took much: what comes next is weighed first */
+} candidate_list;
 
 /* ---- what is left to choose ---- */
 bool choice_is_auto(const hct_pass_context *pass, const char *option, const char *fallback);
@@ -39,8 +43,8 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
 /* Compiles a copy of the module as far as its loads and stores are known, silently, which takes a fraction of that: dram_bytes, those of its streams,
  * least_sram_bytes and crowded. False: it fits in no case. */
 bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate *c);
-/* Whether the candidate, or the same with groups of one block and nothing computed again, may fit in any order. */
-bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, const candidate *c);
+/* Whether the candidate, or the same with groups of one block and nothing computed again, may fit in any order; of that, least_sram_bytes. */
+bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, candidate *c);
 bool candidate_better(const hct_pass_context *pass, const candidate *a, const candidate *b); /* by --objective */
 const char *candidate_name(const hct_pass_context *pass, const candidate *c);
 const char *candidate_step_text(const hct_pass_context *pass, const candidate *c); /* how long its step is predicted to take, and how much of what is to be little */

@@ -146,17 +146,49 @@ static void compare_groups(hct_pass_context *pass, MlirModule module, candidate_
   groups_tell(pass, &list->items[*number]);
 }
 
-/* Tries the candidate, which joins the list; whether it fits. *best: the number of the best so far, SIZE_MAX for none. After one that did not fit, what needs too much
- * in any order is not compiled. */
+/* Needs more than there is in any order: so do more samples at once. */
+static bool is_hopeless(const hct_pass_context *pass, const candidate *c) { return !c->fits && c->least_sram_bytes > (int64_t)pass->package.sram_bytes; }
+
+static void candidate_find(const hct_pass_context *pass, MlirModule module, candidate_list *list, candidate *c) {
+  if (list->tight && !candidate_may_fit(pass, module, c)) return;
+  candidate_try_all(pass, module, c);
+  list->tight = !c->fits || c->least_sram_bytes > (int64_t)pass->package.sram_bytes / 2;
+}
+
+/* Of those that are equally good, what comes first in the list: larger micro-batches do. */
+static bool is_preferred(const hct_pass_context *pass, const candidate_list *list, size_t one, size_t other) {
+  const candidate *a = &list->items[one], *b = &list->items[other];
+  return candidate_better(pass, a, b) || (one < other && !candidate_better(pass, b, a));
+}
+
+/* Tries the candidate of that number. *best: the number of the best so far, SIZE_MAX for none. Whether more samples at once may fit. */
 static bool list_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, size_t *best) {
   candidate *c = &list->items[number];
-  bool tight = number && !list->items[number - 1].fits;
   hct_progress(pass->diags, "candidate %zu of %zu: %s", number + 1, list->count, candidate_name(pass, c));
-  if (tight && !candidate_may_fit(pass, module, c)) return c->fits = false;
-  candidate_try_all(pass, module, c);
+  candidate_find(pass, module, list, c);
   bool comparable = *best == SIZE_MAX || c->whole || !list->items[*best].whole || !strcmp(c->weights, list->items[*best].weights);
-  if (c->fits && comparable && (*best == SIZE_MAX || candidate_better(pass, c, &list->items[*best]))) *best = number;
-  return c->fits;
+  if (c->fits && comparable && (*best == SIZE_MAX || is_preferred(pass, list, number, *best))) *best = number;
+  return !is_hopeless(pass, c);
+}
+
+/* Tries the candidate of that number, or others like it. Whether more samples at once may fit. */
+typedef bool (*candidate_attempt)(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, int64_t blocks, size_t *best);
+
+/* The first `count` candidates, the smallest micro-batch of each strategy and orientation first: where that is hopeless, larger ones are not tried. */
+static void sizes_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, candidate_attempt attempt, int64_t blocks, size_t *best) {
+  bool hope = true, any = false;
+  for (size_t i = count; i-- > 0;) {
+    const candidate *c = &list->items[i], *before = i + 1 < count ? &list->items[i + 1] : NULL;
+    bool group = before && !strcmp(c->strategy, before->strategy) && !strcmp(c->orientation, before->orientation);
+    if (!group) hope = true, any = false;
+    else if (strcmp(c->micro_batch, before->micro_batch) != 0) hope = hope && any, any = false;
+    if (hope && attempt(pass, module, list, i, blocks, best)) any = true;
+  }
+}
+
+static bool plain_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, int64_t blocks, size_t *best) {
+  (void)blocks;
+  return list_try(pass, module, list, number, best);
 }
 
 static bool listed(const candidate_list *list, const candidate *c) {
@@ -190,19 +222,8 @@ static bool blocks_try(hct_pass_context *pass, MlirModule module, candidate_list
   if (is_makeshift(pass, &one)) one.recompute = hct_pass_option(pass, "recompute", "auto"), one.groups = hct_pass_option(pass, "groups", "auto");
   one.token_blocks = hct_arena_printf(pass->arena, "%lld", (long long)blocks);
   HCT_PUSH(pass->arena, list, one);
-  return list_try(pass, module, list, list->count - 1, best);
-}
-
-/* The first `count` candidates in blocks, the smallest micro-batch of each strategy and orientation first: where that does not fit, larger ones are not tried. */
-static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, int64_t blocks, size_t *best) {
-  bool fits = true, any = false;
-  for (size_t i = count; i-- > 0;) {
-    const candidate *c = &list->items[i], *before = i + 1 < count ? &list->items[i + 1] : NULL;
-    bool group = before && !strcmp(c->strategy, before->strategy) && !strcmp(c->orientation, before->orientation);
-    if (!group) fits = true, any = false;
-    else if (strcmp(c->micro_batch, before->micro_batch) != 0) fits = fits && any, any = false;
-    if (fits && blocks_try(pass, module, list, i, blocks, best)) any = true;
-  }
+  list_try(pass, module, list, list->count - 1, best);
+  return list->items[list->count - 1].fits;
 }
 
 /* --token-blocks: more and more where nothing fits as it is, until something does; with `auto`, and where those that fit are makeshift, also of what is best, as long as
@@ -210,7 +231,7 @@ static void blocks_fit(hct_pass_context *pass, MlirModule module, candidate_list
 static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t *best) {
   int64_t sequence = choice_input_size(module, 1), blocks = 2;
   size_t count = list->count;
-  for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) blocks_fit(pass, module, list, count, blocks, best);
+  for (; *best == SIZE_MAX && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) sizes_try(pass, module, list, count, blocks_try, blocks, best);
   bool any = choice_is_auto(pass, "token-blocks", "fit") || (choice_any_token_blocks(pass) && *best != SIZE_MAX && is_makeshift(pass, &list->items[*best]));
   bool again = choice_any_recompute(pass) && choice_objective(pass) != HCT_OBJECTIVE_TIME;
   for (bool more = *best != SIZE_MAX && any; more && blocks <= MOST_TOKEN_BLOCKS && sequence % blocks == 0; blocks *= 2) {
@@ -228,36 +249,44 @@ static void blocks_choose(hct_pass_context *pass, MlirModule module, candidate_l
 
 static void layers_tell(const hct_pass_context *pass) { hct_remark(pass->diags, (hct_loc){0}, "--units=auto: fusion groups are made of layers, since residual blocks, with their weights and gradients, do not fit in SRAM"); }
 
+static bool layers_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, int64_t blocks, size_t *best) {
+  (void)blocks;
+  list->items[number].units = "layers", list->items[number].groups = hct_pass_option(pass, "groups", "auto");
+  return list_try(pass, module, list, number, best);
+}
+
 /* Where residual blocks do not fit, layers may. */
 static void layers_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, size_t *best) {
   list->count = count;
-  for (size_t i = 0; i < count; i++) {
-    list->items[i].units = "layers", list->items[i].groups = hct_pass_option(pass, "groups", "auto");
-    list_try(pass, module, list, i, best);
-  }
+  sizes_try(pass, module, list, count, layers_try, 0, best);
   if (choice_any_token_blocks(pass)) blocks_choose(pass, module, list, best);
   if (*best != SIZE_MAX) layers_tell(pass);
   for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].units = "blocks";
 }
 
 /* With weights as hct-fuse-groups chooses, and, where that is something else, all streamed. */
-static void streamed_try(hct_pass_context *pass, MlirModule module, candidate_list *list, candidate one, size_t *best) {
+static bool streamed_try(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t number, int64_t blocks, size_t *best) {
   static const char *const ways[] = {"auto", "streamed"};
+  (void)blocks;
+  bool more = false;
+  candidate one = list->items[number];
   one.groups = hct_pass_option(pass, "groups", "auto");
   if (is_makeshift(pass, &one)) one.recompute = hct_pass_option(pass, "recompute", "auto");
   for (size_t w = 0; w < HCT_COUNT(ways); w++) {
     one.weights = ways[w];
     HCT_PUSH(pass->arena, list, one);
-    list_try(pass, module, list, list->count - 1, best);
+    more |= list_try(pass, module, list, list->count - 1, best);
   }
+  return more;
 }
 
 /* Weights may be streamed: where no candidate fits, in all of them, else in those of which that is estimated to be better. */
 static void streamed_choose(hct_pass_context *pass, MlirModule module, candidate_list *list, size_t count, size_t layers, size_t *best) {
   bool none = *best == SIZE_MAX;
   size_t resident = *best, all = list->count;
-  for (size_t i = 0; i < (none ? count : all); i++)
-    if (none || list->items[i].streaming_pays) streamed_try(pass, module, list, list->items[i], best);
+  if (none) sizes_try(pass, module, list, count, streamed_try, 0, best);
+  for (size_t i = 0; i < all && !none; i++)
+    if (list->items[i].streaming_pays) streamed_try(pass, module, list, i, 0, best);
   for (size_t i = 0; i < count && none && *best == SIZE_MAX; i++) list->items[i].weights = "streamed";
   if (none && *best == SIZE_MAX) list->count = count;
   if (none && choice_any_token_blocks(pass)) blocks_choose(pass, module, list, best);
@@ -308,7 +337,7 @@ static void fallbacks_add(hct_pass_context *pass, const candidate_list *list, si
 static size_t list_choose(hct_pass_context *pass, MlirModule module, size_t layers, candidate_list *list) {
   strategies_visit(pass, module, candidates_add, list);
   size_t best = SIZE_MAX, count = list->count;
-  for (size_t i = 0; i < count; i++) list_try(pass, module, list, i, &best);
+  sizes_try(pass, module, list, count, plain_try, 0, &best);
   if (best != SIZE_MAX && choice_is_auto(pass, "micro-batch", "auto")) multiples_try(pass, module, list, &best);
   if (choice_any_token_blocks(pass)) blocks_choose(pass, module, list, &best);
   if (best == SIZE_MAX && choice_is_auto(pass, "units", "auto") && (layers || choice_any_groups(pass, module))) layers_choose(pass, module, list, count, &best);
@@ -360,7 +389,7 @@ static candidate choose_among(hct_pass_context *pass, MlirModule module, size_t 
 
 /* What is compared is alike in equal layers. How many of them a fusion group of several spans is not: such groups are no candidates, but for fewest DRAM bytes, where
  * one is tried in the end. */
-static hct_status choose_by_some(hct_pass_context *pass, MlirModule module, MlirModule some, size_t layers) {
+static void choose_by_some(hct_pass_context *pass, MlirModule module, MlirModule some, size_t layers) {
   bool any_groups = choice_any_groups(pass, some), dram = choice_objective(pass) == HCT_OBJECTIVE_DRAM;
   hct_left_out *left_out = pass->left_out;
   if (pass->built) pass->built->layers = layers;
@@ -374,26 +403,24 @@ static hct_status choose_by_some(hct_pass_context *pass, MlirModule module, Mlir
     candidate_choose(pass, &best);
   }
   pass->left_out = left_out;
-  return pass->built && pass->built->options && pass->built->left_out ? hct_figures_extrapolate(pass, some, pass->built->module) : HCT_OK;
+  if (pass->built && pass->built->options && pass->built->left_out && !hct_figures_extrapolate(pass, some, pass->built->module)) hct_built_discard(pass->built);
 }
 
-static hct_status choose(hct_pass_context *pass, MlirModule module) {
+static void choose(hct_pass_context *pass, MlirModule module) {
   bool any_orientation = choice_is_auto(pass, "orientation", choice_is_auto(pass, "strategy", "hecaton") ? "auto" : "columns");
-  if (!choice_is_auto(pass, "strategy", "hecaton") && !any_orientation && !choice_any_recompute(pass) && !choice_is_auto(pass, "micro-batch", "auto") && !choice_any_groups(pass, module) && !choice_any_token_blocks(pass) && !choice_any_weights(pass)) return HCT_OK;
+  if (!choice_is_auto(pass, "strategy", "hecaton") && !any_orientation && !choice_any_recompute(pass) && !choice_is_auto(pass, "micro-batch", "auto") && !choice_any_groups(pass, module) && !choice_any_token_blocks(pass) && !choice_any_weights(pass)) return;
   MlirModule some = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(module)));
   hct_left_out *left_out = HCT_NEW(pass->arena, hct_left_out);
   left_out->data = hct_map_create(pass->arena);
-  hct_status status = HCT_OK;
   size_t layers;
   if (hct_layers_shorten(some, HCT_MOST_WHOLE_LAYERS, HCT_COMPILED_LAYERS, &layers, left_out)) {
     pass->left_out = left_out;
-    status = choose_by_some(pass, module, some, layers);
+    choose_by_some(pass, module, some, layers);
     pass->left_out = NULL;
   } else {
     choose_among(pass, module, 0);
   }
   mlirModuleDestroy(some);
-  return status;
 }
 
 /* IR is printed, and passes are timed, as the program itself is made. */
@@ -407,9 +434,8 @@ hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level
   pass->orders = HCT_NEW(pass->arena, hct_known_orders);
   pass->orders->arena = pass->arena;
   if (keeps_built(pass, level)) pass->built = HCT_NEW(pass->arena, hct_built);
-  hct_status status = choose(pass, module);
+  choose(pass, module);
   if (pass->built && !pass->built->options) pass->built = NULL;
-  HCT_TRY(status);
   hct_pass_context_save(pass, module);
   return HCT_OK;
 }

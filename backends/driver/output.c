@@ -16,7 +16,7 @@ hct_status hct_driver_write(hct_diags *diags, const char *path, const hct_text *
 static hct_status emit_some(hct_pass_context *pass, MlirModule graph, hct_level level, const char *path) {
   MlirModule module = mlirModuleFromOperation(mlirOperationClone(mlirModuleGetOperation(graph)));
   hct_status status = hct_pipeline_run(pass, module, HCT_LEVEL_TILE);
-  if (status == HCT_OK) status = hct_figures_extrapolate(pass, graph, module);
+  if (status == HCT_OK && !hct_figures_extrapolate(pass, graph, module)) status = HCT_REFUSED; /* all layers are compiled */
   if (status == HCT_OK) status = hct_backend_chiplet.emit(pass, module, level == HCT_LEVEL_ISA, path);
   mlirModuleDestroy(module);
   return status;
@@ -51,6 +51,7 @@ static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level lev
 static hct_status emit_built(hct_pass_context *pass, hct_level level, const char *path) {
   if (pass->built->left_out) layers_tell(pass->diags, pass->built->layers);
   hct_diags_repeat(pass->diags, pass->built->diags);
+  HCT_TRY(hct_module_verify(pass->diags, pass->built->module, hct_op_str(mlirModuleGetOperation(pass->built->module), "hct.done"))); /* trials are not */
   return hct_backend_chiplet.emit(pass, pass->built->module, level == HCT_LEVEL_ISA, path);
 }
 

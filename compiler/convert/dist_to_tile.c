@@ -369,7 +369,7 @@ static hct_status stage_body(lowering *l) {
   for (size_t i = 0; i < tile_stage_op_count(l); i++)
     if (tile_stage_op(l, i)->accumulate || (tile_stage_op(l, i)->when == HCT_IN_LOOP && !tile_pad_joins(l, tile_stage_op(l, i)))) order[count++] = i;
   bool *done = HCT_NEW_ARRAY(l->arena, bool, tile_stage_op_count(l) + 1);
-  tile_order(l, &order, &count);
+  HCT_TRY(tile_order(l, &order, &count));
   for (size_t i = 0; i < count; i++) {
     const hct_dist_op *op = tile_stage_op(l, order[i]);
     if (op->accumulate) {

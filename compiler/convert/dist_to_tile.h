@@ -141,8 +141,8 @@ bool tile_pad_joins(const lowering *l, const hct_dist_op *op);  /* a pad that is
 void tile_sum_lower(lowering *l, const hct_dist_op *op);        /* of which tile_sum_held holds */
 void tile_sum_pad(lowering *l, const hct_dist_op *pad, const tile_view *sum); /* adds what it pads */
 /* Puts the *count operations of the stage's loop, given by their places in the stage, in the order in which they are to run; an all-gather may come more than
- * once, and what reads it then reads the latest (dist_to_tile_order.c). */
-void tile_order(lowering *l, size_t **order, size_t *count);
+ * once, and what reads it then reads the latest. Refused: a trial, of what fits in SRAM in no order (dist_to_tile_order.c). */
+hct_status tile_order(lowering *l, size_t **order, size_t *count);
 
 /* ---- operations (dist_to_tile_ops.c) ---- */
 typedef struct tile_attrs { size_t count; hct_named items[16]; } tile_attrs;

@@ -351,19 +351,33 @@ static void order_take(lowering *l, ordering *o, ordering *single, size_t **orde
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
+static void least_note(lowering *l, const ordering *o) { l->pass->least_sram_bytes = larger(l->pass->least_sram_bytes, o->fixed + tile_order_peak_least(o)); }
+
 /* What the stage takes of SRAM, in any order, and in one that is found at once. */
 static void needs_note(lowering *l, const ordering *o) {
+  least_note(l, o);
   schedule written = schedule_written(o);
   int64_t peak = written.peak, room = tile_order_room(o, FILL_SINGLE);
   if (peak > room && tile_order_peak_least(o) <= room) peak = tile_order_shallow(o).peak;
-  l->pass->least_sram_bytes = larger(l->pass->least_sram_bytes, o->fixed + tile_order_peak_least(o));
   if (peak > room && written.peak > room) l->pass->crowded = true;
 }
 
-void tile_order(lowering *l, size_t **order, size_t *count) {
+/* A trial of what fits in no order ends here. */
+static hct_status order_take_any(lowering *l, ordering *o, ordering *single, size_t **order, size_t *count) {
+  int64_t sram = (int64_t)l->pass->package.sram_bytes;
+  least_note(l, single);
+  if (l->pass->streams_only && l->pass->least_sram_bytes > sram)
+    return hct_error(l->pass->diags, HCT_E_SRAM_FULL, (hct_loc){0}, "a stage takes %lld bytes of SRAM in any order on a die that has %lld", (long long)l->pass->least_sram_bytes, (long long)sram);
+  order_take(l, o, single, order, count);
+  return HCT_OK;
+}
+
+hct_status tile_order(lowering *l, size_t **order, size_t *count) {
   ordering o = tile_ordering_make(l, *order, *count, AGAIN, false), single = tile_ordering_make(l, *order, *count, AGAIN, true);
+  hct_status status = HCT_OK;
   if (l->pass->unordered) needs_note(l, &single);
-  else if (bytes_all(&o) > (int64_t)l->pass->package.sram_bytes / 2) order_take(l, &o, &single, order, count);
+  else if (bytes_all(&o) > (int64_t)l->pass->package.sram_bytes / 2) status = order_take_any(l, &o, &single, order, count);
   hct_arena_destroy(o.arena);
   hct_arena_destroy(single.arena);
+  return status;
 }

@@ -222,20 +222,25 @@ static size_t sum_leaves(const partition *p, size_t value, bool *padded) {
   return sum_leaves(p, op->operands[0], padded) + sum_leaves(p, op->operands[1], padded);
 }
 
+static size_t padded_leaves(const partition *p, const hct_flow_op *add) {
+  bool padded = false;
+  size_t leaves = sum_leaves(p, add->operands[0], &padded) + sum_leaves(p, add->operands[1], &padded);
+  return padded ? leaves : 1;
+}
+
 /* How many values are added, and reduced at once, with `value`: the gradients of overlapping parts, padded to one size. */
 static size_t summed_together(const partition *p, size_t value) {
-  bool padded = false;
-  size_t leaves = 1;
+  const hct_flow_op *add = NULL;
   while (p->flow.uses[value] == 1 && p->flow.only_user[value] != SIZE_MAX) {
     const hct_flow_op *user = &p->flow.ops[p->flow.only_user[value]];
     if (!is_add(user) && strcmp(user->name, "pad")) break;
-    size_t sum = user->results[0], made = p->flow.values[sum].op;
-    padded = padded || !strcmp(user->name, "pad");
-    if (is_add(user)) leaves = 0;
-    for (size_t k = 0; leaves == 0 && k < p->flow.ops[made].operand_count; k++) leaves += sum_leaves(p, p->flow.ops[made].operands[k], &padded);
-    value = sum;
+    if (is_add(user)) add = user;
+    value = user->results[0];
   }
-  return padded ? leaves : 1;
+  if (!add) return 1;
+  size_t *together = &p->together[add->results[0]];
+  if (!*together) *together = padded_leaves(p, add);
+  return *together;
 }
 
 static double assignment_seconds(const partition *p, const hct_flow_op *op, const op_rule *rule, const int axis_label[3]) {
@@ -639,6 +644,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   if (partition_copies_repeat(&p)) p.flow = hct_flow_read(pass->arena, module);
   p.now = HCT_NEW_ARRAY(p.arena, sharded, p.flow.value_count);
   p.assigned = HCT_NEW_ARRAY(p.arena, bool, p.flow.value_count);
+  p.together = HCT_NEW_ARRAY(p.arena, size_t, p.flow.value_count);
   p.parameter = HCT_NEW_ARRAY(p.arena, size_t, p.flow.value_count);
   p.cache = hct_arena_array(p.arena, p.flow.value_count, sizeof *p.cache);
   bool columns = strcmp(hct_pass_option(pass, "orientation", "columns"), "rows") != 0;

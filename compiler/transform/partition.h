@@ -54,6 +54,7 @@ typedef struct partition {
   bool *assigned;          /* arguments that are params: their sharding is decided */
   bool *cut;               /* [value * HCT_MAX_FACTORS + factor]: sliced or concatenated along somewhere, so never worth splitting */
   bool *row;               /* likewise: a softmax over it follows, which wants it whole */
+  size_t *together;        /* by value, of a sum that goes into no other: how many are added and reduced at once; 0: not counted yet */
   size_t *parameter;       /* by value: param argument, or copies of one, whose gradient it is, or SIZE_MAX */
   struct { weight_copies *items; size_t count, capacity; } copies;
   hct_index_list *copies_of; /* by value: copies that it has to do with, see partition_copies.c */

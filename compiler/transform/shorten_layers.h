@@ -4,7 +4,7 @@
 
 #include "compiler/pass.h"
 
-enum { HCT_MOST_WHOLE_LAYERS = 16, HCT_COMPILED_LAYERS = 6 }; /* equal layers that are all looked at; of more, so many stand for the others */
+enum { HCT_MOST_WHOLE_LAYERS = 8, HCT_COMPILED_LAYERS = 6 }; /* equal layers that are all looked at; of more, so many stand for the others */
 
 /* Of a forward graph (after hct-canonicalize): the longest run of equal sequences of operators around its middle, where each reads, of the run, only
  * what the last few made, loses all but `keep` of them, with the parameters that nothing else reads. The module stays as it is where the run has no more
