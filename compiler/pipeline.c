@@ -43,7 +43,7 @@ static hct_status pass_run(hct_pass_context *context, MlirModule module, const p
   context->arena = kept;
   HCT_TRY(status);
   if (hct_pass_option(context, "time-passes", NULL)) fprintf(stderr, "%-24s %8.3f ms\n", pass->flag, (seconds() - start) * 1e3);
-  if (!context->streams_only) HCT_TRY(hct_module_verify(context->diags, module, pass->flag)); /* a trial is if it becomes the program */
+  if (!context->streams_only) HCT_TRY(hct_module_verify(context->diags, module, pass->flag)); /* a trial is in the end */
   hct_op_set(mlirModuleGetOperation(module), "hct.done", hct_attr_str(context->context, pass->flag));
   const char *print = hct_pass_option(context, "print-ir-after", "");
   if (!strcmp(print, "all") || !strcmp(print, pass->flag)) {

@@ -75,6 +75,9 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
   trial t = trial_begin(pass, module, c);
   hct_image image;
   hct_status status = hct_pipeline_run(&t.pass, t.module, HCT_LEVEL_TILE);
+  bool sound = status != HCT_OK || hct_module_verify(t.pass.diags, t.module, hct_op_str(mlirModuleGetOperation(t.module), "hct.done")) == HCT_OK;
+  if (!sound) hct_remark(pass->diags, (hct_loc){0}, "bug in hecaton, please report: what is made of %s is refused, and not taken", candidate_name(pass, c));
+  if (!sound) status = HCT_REFUSED;
   if (status == HCT_OK) status = chiplet_build(&t.pass, t.module, t.pass.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
   c->least_sram_bytes = t.pass.least_sram_bytes;

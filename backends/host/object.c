@@ -69,7 +69,7 @@ static LLVMTargetMachineRef machine_create(hct_diags *diags, char *triple, hct_s
   LLVMTargetMachineRef machine = NULL;
   if (LLVMInitializeNativeTarget() || LLVMInitializeNativeAsmPrinter()) *out_status = llvm_failure(diags, LLVMCreateMessage("no native target"));
   else if (LLVMGetTargetFromTriple(triple, &target, &message)) *out_status = llvm_failure(diags, message);
-  else machine = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelDefault);
+  else machine = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
   LLVMDisposeMessage(cpu);
   LLVMDisposeMessage(features);
   return machine;
@@ -88,7 +88,8 @@ static hct_status optimise_and_emit(hct_diags *diags, LLVMModuleRef module, LLVM
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMPassBuilderOptionsSetLoopVectorization(options, true);
     LLVMPassBuilderOptionsSetSLPVectorization(options, true);
-    LLVMErrorRef error = LLVMRunPasses(module, "default<O3>", machine, options);
+    LLVMPassBuilderOptionsSetLoopUnrolling(options, false); /* sizes are constants: all small loops would be unrolled, which doubles the time to compile and makes no step faster */
+    LLVMErrorRef error = LLVMRunPasses(module, "default<O2>", machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (error) {
       char *text = LLVMGetErrorMessage(error);

@@ -124,6 +124,7 @@ void tile_lower_update(lowering *l, const hct_dist_op *op) {
   tile_view views[MAX_OPERANDS];
   update u = {.op = op, .layout = &tile_info(l, op->operands[PARAMETER])->layout};
   bool pieces = plan_pieces(l, &u);
+  const hct_layout stored = tile_layout_stored(u.layout);
   for (size_t k = 0; k < op->operand_count; k++) {
     if (pieces && !mlirValueIsNull(u.tensors[k])) continue;
     const hct_dist_value *info = tile_info(l, op->operands[k]);
@@ -131,6 +132,7 @@ void tile_lower_update(lowering *l, const hct_dist_op *op) {
     views[k] = tile_value(l, op->operands[k]);
     if (tile) views[k] = tile_view_conform(l, &views[k], &info->layout, u.layout, info->shape.dtype);
     views[k] = tile_view_dense(l, &views[k], tile ? u.layout : &info->layout, info->shape.dtype);
+    if (pieces && tile && !hct_layout_equal(&views[k].buffer_layout, &stored)) views[k] = tile_view_alias(l, &views[k], u.layout); /* the same bytes as a tensor of other dimensions */
     u.buffers[k] = views[k].buffer;
   }
   if (pieces) emit_pieces(l, &u);

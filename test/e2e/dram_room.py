@@ -28,7 +28,7 @@ def stored(capacity, *options):
     return int(re.search(r"--recompute=auto: backward reads \d+ activations \((\d+) bytes\)", text)[1]), region
 
 
-run(BIN / "hecaton-model", "tinyllama-1.1b", "--layers=12", "--hidden=256", "--heads=8", "--kv-heads=2", "--ffn=512", "--vocab=256", "--seq=32", "--batch=8", "--no-weights", "-o", WORK / "m.onnx")
+run(BIN / "hecaton-model", "tinyllama-1.1b", "--layers=8", "--hidden=256", "--heads=8", "--kv-heads=2", "--ffn=512", "--vocab=256", "--seq=32", "--batch=8", "--no-weights", "-o", WORK / "m.onnx")
 for options in ((), ("--clip-norm=1",)):
     if options:
         PACKAGE = re.sub(r'sram bytes="\d+"', 'sram bytes="4000000"', PACKAGE)

@@ -12,6 +12,7 @@ import fnmatch
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -91,12 +92,13 @@ class Golden:
         losses, got = self.simulate(image, names)  # mode both: instruction and byte counts agree die by die, or it fails
         self.check_first_step(losses, got)
         if mesh != "host" and thorough:
-            self.check_repeats(image, names, losses, got)
+            self.check_repeats(image, names, losses, got, zlib.crc32(f"{self.model} {mesh} {micro_batch}".encode()))
 
-    def check_repeats(self, image, names, losses, got):
-        for jitter in ([], *([f"--jitter={seed}"] for seed in range(1, 11))):
+    def check_repeats(self, image, names, losses, got, seed):
+        """Each mesh and micro-batch has jitters of its own."""
+        for jitter, numbers_of_threads in (([], (1, 2, 4)), ([f"--jitter={seed % 1000 + 1}"], (1, 4)), ([f"--jitter={seed % 997 + 2}"], (3,))):
             reports = set()
-            for threads in (1, 2, 4) if jitter in ([], ["--jitter=1"]) else (3,):
+            for threads in numbers_of_threads:
                 report = self.work / "report.json"
                 other = self.simulate(image, names, f"--threads={threads}", *jitter, "--report", report)
                 assert other[0] == losses and all(same_bits(other[1][n], got[n]) for n in names), f"--threads={threads} {jitter} changed numbers"

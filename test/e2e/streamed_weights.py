@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 PACKAGE = (Path(__file__).resolve().parents[2] / "tools/packages/hecaton-2x2.xml").read_text()
@@ -66,6 +68,18 @@ for name in sys.argv[3:]:
             assert got_losses == losses and all(np.array_equal(a, b) for a, b in zip(got_weights, weights)), f"{name}, {options}, {way}: {got_losses}, resident {losses}"
             assert "--micro-batch=5" in options or way == "sums" or got[0] > resident[0], f"{name}, {options}, {way}: reads {got[0]} bytes, resident weights {resident[0]}"
         print(f"ok {name} {' '.join(options)}")
+
+# a gradient of one micro-batch that lies as a tensor of other dimensions than its parameter's
+numbers = np.random.default_rng(1)
+table, x = (numbers.standard_normal((4, 4)).astype(np.float32) for _ in range(2))
+nodes = [("MatMul", ["x", "eye"], "product"), ("Add", ["product", "table"], "sum"), ("Reshape", ["sum", "shape"], "parts"), ("Mul", ["parts", "parts"], "squares"), ("ReduceMean", ["squares"], "loss")]
+graph = helper.make_graph([helper.make_node(op, read, [made], **({"keepdims": 0} if op == "ReduceMean" else {})) for op, read, made in nodes], "graph", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 4])],
+                          [helper.make_tensor_value_info("loss", TensorProto.FLOAT, [])], [numpy_helper.from_array(np.eye(4, dtype=np.float32), "eye"), numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([4, 2, 2]), "shape")])
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), WORK / "r.onnx")
+np.save(WORK / "x.npy", x)
+run(BIN / "hecaton-compile", WORK / "r.onnx", "--loss=loss", "--mesh=2x1", "--micro-batch=4", "--optimizer=momentum", "--lr=0.5", "--weights=streamed", "-o", WORK / "r.hct")
+run(BIN / "hecaton-sim", WORK / "r.hct", f"--input=x={WORK / 'x.npy'}", f"--output=param:table={WORK / 'table.npy'}")
+assert np.allclose(np.load(WORK / "table.npy"), table - 0.5 * 2 / 16 * (x + table), rtol=1e-6, atol=1e-6)
 
 # little SRAM: pieces, and small groups, or weights that are streamed
 model(["gpt2", "--layers=3", "--hidden=128", "--heads=4", "--vocab=96", "--seq=16", "--batch=2", "--seed=1"], 2, 16, 96)
