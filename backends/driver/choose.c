@@ -291,7 +291,6 @@ static void streamed_choose(hct_pass_context *pass, MlirModule module, candidate
   if (none && *best == SIZE_MAX) list->count = count;
   if (none && choice_any_token_blocks(pass)) blocks_choose(pass, module, list, best);
   if (none && *best == SIZE_MAX && choice_is_auto(pass, "units", "auto") && (layers || choice_any_groups(pass, module))) layers_choose(pass, module, list, count, best);
-  for (size_t i = 0; i < list->count && *best == SIZE_MAX; i++) list->items[i].weights = "auto"; /* why that does not fit is said */
   if (*best != resident) hct_remark(pass->diags, (hct_loc){0}, "--weights=auto: weights of some fusion groups are streamed, since %s", none ? "nothing fits in SRAM else" : "that is better");
 }
 
@@ -355,6 +354,14 @@ static void dram_visit(hct_pass_context *pass, MlirModule module, const char *na
   choose_dram(pass, module, name, orientation, choice->units, choice->list, choice->best);
 }
 
+/* Others are only weighed: what takes too much in any order. */
+static bool any_compiled(const candidate_list *list) {
+  for (size_t i = 0; i < list->count; i++)
+    if (list->items[i].dram_bytes) return true;
+  return false;
+}
+
+/* Where none of the few that are compiled fits, all candidates are tried. */
 static size_t dram_choose(hct_pass_context *pass, MlirModule module, size_t layers, candidate_list *list) {
   size_t best = SIZE_MAX;
   dram_choice choice = {hct_pass_option(pass, "units", "auto"), list, &best};
@@ -365,7 +372,9 @@ static size_t dram_choose(hct_pass_context *pass, MlirModule module, size_t laye
     if (best != SIZE_MAX) layers_tell(pass);
   }
   if (best != SIZE_MAX) groups_tell(pass, &list->items[best]);
-  return best;
+  if (best != SIZE_MAX || !any_compiled(list)) return best;
+  *list = (candidate_list){0};
+  return list_choose(pass, module, layers, list);
 }
 
 static void candidate_choose(hct_pass_context *pass, const candidate *c) {
@@ -380,7 +389,8 @@ static candidate choose_among(hct_pass_context *pass, MlirModule module, size_t 
   candidate_list list = {0};
   size_t best = (choice_objective(pass) == HCT_OBJECTIVE_DRAM ? dram_choose : list_choose)(pass, module, layers, &list);
   bool fits = best != SIZE_MAX;
-  const candidate *chosen = &list.items[fits ? best : list.count - 1];
+  candidate *chosen = &list.items[fits ? best : list.count - 1];
+  if (!fits && choice_any_weights(pass)) chosen->weights = "auto"; /* why that does not fit is said */
   if (fits && (list.count > 1 || choice_objective(pass) == HCT_OBJECTIVE_DRAM)) result_tell(pass, &list, best); /* others were weighed */
   if (fits && layers) fallbacks_add(pass, &list, best, choice_input_size(module, 1));
   candidate_choose(pass, chosen);

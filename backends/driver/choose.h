@@ -11,7 +11,7 @@
  * groups are put together as hct-fuse-groups does by itself, in a share of SRAM where that does not fit, or not at all, whichever is best.
  * Where no candidate fits, they are tried in token blocks, 2, 4 and 8 as far as these divide the sequence, until one does, and then with groups
  * made of layers; with --token-blocks=auto the best candidate is tried in blocks, too, as long as more of them make it better. For fewest DRAM bytes, which are
- * known before operations have an order, candidates are weighed first, and few compiled (choose_dram.c). Of a model with more than
+ * known before operations have an order, candidates are weighed first, and few compiled, all where none of these fits (choose_dram.c). Of a model with more than
  * HCT_MOST_WHOLE_LAYERS equal layers, HCT_COMPILED_LAYERS of them are compiled (hct_layers_shorten), groups left as residual blocks, and pass->fallbacks has what comes next where the
  * whole does not fit; for fewest DRAM bytes the whole is tried with groups of several layers in the end, where those move less. Where the program is asked for, the one that
  * the chosen candidate's trial made is kept (built.h). Nothing is left to choose when all are given, below the graph level, or for the host. When no candidate fits, the

@@ -119,12 +119,16 @@ static bool residency_parse(const char *text, size_t length, hct_residency *out)
   return false;
 }
 
-/* `stages`: that there are; 0: not known yet. */
-static hct_status weights_refuse(const fuse *f, const char *text, size_t stages) {
+static hct_status weights_refuse(const fuse *f, const char *text) {
   hct_error(f->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weights=%s: it must be auto, resident, streamed, weights or sums, or one of the last four for each stage, such as resident,streamed", text);
   hct_note(f->pass->diags, "weights: these alone are streamed; sums: gradients, and what else is summed over the batch, alone; streamed: both");
-  if (stages) hct_note(f->pass->diags, "stages, in the order of --groups: %zu", stages);
   return HCT_REFUSED;
+}
+
+static hct_status weights_miscounted(const fuse *f, const char *text, size_t stages) {
+  size_t given = 1;
+  for (const char *at = text; (at = strchr(at, ',')) != NULL; at++) given++;
+  return hct_error(f->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weights=%s: %zu are given, one for each stage, in the order of --groups, and there %s %zu", text, given, stages == 1 ? "is" : "are", stages);
 }
 
 static hct_status weights_read(const fuse *f, weights *out) {
@@ -133,7 +137,7 @@ static hct_status weights_read(const fuse *f, weights *out) {
   *out = (weights){.list = strchr(text, ',') ? text : NULL};
   for (const char *at = text; strcmp(text, "auto");) {
     size_t length = strcspn(at, ",");
-    if (!residency_parse(at, length, &one)) return weights_refuse(f, text, 0);
+    if (!residency_parse(at, length, &one)) return weights_refuse(f, text);
     if (!out->list) out->allowed[one] = true;
     if (!at[length]) break;
     at += length + 1;
@@ -164,11 +168,11 @@ static hct_status residencies_choose(const fuse *f, const weights *w, const size
     hct_residency own = HCT_STREAM_ALL;
     if (hct_cut_cost_at(&f->all.costs, u, end)->first != HCT_CUT_NEVER) own = f->all.residency[hct_fusion_stage_at(&f->all, u, end)];
     else while (!w->allowed[own]) own--;
-    if (w->list && !residency_parse(at, strcspn(at, ","), &own)) return weights_refuse(f, w->list, stage_count(stages, f->units.count));
+    if (w->list && !residency_parse(at, strcspn(at, ","), &own)) return weights_miscounted(f, w->list, stage_count(stages, f->units.count));
     for (size_t k = u; k < end; k++) out_residency[k] = own;
     if (w->list) at += strcspn(at, ","), at += *at == ',';
   }
-  return w->list && *at ? weights_refuse(f, w->list, stage_count(stages, f->units.count)) : HCT_OK;
+  return w->list && *at ? weights_miscounted(f, w->list, stage_count(stages, f->units.count)) : HCT_OK;
 }
 
 /* Whether weights that may be streamed make a plan that costs less, or one that fits where there is none. Of one micro-batch sums that are streamed cost nothing. */

@@ -130,9 +130,7 @@ module attributes {hct.options = {weights = "resident,"}} {
   }
 }
 // -----
-// expected-error@unknown {{--weights=resident,streamed: it must be auto, resident, streamed, weights or sums, or one of the last four for each stage, such as resident,streamed}}
-// expected-note@unknown {{weights: these alone are streamed; sums: gradients, and what else is summed over the batch, alone; streamed: both}}
-// expected-note@unknown {{stages, in the order of --groups: 1}}
+// expected-error@unknown {{--weights=resident,streamed: 2 are given, one for each stage, in the order of --groups, and there is 1}}
 module attributes {hct.options = {weights = "resident,streamed", groups = "0"}} {
   func.func @step(%x: tensor<4x8xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x8xf32> {hct.name = "y", hct.role = "output"}) {
     %0 = "hct_graph.map1"(%x) {fn = "neg", hct.group = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
