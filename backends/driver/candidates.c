@@ -80,7 +80,7 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
   if (!sound) status = HCT_REFUSED;
   if (status == HCT_OK) status = chiplet_build(&t.pass, t.module, t.pass.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
-  c->least_sram_bytes = t.pass.least_sram_bytes;
+  c->needs_sram_bytes = t.pass.least_sram_bytes;
   c->whole = !pass->left_out || pass->left_out->back;
   c->streaming_pays = hct_op_has(mlirModuleGetOperation(t.module), "hct.streaming_pays");
   c->dram_short = hct_op_has(mlirModuleGetOperation(t.module), "hct.dram_short");
@@ -106,7 +106,7 @@ bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, candidat
   if (choice_any_groups(pass, module)) least.groups = "blocks";
   if (!strcmp(least.recompute, "auto")) least.recompute = "none";
   bool may_fit = candidate_weigh(pass, module, &least);
-  c->least_sram_bytes = least.least_sram_bytes;
+  c->needs_sram_bytes = least.least_sram_bytes;
   return may_fit;
 }
 

@@ -16,8 +16,9 @@ typedef struct candidate {
   int64_t sram_bytes;
   hct_estimate estimate;
   uint64_t dram_bytes;      /* of candidate_weigh: over all dies, of the layers that are there */
-  int64_t least_sram_bytes; /* likewise: what it takes in any order; of candidate_try, what it takes that is more than half of SRAM, as far as it got */
+  int64_t least_sram_bytes; /* likewise: what it takes in any order */
   bool crowded;             /* likewise: no order is found at once in which it fits */
+  int64_t needs_sram_bytes; /* of candidate_may_fit, what that takes in any order; of candidate_try, likewise of what takes more than half of SRAM, as far as it got */
 } candidate;
 typedef struct candidate_list {
   candidate *items;
@@ -43,7 +44,7 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
 /* Compiles a copy of the module as far as its loads and stores are known, silently, which takes a fraction of that: dram_bytes, those of its streams,
  * least_sram_bytes and crowded. False: it fits in no case. */
 bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate *c);
-/* Whether the candidate, or the same with groups of one block and nothing computed again, may fit in any order; of that, least_sram_bytes. */
+/* Whether the candidate, or the same with groups of one block and nothing computed again, may fit in any order: sets needs_sram_bytes. */
 bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, candidate *c);
 bool candidate_better(const hct_pass_context *pass, const candidate *a, const candidate *b); /* by --objective */
 const char *candidate_name(const hct_pass_context *pass, const candidate *c);

@@ -147,12 +147,13 @@ static void compare_groups(hct_pass_context *pass, MlirModule module, candidate_
 }
 
 /* Needs more than there is in any order: so do more samples at once. */
-static bool is_hopeless(const hct_pass_context *pass, const candidate *c) { return !c->fits && c->least_sram_bytes > (int64_t)pass->package.sram_bytes; }
+static bool is_hopeless(const hct_pass_context *pass, const candidate *c) { return !c->fits && c->needs_sram_bytes > (int64_t)pass->package.sram_bytes; }
 
 static void candidate_find(const hct_pass_context *pass, MlirModule module, candidate_list *list, candidate *c) {
+  c->fits = false; /* it may be made of one that does */
   if (list->tight && !candidate_may_fit(pass, module, c)) return;
   candidate_try_all(pass, module, c);
-  list->tight = !c->fits || c->least_sram_bytes > (int64_t)pass->package.sram_bytes / 2;
+  list->tight = !c->fits || c->needs_sram_bytes > (int64_t)pass->package.sram_bytes / 2;
 }
 
 /* Of those that are equally good, what comes first in the list: larger micro-batches do. */
