@@ -4,6 +4,7 @@
 
 #include "backends/chiplet/chiplet.h"
 #include "backends/driver/built.h"
+#include "compiler/strategy/strategy.h"
 
 bool choice_is_auto(const hct_pass_context *pass, const char *option, const char *fallback) { return !strcmp(hct_pass_option(pass, option, fallback), "auto"); }
 
@@ -30,6 +31,31 @@ int64_t choice_input_size(MlirModule module, size_t dim) {
 }
 
 bool choice_any_groups(const hct_pass_context *pass, MlirModule module) { return choice_is_auto(pass, "groups", "auto") && strcmp(hct_pass_option(pass, "schedule", "fused"), "layerwise") && choice_input_size(module, 0) > 1; }
+
+/* A square mesh looks the same from both sides, and so does any to a strategy that takes all dies as one axis. */
+static bool has_orientations(const hct_pass_context *pass, const char *name) {
+  const strategy *chosen = strategy_find(name);
+  return pass->package.rows != pass->package.cols && !(chosen && chosen->flat);
+}
+
+void choice_strategies_visit(hct_pass_context *pass, choice_visit visit, void *data) {
+  bool any_strategy = choice_is_auto(pass, "strategy", "hecaton"), any_orientation = choice_is_auto(pass, "orientation", any_strategy ? "auto" : "columns");
+  const char *names = any_strategy ? strategy_names(pass->arena) : hct_pass_option(pass, "strategy", "hecaton");
+  for (const char *at = names; *at;) {
+    size_t length = strcspn(at, ",");
+    const char *name = hct_arena_strndup(pass->arena, at, length);
+    visit(name, any_orientation ? "columns" : hct_pass_option(pass, "orientation", "columns"), data);
+    if (any_orientation && has_orientations(pass, name)) visit(name, "rows", data);
+    at += length;
+    at += strspn(at, ", ");
+  }
+}
+
+void choice_groups_tell(const hct_pass_context *pass, const candidate *best) {
+  if (!strcmp(hct_pass_option(pass, "groups", "auto"), "auto") && strcmp(best->groups, "auto")) hct_remark(pass->diags, (hct_loc){0}, "--groups=auto: taken is --groups=%s, since the groups of least estimated cost do not fit in SRAM, or leave too little of it to other things", best->groups);
+}
+
+void choice_layers_tell(const hct_pass_context *pass) { hct_remark(pass->diags, (hct_loc){0}, "--units=auto: fusion groups are made of layers, since residual blocks, with their weights and gradients, do not fit in SRAM"); }
 
 static hct_map *options_copy(hct_arena *arena, const hct_map *options) {
   hct_map *copy = hct_map_create(arena);

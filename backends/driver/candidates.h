@@ -23,7 +23,6 @@ typedef struct candidate {
 typedef struct candidate_list {
   candidate *items;
   size_t count, capacity;
-  bool tight; /* what was tried last did not fit, or took much: what comes next is weighed first */
 } candidate_list;
 
 /* ---- what is left to choose ---- */
@@ -36,6 +35,10 @@ bool choice_any_groups(const hct_pass_context *pass, MlirModule module); /* with
 hct_objective choice_objective(const hct_pass_context *pass);
 /* Dimension `dim` of the first input that has one, as the partitioner takes the batch (0) and hct-block-tokens the sequence (1); 1: none has. */
 int64_t choice_input_size(MlirModule module, size_t dim);
+typedef void (*choice_visit)(const char *strategy, const char *orientation, void *data);
+void choice_strategies_visit(hct_pass_context *pass, choice_visit visit, void *data); /* each strategy, in each orientation, that is left to choose */
+void choice_groups_tell(const hct_pass_context *pass, const candidate *best); /* remarks: that other groups are taken than those of least estimated cost */
+void choice_layers_tell(const hct_pass_context *pass);                        /* that groups are made of layers */
 
 /* ---- one of them ---- */
 void candidate_options_set(hct_map *options, hct_arena *arena, const candidate *c);
@@ -49,6 +52,11 @@ bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, candidat
 bool candidate_better(const hct_pass_context *pass, const candidate *a, const candidate *b); /* by --objective */
 const char *candidate_name(const hct_pass_context *pass, const candidate *c);
 const char *candidate_step_text(const hct_pass_context *pass, const candidate *c); /* how long its step is predicted to take, and how much of what is to be little */
+
+/* ---- the shortest step, or the least energy (choose_time.c) ---- */
+/* Adds to the list what was tried. `layers`: equal ones of the whole model, where `module` has some of them; else 0. The best by number; SIZE_MAX: none fits, and the last
+ * one, of the smallest micro-batch or of the most blocks, says why not. */
+size_t choose_time(hct_pass_context *pass, MlirModule module, size_t layers, candidate_list *list);
 
 /* ---- fewest DRAM bytes (choose_dram.c) ---- */
 /* Adds to the list what was tried of the strategy in the orientation with groups of `units`; *best: the number of the best of the list, SIZE_MAX: nothing fits so far. */
