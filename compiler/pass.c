@@ -20,3 +20,10 @@ bool hct_pass_trains(const hct_pass_context *pass, const char *name) {
   hct_arena_destroy(arena);
   return trains && strcmp(hct_pass_option(pass, "mode", "train"), "infer");
 }
+
+int64_t hct_pass_update_chunk(const hct_pass_context *pass) {
+  int64_t chunk = 1 << 16, most = (int64_t)pass->package.sram_bytes / 4 / 32, given;
+  if (hct_parse_i64(hct_pass_option(pass, "update-chunk", "auto"), &given) && given >= 1) return given;
+  while (chunk > 1 && chunk > most) chunk /= 2;
+  return chunk;
+}

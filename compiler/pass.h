@@ -51,6 +51,10 @@ const char *hct_pass_option(const hct_pass_context *pass, const char *name, cons
  * command line, and the last match wins. Without rules all are trained; a first rule that trains starts from none. */
 bool hct_pass_trains(const hct_pass_context *pass, const char *name);
 
+/* Elements of a parameter that an optimizer step has in SRAM at a time (--update-chunk): where that is auto, at most 65536, and so few that 32 bytes for each, parameter, states
+ * and low copy twice, take no more than a quarter of SRAM; a power of two. */
+int64_t hct_pass_update_chunk(const hct_pass_context *pass);
+
 #define HCT_PASS(flag, function, level, doc) hct_status function(hct_pass_context *pass, MlirModule module);
 #include "compiler/passes.def"
 #undef HCT_PASS

@@ -75,6 +75,7 @@ void candidate_options_set(hct_map *options, hct_arena *arena, const candidate *
   hct_map_put(options, "units", hct_arena_strdup(arena, c->units));
   hct_map_put(options, "token-blocks", hct_arena_strdup(arena, c->token_blocks));
   hct_map_put(options, "weights", hct_arena_strdup(arena, c->weights));
+  hct_map_put(options, "weight-pieces", hct_arena_strdup(arena, c->weight_pieces));
 }
 
 /* A copy of the pass context and the module, for what is found out of the candidate: silent, and with no files. */

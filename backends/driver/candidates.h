@@ -8,7 +8,7 @@
 enum { MOST_TOKEN_BLOCKS = 16 };
 
 typedef struct candidate {
-  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks, *weights;
+  const char *strategy, *orientation, *micro_batch, *recompute, *groups, *units, *token_blocks, *weights, *weight_pieces;
   bool whole;          /* the estimate is of all layers, not of those alone that are compiled */
   bool streaming_pays; /* weights that are streamed may be better, as hct-fuse-groups estimates */
   bool fits, dram_short; /* DRAM does not hold all that is worth storing for backward */
@@ -54,9 +54,8 @@ const char *candidate_name(const hct_pass_context *pass, const candidate *c);
 const char *candidate_step_text(const hct_pass_context *pass, const candidate *c); /* how long its step is predicted to take, and how much of what is to be little */
 
 /* ---- the shortest step, or the least energy (choose_time.c) ---- */
-/* Adds to the list what was tried. `layers`: equal ones of the whole model, where `module` has some of them; else 0. The best by number; SIZE_MAX: none fits, and the last
- * one, of the smallest micro-batch or of the most blocks, says why not. */
-size_t choose_time(hct_pass_context *pass, MlirModule module, size_t layers, candidate_list *list);
+/* Adds to the list what was tried. `layers`: equal ones of the whole model, where `module` has some of them; else 0. `tight`: little seems to fit. The best by number; SIZE_MAX: none fits. */
+size_t choose_time(hct_pass_context *pass, MlirModule module, size_t layers, bool tight, candidate_list *list);
 
 /* ---- fewest DRAM bytes (choose_dram.c) ---- */
 /* Adds to the list what was tried of the strategy in the orientation with groups of `units`; *best: the number of the best of the list, SIZE_MAX: nothing fits so far. */

@@ -75,9 +75,10 @@ static size_t dram_choose(hct_pass_context *pass, MlirModule module, size_t laye
     if (best != SIZE_MAX) choice_layers_tell(pass);
   }
   if (best != SIZE_MAX) choice_groups_tell(pass, &list->items[best]);
-  if (best != SIZE_MAX || !any_compiled(list)) return best;
+  if (best != SIZE_MAX) return best;
+  bool tight = !any_compiled(list);
   *list = (candidate_list){0};
-  return choose_time(pass, module, layers, list);
+  return choose_time(pass, module, layers, tight, list);
 }
 
 static void candidate_choose(hct_pass_context *pass, const candidate *c) {
@@ -87,14 +88,22 @@ static void candidate_choose(hct_pass_context *pass, const candidate *c) {
   hct_built_match(pass);
 }
 
+/* Where none fits, the one that is set, whose compilation says why: the last of which it is known that it takes much SRAM. Without such, all are refused for another reason: the first. */
+static candidate *refused_one(const candidate_list *list) {
+  for (size_t i = list->count; i-- > 0;)
+    if (list->items[i].needs_sram_bytes || list->items[i].least_sram_bytes) return &list->items[i];
+  return &list->items[0];
+}
+
 /* `layers`: equal ones of the whole model, where `module` has some of them; else 0. */
 static candidate choose_among(hct_pass_context *pass, MlirModule module, size_t layers) {
   candidate_list list = {0};
-  size_t best = (choice_objective(pass) == HCT_OBJECTIVE_DRAM ? dram_choose : choose_time)(pass, module, layers, &list);
+  bool dram = choice_objective(pass) == HCT_OBJECTIVE_DRAM;
+  size_t best = dram ? dram_choose(pass, module, layers, &list) : choose_time(pass, module, layers, false, &list);
   bool fits = best != SIZE_MAX;
-  candidate *chosen = &list.items[fits ? best : list.count - 1];
+  candidate *chosen = fits ? &list.items[best] : refused_one(&list);
   if (!fits && choice_any_weights(pass)) chosen->weights = "auto"; /* why that does not fit is said */
-  if (fits && (list.count > 1 || choice_objective(pass) == HCT_OBJECTIVE_DRAM)) result_tell(pass, &list, best); /* others were weighed */
+  if (fits && (list.count > 1 || dram)) result_tell(pass, &list, best); /* others were weighed */
   if (fits && layers) fallbacks_add(pass, &list, best, choice_input_size(module, 1));
   candidate_choose(pass, chosen);
   return *chosen;

@@ -14,8 +14,8 @@
  * known before operations have an order, candidates are weighed first, and few compiled, all where none of these fits (choose_dram.c). Of a model with more than
  * HCT_MOST_WHOLE_LAYERS equal layers, HCT_COMPILED_LAYERS of them are compiled (hct_layers_shorten), groups left as residual blocks, and pass->fallbacks has what comes next where the
  * whole does not fit; for fewest DRAM bytes the whole is tried with groups of several layers in the end, where those move less. Where the program is asked for, the one that
- * the chosen candidate's trial made is kept (built.h). Nothing is left to choose when all are given, below the graph level, or for the host. When no candidate fits, the
- * last one is set, whose compilation then says why. */
+ * the chosen candidate's trial made is kept (built.h). Nothing is left to choose when all are given, below the graph level, or for the host. When no candidate fits, weights are
+ * split into smaller pieces, where --weight-pieces is auto; where that does not fit either, one is set whose compilation then says why. */
 hct_status hct_choose(hct_pass_context *pass, MlirModule module, hct_level level);
 
 #endif

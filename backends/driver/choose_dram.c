@@ -174,7 +174,7 @@ void choose_dram(hct_pass_context *pass, MlirModule module, const char *strategy
   search s = {.pass = pass, .module = module, .list = list, .best = best, .fewest_blocks = 1, .most_blocks = most_blocks(module)};
   candidate c = {.strategy = strategy, .orientation = orientation, .units = units, .recompute = hct_pass_option(pass, "recompute", "auto"), .groups = hct_pass_option(pass, "groups", "auto"),
                  .micro_batch = choice_is_auto(pass, "micro-batch", "auto") ? "1" : hct_pass_option(pass, "micro-batch", "auto"),
-                 .token_blocks = choice_any_token_blocks(pass) ? number_text(&s, s.most_blocks) : hct_pass_option(pass, "token-blocks", "1"), .weights = choice_first_weights(pass)};
+                 .token_blocks = choice_any_token_blocks(pass) ? number_text(&s, s.most_blocks) : hct_pass_option(pass, "token-blocks", "1"), .weights = choice_first_weights(pass), .weight_pieces = hct_pass_option(pass, "weight-pieces", "auto")};
   open_fill(&s, c);
   if (!s.open.count) { /* this says why */
     c.weights = hct_pass_option(pass, "weights", "auto");

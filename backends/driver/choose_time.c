@@ -30,7 +30,7 @@ static const char *number_text(const search *s, int64_t number) { return hct_are
 static void size_add(search *s, const char *name, const char *orientation, const char *micro_batch) {
   hct_pass_context *pass = s->pass;
   candidate one = {.strategy = name, .orientation = orientation, .recompute = hct_pass_option(pass, "recompute", "auto"), .micro_batch = micro_batch, .groups = hct_pass_option(pass, "groups", "auto"), .units = hct_pass_option(pass, "units", "auto"),
-                   .token_blocks = choice_any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .weights = choice_first_weights(pass)};
+                   .token_blocks = choice_any_token_blocks(pass) ? "1" : hct_pass_option(pass, "token-blocks", "fit"), .weights = choice_first_weights(pass), .weight_pieces = hct_pass_option(pass, "weight-pieces", "auto")};
   add(s, one);
   one.recompute = "all"; /* `auto` computes again what saves time */
   if (choice_any_recompute(pass) && choice_objective(pass) != HCT_OBJECTIVE_TIME) add(s, one);
@@ -251,6 +251,39 @@ static void streamed_choose(search *s, size_t count) {
   if (s->best != resident) hct_remark(s->pass->diags, (hct_loc){0}, "--weights=auto: weights of some fusion groups are streamed, since %s", none ? "nothing fits in SRAM else" : "that is better");
 }
 
+/* ---- all of it ---- */
+/* The first `count` candidates as they are, or else in token blocks, with layers for units, or streamed weights. */
+static void fit(search *s, size_t count) {
+  sizes_try(s, count, plain_try);
+  if (any_found(s) && choice_is_auto(s->pass, "micro-batch", "auto")) multiples_try(s);
+  blocks_choose(s);
+  layers_choose(s, count);
+  streamed_choose(s, count);
+}
+
+/* Where nothing else does, weights in more and smaller pieces, tried where the last candidate of the list seems to fit so. */
+static void pieces_fit(search *s, const candidate *fresh, size_t count) {
+  static const char *const pieces[] = {"50%", "25%", "12%", "6%"};
+  const candidate_list refused = *s->list;
+  candidate least = refused.items[refused.count - 1];
+  if (any_found(s) || !choice_is_auto(s->pass, "weight-pieces", "auto")) return;
+  for (size_t p = 0; p < HCT_COUNT(pieces); p++) {
+    least.weight_pieces = pieces[p];
+    if (!candidate_may_fit(s->pass, s->module, &least)) continue;
+    *s->list = (candidate_list){0};
+    for (size_t i = 0; i < count; i++) {
+      candidate one = fresh[i];
+      one.weight_pieces = least.weight_pieces;
+      add(s, one);
+    }
+    fit(s, count);
+    if (!any_found(s)) continue;
+    hct_remark(s->pass->diags, (hct_loc){0}, "--weight-pieces=auto: taken is --weight-pieces=%s, since nothing fits in SRAM else", pieces[p]);
+    return;
+  }
+  *s->list = refused;
+}
+
 /* ---- what is best, varied ---- */
 static void compare_stored(search *s) {
   candidate *best = best_of(s);
@@ -292,15 +325,14 @@ static void compare_groups(search *s) {
   choice_groups_tell(s->pass, best_of(s));
 }
 
-size_t choose_time(hct_pass_context *pass, MlirModule module, size_t layers, candidate_list *list) {
-  search s = {.pass = pass, .module = module, .list = list, .layers = layers, .best = SIZE_MAX};
+size_t choose_time(hct_pass_context *pass, MlirModule module, size_t layers, bool tight, candidate_list *list) {
+  search s = {.pass = pass, .module = module, .list = list, .layers = layers, .best = SIZE_MAX, .tight = tight};
   choice_strategies_visit(pass, sizes_add, &s);
   size_t count = list->count;
-  sizes_try(&s, count, plain_try);
-  if (any_found(&s) && choice_is_auto(pass, "micro-batch", "auto")) multiples_try(&s);
-  blocks_choose(&s);
-  layers_choose(&s, count);
-  streamed_choose(&s, count);
+  candidate *fresh = HCT_NEW_ARRAY(pass->arena, candidate, count);
+  memcpy(fresh, list->items, count * sizeof *fresh);
+  fit(&s, count);
+  pieces_fit(&s, fresh, count);
   if (any_found(&s)) compare_groups(&s), compare_stored(&s);
   return s.best;
 }

@@ -46,13 +46,14 @@ static void help_print(void) {
 static bool value_fits(const char *values, const char *text) {
   double number;
   int64_t count;
+  bool counts = hct_parse_i64(text, &count) && count >= 1;
   if (!values[0]) return text[0] != '\0';
   if (!strcmp(values, "whole number")) return hct_parse_i64(text, &count);
   if (!strcmp(values, "number")) return hct_parse_f64(text, &number);
-  if (!strcmp(values, "count")) return hct_parse_i64(text, &count) && count >= 1;
   for (const char *at = values; *at;) {
     size_t length = strcspn(at, "|");
     if (strlen(text) == length && !strncmp(at, text, length)) return true;
+    if (length == 1 && *at == 'N' && counts) return true;
     at += length + (at[length] == '|');
   }
   return false;

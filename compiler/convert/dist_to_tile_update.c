@@ -10,7 +10,6 @@
  *
  * and then, by pieces without an index, what dies have beyond the pieces that all of them fill. A parameter that is in SRAM anyway, for the
  * backward pass, is updated there and stored as a whole. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/convert/dist_to_tile.h"
@@ -57,7 +56,7 @@ static int64_t tile_elements(const lowering *l, const hct_layout *layout, int64_
 }
 
 static bool plan_pieces(lowering *l, update *u) {
-  u->elements = strtoll(hct_pass_option(l->pass, "update-chunk", "65536"), NULL, 10);
+  u->elements = hct_pass_update_chunk(l->pass);
   bool one_of_many = u->op->waits || !tile_is_here(l, u->op->operands[GRADIENT]); /* whose tiles would all be in SRAM until the stage ends */
   if (u->op->when != HCT_AFTER_LOOP || (tile_elements(l, u->layout, 0, 0) <= u->elements && !one_of_many)) return false;
   size_t pieces = 0;

@@ -55,7 +55,7 @@ static hct_fusion_stages stages_find(fuse *f, int64_t percent, const weights *w)
   hct_fusion_costs fusion = {
       .goal = goal_of(f->pass), .dram_bytes_per_s = (double)p->dram_channels * p->dram_channel_bandwidth_bytes_per_s * p->dram_efficiency, .dram_j_per_byte = 8 * p->dram_energy_j_per_bit,
       .static_w = dies * p->static_w_per_die, .sram_bytes = dies * (double)p->sram_bytes * (double)percent / 100,
-      .in_flight = (double)((batch + costs.micro_batches - 1) / costs.micro_batches) / (double)batch, .gathered = sqrt(dies), .piece_elements = dies * strtod(hct_pass_option(f->pass, "update-chunk", "65536"), NULL), .compute_ps = compute_ps, .micro_batches = (double)costs.micro_batches,
+      .in_flight = (double)((batch + costs.micro_batches - 1) / costs.micro_batches) / (double)batch, .gathered = sqrt(dies), .piece_elements = dies * (double)hct_pass_update_chunk(f->pass), .compute_ps = compute_ps, .micro_batches = (double)costs.micro_batches,
   };
   memcpy(fusion.allowed, w->allowed, sizeof fusion.allowed);
   return hct_fusion_stages_find(&f->units, &fusion);

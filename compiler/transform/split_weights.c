@@ -13,7 +13,7 @@
  * whose rows are such classes, too: each is looked up in for all ids, and gives zeros for those of other pieces' rows (hct_graph.gather_rows {run}).
  *
  * --weight-pieces=auto: weights of which a die's share takes more than 3/4 of its SRAM, or a head's more than half, and with the scores of the smallest block of tokens 9/10, in the fewest pieces that take at most 3/5 of it, and a lookup of more than
- * 1/4 as a group of its own; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
+ * 1/4 as a group of its own; N%: likewise, with so much less of these shares; N: all weights in N pieces; 1: none. The cut is along the longer dimension where that may be, so that what goes from piece to piece, or is read by each, is of the shorter. Left alone is
  * what other operators read, and other sizes that pieces and dies do not divide. */
 #include <string.h>
 
@@ -508,18 +508,27 @@ static int64_t least_common_multiple(int64_t a, int64_t b) {
   return multiple;
 }
 
+static bool percent_parse(hct_arena *arena, const char *text, double *out_part) {
+  size_t length = strlen(text);
+  int64_t percent;
+  if (!length || text[length - 1] != '%' || !hct_parse_i64(hct_arena_strndup(arena, text, length - 1), &percent) || percent < 1 || percent > 100) return false;
+  *out_part = (double)percent / 100;
+  return true;
+}
+
 static hct_status limits_read(splitting *s, const strategy *chosen) {
   const char *text = hct_pass_option(s->pass, "weight-pieces", "auto");
   const hct_package *p = &s->pass->package;
   hct_dtype dtype = HCT_F32;
-  if (strcmp(text, "auto") && (!hct_parse_i64(text, &s->forced) || s->forced < 1 || s->forced > MOST_PIECES))
-    return hct_error(s->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weight-pieces=%s: it must be auto or a whole number from 1 to %d", text, MOST_PIECES);
+  double part = 1; /* of the shares of SRAM that pieces go by */
+  if (strcmp(text, "auto") && !percent_parse(s->arena, text, &part) && (!hct_parse_i64(text, &s->forced) || s->forced < 1 || s->forced > MOST_PIECES))
+    return hct_error(s->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weight-pieces=%s: it must be auto, a whole number from 1 to %d, or 1%% to 100%%", text, MOST_PIECES);
   bool known = hct_dtype_parse(hct_pass_option(s->pass, "dtype", "f32"), &dtype), infer = !strcmp(hct_pass_option(s->pass, "mode", "train"), "infer");
   double weight = (double)hct_dtype_bytes(known ? dtype : HCT_F32), gradient = infer ? 0 : (double)hct_dtype_bytes(HCT_F32);
   s->columns = p->mxu_cols, s->outputs = infer || *hct_pass_option(s->pass, "keep-output", "");
   s->parts = chosen->flat ? p->rows * p->cols : least_common_multiple(p->rows, p->cols);
   s->weight_bytes = weight / (double)(p->rows * p->cols), s->gradient_bytes = gradient / (double)(p->rows * p->cols);
-  s->limit_bytes = MOST_SHARE * (double)p->sram_bytes, s->most_bytes = PIECE_SHARE * (double)p->sram_bytes, s->alone_bytes = ALONE_SHARE * (double)p->sram_bytes;
+  s->limit_bytes = part * MOST_SHARE * (double)p->sram_bytes, s->most_bytes = part * PIECE_SHARE * (double)p->sram_bytes, s->alone_bytes = part * ALONE_SHARE * (double)p->sram_bytes;
   return HCT_OK;
 }
 

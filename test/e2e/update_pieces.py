@@ -55,7 +55,7 @@ def most_live(binaries, work, vocabulary, chunk, dtype):
     """Of a model whose largest tile in training is that of its embedding; None when SRAM is too small for it."""
     model, image, report = work / "model.onnx", work / "program.hct", work / "report.json"
     subprocess.run([binaries / "hecaton-model", "gpt2", "--layers=1", f"--hidden={HIDDEN}", "--heads=4", f"--vocab={vocabulary}", "--seq=4", "--batch=2", "--no-weights", "-o", model], check=True)
-    done = subprocess.run([binaries / "hecaton-compile", model, f"--mesh={ROWS}x{COLS}", "--micro-batch=1", "--groups=blocks", "--overlap=none", "--recompute=none", "--frozen=head.weight", f"--dtype={dtype}", f"--update-chunk={chunk}", "-o", image],
+    done = subprocess.run([binaries / "hecaton-compile", model, f"--mesh={ROWS}x{COLS}", "--micro-batch=1", "--groups=blocks", "--overlap=none", "--recompute=none", "--frozen=head.weight", "--weight-pieces=1", f"--dtype={dtype}", f"--update-chunk={chunk}", "-o", image],
                           capture_output=True, text=True)
     if done.returncode:
         assert "bytes of SRAM" in done.stderr, done.stderr

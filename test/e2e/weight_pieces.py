@@ -129,6 +129,19 @@ wanted = trained(WORK / "host.so", ("layers.0.attn.qkv.weight",))
 for mesh, pieces, strategy in ("4x1", 3, "hecaton"), ("2x2", 6, "hecaton"), ("2x2", 3, "megatron-ring"), ("4x4", 3, "optimus"):
     check(f"qkv in {pieces} pieces on {mesh}, {strategy}", ("layers.0.attn.qkv.weight",), wanted, f"--mesh={mesh}", f"--strategy={strategy}", f"--weight-pieces={pieces}", pieces=True)
 
+# where nothing fits else, in smaller pieces than SRAM asks for by itself
+run(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=64", "--heads=4", "--vocab=32", "--seq=8", "--batch=4", "--seed=4", "-o", WORK / "m.onnx")
+save(32)
+run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
+names = ("layers.0.mlp.fc.weight", "layers.0.mlp.proj.weight")
+wanted, little = trained(WORK / "host.so", names), [package(12000), "--micro-batch=1", "--token-blocks=1"]
+for objective in "time", "dram":
+    check(f"in very little SRAM, least {objective}", names, wanted, *little, f"--objective={objective}", pieces=True)
+    assert "--weight-pieces=auto: taken is --weight-pieces=50%, since nothing fits in SRAM else" in run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, *little, f"--objective={objective}", "-o", WORK / "m.hct").stderr
+check("in half as much SRAM as auto takes", names, wanted, *little, "--weight-pieces=50%", pieces=True)
+refused = subprocess.run([BIN / "hecaton-compile", WORK / "m.onnx", *SGD, *little, "--weight-pieces=100%", "-o", WORK / "no.hct"], capture_output=True, text=True)
+assert refused.returncode == 1 and "E0402" in refused.stderr and not (WORK / "no.hct").exists(), refused.stderr
+
 # pieces along a dimension that factors of a gradient do not divide: it is seen in those of the weight
 run(BIN / "hecaton-model", "bloom-1.7b", "--layers=1", "--hidden=32", "--heads=4", "--ffn=128", "--vocab=50", "--seq=8", "--batch=1", "--seed=15", "-o", WORK / "m.onnx")
 for name in ("ids", "labels"):

@@ -1,11 +1,16 @@
 // A number of pieces that is none, and a parameter whose name says that it is a piece already, are refused; a weight that is too large and cannot be split is said.
 // RUN: %hecaton-opt --hct-split-weights --split-input-file --verify-diagnostics %s
-// expected-error@unknown {{--weight-pieces=many: it must be auto or a whole number from 1 to 16}}
+// expected-error@unknown {{--weight-pieces=many: it must be auto, a whole number from 1 to 16, or 1% to 100%}}
 module attributes {hct.options = {"weight-pieces" = "many"}} {
   func.func @step(%x: tensor<4x6xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x6xf32> {hct.name = "y", hct.role = "output"}) { return %x : tensor<4x6xf32> }
 }
 // -----
-// expected-error@unknown {{--weight-pieces=17: it must be auto or a whole number from 1 to 16}}
+// expected-error@unknown {{--weight-pieces=0%: it must be auto, a whole number from 1 to 16, or 1% to 100%}}
+module attributes {hct.options = {"weight-pieces" = "0%"}} {
+  func.func @step(%x: tensor<4x6xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x6xf32> {hct.name = "y", hct.role = "output"}) { return %x : tensor<4x6xf32> }
+}
+// -----
+// expected-error@unknown {{--weight-pieces=17: it must be auto, a whole number from 1 to 16, or 1% to 100%}}
 module attributes {hct.options = {"weight-pieces" = "17"}} {
   func.func @step(%x: tensor<4x6xf32> {hct.name = "x", hct.role = "input"}) -> (tensor<4x6xf32> {hct.name = "y", hct.role = "output"}) { return %x : tensor<4x6xf32> }
 }
