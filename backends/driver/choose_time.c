@@ -263,7 +263,7 @@ static void fit(search *s, size_t count) {
 
 /* Where nothing else does, weights in more and smaller pieces, tried where the last candidate of the list seems to fit so. */
 static void pieces_fit(search *s, const candidate *fresh, size_t count) {
-  static const char *const pieces[] = {"50%", "25%", "12%", "6%"};
+  static const char *const pieces[] = {"50%", "25%", "12%"};
   const candidate_list refused = *s->list;
   candidate least = refused.items[refused.count - 1];
   if (any_found(s) || !choice_is_auto(s->pass, "weight-pieces", "auto")) return;

@@ -55,9 +55,10 @@ for micro_batch in (1, 2, 3, 8):
     print(f"ok micro-batch {micro_batch}: {have} DRAM bytes, not fused {apart}")
 
 SMALL = 450000
-fits, said = compiled(SMALL, "--micro-batch=1", "--units=blocks", "--weights=resident")
+SMALL_OPTIONS = ["--micro-batch=1", "--weights=resident", "--weight-pieces=1", "--update-chunk=65536"]
+fits, said = compiled(SMALL, *SMALL_OPTIONS, "--units=blocks")
 assert not fits and "E0402" in said, said
-fits, said = compiled(SMALL, "--micro-batch=1", "--weights=resident")
+fits, said = compiled(SMALL, *SMALL_OPTIONS)
 assert fits and "remark: --units=auto: fusion groups are made of layers" in said, said
 have, _, got = run()
 assert np.allclose(got, losses, rtol=1e-5, atol=0), (got, losses)

@@ -18,8 +18,8 @@ PACKAGE = (Path(__file__).resolve().parents[2] / "tools/packages/hecaton-2x2.xml
 WORK.mkdir(parents=True, exist_ok=True)
 numbers = np.random.default_rng(1)
 SIZES = ["--layers=1", "--hidden=16", "--heads=4", "--vocab=32", "--seq=8", "--batch=4", "--seed=3"]
-CASES = (("gpt2", [], "2x2", []), ("tinyllama-1.1b", ["--kv-heads=2", "--ffn=24"], "2x3", []), ("bert-base", [], "3x1", ["--schedule=layerwise", "--token-blocks=1"]),
-         ("tinyllama-1.1b", ["--kv-heads=4", "--ffn=40"], "2x2", ["--strategy=auto", "--token-blocks=1"]), ("gpt2", [], "1x2", ["--strategy=optimus", "--recompute=all", "--token-blocks=2"]))
+CASES = (("gpt2", [], "2x2", []), ("tinyllama-1.1b", ["--kv-heads=2", "--ffn=24"], "2x3", []), ("bert-base", [], "3x1", ["--schedule=layerwise", "--token-blocks=1", "--weight-pieces=1"]),
+         ("tinyllama-1.1b", ["--kv-heads=4", "--ffn=40"], "2x2", ["--strategy=auto", "--token-blocks=1", "--weight-pieces=1"]), ("gpt2", [], "1x2", ["--strategy=optimus", "--recompute=all", "--token-blocks=2", "--weight-pieces=1"]))
 
 
 def run(*arguments):
@@ -123,7 +123,7 @@ def ladder(family, sizes, mesh, options, step):
 def gaps():
     """Where buffers that live at once would fit but lie with gaps between them, the map is of the moment of the one that found no place."""
     done(BIN / "hecaton-model", "gpt2", "--layers=1", "--hidden=34", "--heads=1", "--ffn=99", "--vocab=11", "--seq=19", "--batch=5", "--no-weights", "-o", WORK / "m.onnx")
-    plan = [WORK / "m.onnx", "--mesh=2x3", "--micro-batch=1", "--token-blocks=1", "--recompute=all", "--groups=blocks", "--units=blocks", "--weights=resident", "-o", WORK / "p.hct"] # one plan: weights that are streamed fit
+    plan = [WORK / "m.onnx", "--mesh=2x3", "--micro-batch=1", "--token-blocks=1", "--recompute=all", "--groups=blocks", "--units=blocks", "--weights=resident", "--weight-pieces=1", "-o", WORK / "p.hct"] # one plan: weights that are streamed fit
     found = 0
     for capacity in range(24000, 27000, 100):
         result = run(BIN / "hecaton-compile", *plan, package(sram_bytes=capacity))

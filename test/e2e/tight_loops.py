@@ -30,7 +30,7 @@ def run(*arguments, refused=False):
 def compile_within(sram_bytes, mesh, *options):
     text = (BIN.parent / "share/hecaton/packages/hecaton-2x2.xml").read_text()
     (WORK / "p.xml").write_text(text.replace('bytes="33554432"', f'bytes="{sram_bytes}"'))
-    return run(BIN / "hecaton-compile", WORK / "m.onnx", "--optimizer=sgd", "--lr=0.1", "--micro-batch=1", f"--package={WORK}/p.xml", f"--mesh={mesh}", *options, "-o", WORK / "p.hct", refused=True) is not None
+    return run(BIN / "hecaton-compile", WORK / "m.onnx", "--optimizer=sgd", "--lr=0.1", "--micro-batch=1", "--weight-pieces=1", f"--package={WORK}/p.xml", f"--mesh={mesh}", *options, "-o", WORK / "p.hct", refused=True) is not None
 
 
 def losses(program):
