@@ -3,7 +3,8 @@
 in f32 and bf16, with clipping, tied tables, token blocks, pieces and layers that are left out; what the compiler predicts of DRAM the simulator counts. Where SRAM is too small
 for weights of one micro-batch to be resident in large groups, weights that may be streamed, as they may where --weights is not given, take fewer bytes and less time than pieces do; a single sample needs less SRAM.
 
-usage: streamed_weights.py BIN_DIRECTORY WORK_DIRECTORY MODEL...
+usage: streamed_weights.py BIN_DIRECTORY WORK_DIRECTORY MODEL... [little]
+little: where SRAM is small, too
 """
 import json
 import re
@@ -56,7 +57,7 @@ def model(arguments, batch, seq, vocab):
         np.save(WORK / f"{name}.npy", numbers.integers(0, vocab, (batch, seq)))
 
 
-for name in sys.argv[3:]:
+for name in [name for name in sys.argv[3:] if name in MODELS]:
     arguments = MODELS[name]
     model([*arguments, *SIZES], 5, 8, 37)
     for mesh, options in [(m, o) for n, m, o in CASES if n == name]:
@@ -80,6 +81,9 @@ np.save(WORK / "x.npy", x)
 run(BIN / "hecaton-compile", WORK / "r.onnx", "--loss=loss", "--mesh=2x1", "--micro-batch=4", "--optimizer=momentum", "--lr=0.5", "--weights=streamed", "-o", WORK / "r.hct")
 run(BIN / "hecaton-sim", WORK / "r.hct", f"--input=x={WORK / 'x.npy'}", f"--output=param:table={WORK / 'table.npy'}")
 assert np.allclose(np.load(WORK / "table.npy"), table - 0.5 * 2 / 16 * (x + table), rtol=1e-6, atol=1e-6)
+
+if "little" not in sys.argv[3:]:
+    sys.exit()
 
 # little SRAM: pieces, and small groups, or weights that are streamed
 model(["gpt2", "--layers=3", "--hidden=128", "--heads=4", "--vocab=96", "--seq=16", "--batch=2", "--seed=1"], 2, 16, 96)
@@ -110,5 +114,5 @@ print(f"one sample in {little[3]} bytes of SRAM, resident weights take {plenty[3
 # where nothing fits, streaming is a hint to who asked for resident weights alone
 for objective in ("time", "dram"):
     for weights, hinted in (((), False), (("--weights=resident",), True)):
-        said = run(BIN / "hecaton-compile", WORK / "m.onnx", package(50000), f"--objective={objective}", "--units=blocks", "--token-blocks=1", *weights, "-o", WORK / "m.hct", refused=True).stderr
+        said = run(BIN / "hecaton-compile", WORK / "m.onnx", package(50000), f"--objective={objective}", "--units=blocks", "--token-blocks=1", "--weight-pieces=1", *weights, "-o", WORK / "m.hct", refused=True).stderr
         assert "E0402" in said and ("--weights=auto" in said) == hinted, f"{objective}, {weights}: {said}"
