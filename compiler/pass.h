@@ -38,6 +38,7 @@ typedef struct hct_pass_context {
   bool unordered;             /* a trial of which only is asked what it moves and needs: operations of stages stay as they are written */
   int64_t least_sram_bytes;   /* of a trial: what its stages take, the one that takes most, in any order; unless unordered, of those that take more than half of SRAM, as far as it got */
   bool crowded;               /* of an unordered trial: some stage fits in no order of those that are found soonest */
+  bool dram_full;             /* of a trial: its tensors take more than DRAM has */
   hct_interleaving interleaving; /* what the chiplet backend found best for these options: not tried again */
   struct { hct_map **items; size_t count, capacity; } fallbacks; /* options of choices that are next best, where the program does not fit with `options` */
   hct_left_out *left_out;     /* NULL: nothing is */

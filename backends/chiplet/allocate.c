@@ -383,6 +383,7 @@ hct_status chiplet_allocate_dram(chiplet_program *program) {
   hct_arena *scratch = hct_arena_create();
   bool fits = hct_package_channels(scratch, package, program->dram_bytes, HCT_NEW_ARRAY(scratch, int64_t, (size_t)(program->rows * program->cols)));
   hct_arena_destroy(scratch);
+  program->pass->dram_full = !fits;
   return fits ? HCT_OK : chiplet_refuse_dram(program);
 }
 

@@ -108,6 +108,7 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
   if (status == HCT_OK) status = chiplet_build(&t.pass, t.module, t.pass.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
   c->needs_sram_bytes = t.pass.least_sram_bytes;
+  c->dram_full = t.pass.dram_full;
   c->whole = !pass->left_out || pass->left_out->back;
   c->streaming_pays = hct_op_has(mlirModuleGetOperation(t.module), "hct.streaming_pays");
   c->dram_short = hct_op_has(mlirModuleGetOperation(t.module), "hct.dram_short");

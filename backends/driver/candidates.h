@@ -12,6 +12,7 @@ typedef struct candidate {
   bool whole;          /* the estimate is of all layers, not of those alone that are compiled */
   bool streaming_pays; /* weights that are streamed may be better, as hct-fuse-groups estimates */
   bool fits, dram_short; /* DRAM does not hold all that is worth storing for backward */
+  bool dram_full;        /* DRAM does not hold what it takes, however little SRAM it would need */
   hct_interleaving interleaving;
   int64_t sram_bytes;
   hct_estimate estimate;

@@ -261,12 +261,12 @@ static void fit(search *s, size_t count) {
   streamed_choose(s, count);
 }
 
-/* Where nothing else does, weights in more and smaller pieces, tried where the last candidate of the list seems to fit so. */
+/* Where nothing else does, weights in more and smaller pieces, tried where the last candidate of the list seems to fit so: not where DRAM is full. */
 static void pieces_fit(search *s, const candidate *fresh, size_t count) {
   static const char *const pieces[] = {"50%", "25%", "12%"};
   const candidate_list refused = *s->list;
   candidate least = refused.items[refused.count - 1];
-  if (any_found(s) || !choice_is_auto(s->pass, "weight-pieces", "auto")) return;
+  if (any_found(s) || least.dram_full || !choice_is_auto(s->pass, "weight-pieces", "auto")) return;
   for (size_t p = 0; p < HCT_COUNT(pieces); p++) {
     least.weight_pieces = pieces[p];
     if (!candidate_may_fit(s->pass, s->module, &least)) continue;
