@@ -1,7 +1,5 @@
 #include "backends/compare/compare.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +12,6 @@ typedef struct compare_job {
   const char *model, *output;
   name_list strategies, packages, options; /* options go to hecaton-compile as they are */
   compare_format format;
-  const char *tools;     /* folder of this executable */
   char *work;            /* folder for images and reports */
 } compare_job;
 
@@ -96,9 +93,9 @@ static const char *first_error(compare_job *job, const char *log) {
 
 /* NULL when the tool ended with status 0, else why not. */
 static const char *tool_run(compare_job *job, const char *tool, const name_list *arguments) {
-  const char *path = hct_arena_printf(job->arena, "%s/%s", job->tools, tool), *log = hct_arena_printf(job->arena, "%s/log", job->work);
+  const char *log = hct_arena_printf(job->arena, "%s/log", job->work);
   char **argv = HCT_NEW_ARRAY(job->arena, char *, arguments->count + 2);
-  argv[0] = hct_arena_strdup(job->arena, path);
+  argv[0] = hct_tool_path(job->arena, tool);
   for (size_t i = 0; i < arguments->count; i++) argv[i + 1] = hct_arena_strdup(job->arena, arguments->items[i]);
   hct_diags *quiet = hct_diags_create(NULL);
   int code = 0;
@@ -146,13 +143,7 @@ static hct_status files_check(const compare_job *job) {
 }
 
 static hct_status compare(compare_job *job) {
-  char self[PATH_MAX];
   HCT_TRY(files_check(job));
-  ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (length < 0) return hct_failure(job->diags, HCT_E_IO, (hct_loc){.file = "/proc/self/exe"}, "%s", strerror(errno));
-  self[length] = '\0';
-  *strrchr(self, '/') = '\0';
-  job->tools = self;
   HCT_TRY(hct_temporary_folder(job->diags, job->arena, &job->work));
   compare_table table = {.model = job->model, .count = job->strategies.count * job->packages.count};
   table.runs = HCT_NEW_ARRAY(job->arena, compare_run, table.count);

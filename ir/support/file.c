@@ -171,18 +171,28 @@ void hct_output_abandon(hct_output *output) {
   output_release(output);
 }
 
-/* BUILD/bin/TOOL -> BUILD/share/hecaton; unit tests live in BUILD/unit. */
-const char *hct_share_directory(void) {
-  static _Thread_local char directory[PATH_MAX];
-  char executable[PATH_MAX];
-  ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
-  if (length <= 0) return "share/hecaton";
-  executable[length] = '\0';
+/* BUILD/bin/TOOL -> BUILD, PREFIX/bin/TOOL -> PREFIX; unit tests live in BUILD/unit. "." where the system does not say where it is. */
+static void prefix_read(char prefix[PATH_MAX]) {
+  ssize_t length = readlink("/proc/self/exe", prefix, PATH_MAX - 1);
+  if (length <= 0) prefix[0] = '.', length = 1;
+  prefix[length] = '\0';
   for (int up = 0; up < 2; up++) {
-    char *slash = strrchr(executable, '/');
+    char *slash = strrchr(prefix, '/');
     if (slash) *slash = '\0';
   }
-  int written = snprintf(directory, sizeof directory, "%s/share/hecaton", executable);
+}
+
+const char *hct_share_directory(void) {
+  static _Thread_local char directory[PATH_MAX];
+  char prefix[PATH_MAX];
+  prefix_read(prefix);
+  int written = snprintf(directory, sizeof directory, "%s/share/hecaton", prefix);
   HCT_BUG_ON(written < 0 || (size_t)written >= sizeof directory, "path of the executable is too long");
   return directory;
+}
+
+char *hct_tool_path(hct_arena *arena, const char *name) {
+  char prefix[PATH_MAX];
+  prefix_read(prefix);
+  return hct_arena_printf(arena, "%s/bin/%s", prefix, name);
 }

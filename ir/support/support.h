@@ -221,6 +221,8 @@ void hct_output_sweep(const char *path);
 void hct_output_abandon(hct_output *output);                        /* removes the temporary; NULL is fine */
 /* Directory of this executable's build tree or installation: holds packages and dialect files. */
 const char *hct_share_directory(void);
+/* Where the tool `name` of the same build tree or installation is. */
+char *hct_tool_path(hct_arena *arena, const char *name);
 /* ---- paths ---- */
 char *hct_path_folder(hct_arena *arena, const char *path);                   /* "." for a bare name */
 char *hct_path_join(hct_arena *arena, const char *folder, const char *path); /* `path` itself when it is absolute */

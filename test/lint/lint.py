@@ -67,8 +67,14 @@ for path in files:
     if path.parts[:2] == ("test", "unit") and path.name.startswith("test_") and f"%unit/{path.stem}" not in run:
         faults.append(f"{path}: test/unit/unit.test does not run it")
 
-linked = subprocess.run(["ldd", BIN / "hecaton-sim"], capture_output=True, text=True).stdout
-if re.search("MLIR|LLVM", linked):
+def links(tool, libraries):
+    return re.search(libraries, subprocess.run(["ldd", BIN / tool], capture_output=True, text=True).stdout)
+
+
+if links("hecaton-sim", "MLIR|LLVM") or b"mlirContextCreate" in (BIN / "hecaton-sim").read_bytes():
     faults.append("hecaton-sim links MLIR or LLVM")
+for tool in ("hecaton-compile", "hecaton-opt", "hecaton-model", "hecaton-irdl"):  # these take longer to start than a small model to compile
+    if links(tool, "libMLIR|libLLVM"):
+        faults.append(f"{tool} links libMLIR.so or libLLVM.so")
 print("\n".join(faults) or "ok")
 sys.exit(1 if faults else 0)
