@@ -1,21 +1,24 @@
 #include "compiler/analysis/workload_relaxed.h"
 
-#include "compiler/analysis/cuts.h"
 #include "compiler/analysis/units.h"
 #include "compiler/analysis/workload.h"
 
+/* The least of what stages move, over all ways to cut the units into stages. Whatever comes before unit i is known when it is at the beginning of a stage, so that what each stage
+ * costs is not kept: of deep models there are thousands of units. */
 static int64_t stages_choose(const hct_units *units, int64_t sram_bytes, bool everywhere) {
-  hct_cut_costs costs = hct_cut_costs_create(units->arena, units->count);
+  int64_t *least = HCT_NEW_ARRAY(units->arena, int64_t, units->count + 1); /* by unit: of those before it */
   hct_stage_need stage = hct_stage_need_create(units);
+  for (size_t i = 1; i <= units->count; i++) least[i] = INT64_MAX;
   for (size_t i = 0; i < units->count; i++) {
     hct_stage_begin(units, &stage, i);
     for (size_t j = i; j < units->count && (j == i || !everywhere); j++) {
       hct_stage_extend(units, &stage, j);
       if (j > i && stage.resident_bytes > sram_bytes) break;
-      *hct_cut_cost_at(&costs, i, j + 1) = (hct_cut_cost){.first = stage.read_bytes + stage.pending_bytes};
+      int64_t bytes = least[i] + stage.read_bytes + stage.pending_bytes;
+      if (bytes < least[j + 1]) least[j + 1] = bytes;
     }
   }
-  return hct_cuts_choose(&costs, HCT_NEW_ARRAY(units->arena, size_t, units->count + 1)).first;
+  return least[units->count];
 }
 
 int64_t hct_workload_relaxed_bytes(const hct_flow *flow, const bool *sampled, int64_t sram_bytes, bool everywhere, size_t more_layers) {

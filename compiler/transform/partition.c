@@ -652,7 +652,7 @@ hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
   HCT_TRY(choose_strategy(&p));
   HCT_TRY(choose_micro_batch(&p));
   hct_flow_factorize(&p.flow);
-  int64_t relaxed = relaxed_bytes(&p); /* of the module as it comes */
+  int64_t relaxed = pass->unordered ? -1 : relaxed_bytes(&p); /* of the module as it comes; no one asks what is only weighed */
   if (relaxed >= 0) hct_op_set(mlirModuleGetOperation(module), "hct.dram_relaxed_bytes", hct_attr_i64(p.context, relaxed));
   mark_cuts(&p);
   mark_rows(&p);
