@@ -25,6 +25,8 @@
 enum { MOST_PIECES = HCT_MAX_VARIADIC }; /* that one concat puts together */
 static const double MOST_SHARE = 0.75, PIECE_SHARE = 0.6, ALONE_SHARE = 0.25, MOST_BESIDE = 0.9; /* of SRAM */
 
+typedef struct finding { const char *name, *what; bool split; } finding; /* of a weight, for a remark; what = NULL: told */
+
 typedef struct splitting {
   hct_pass_context *pass;
   hct_arena *arena;
@@ -35,6 +37,7 @@ typedef struct splitting {
   bool outputs;                 /* what the function returns is computed: pieces of it are put together */
   double limit_bytes, most_bytes, alone_bytes, weight_bytes, gradient_bytes; /* of a die; SRAM that an element takes */
   hct_entry_list entries;
+  struct { finding *items; size_t count, capacity; } findings;
 } splitting;
 
 static const char *argument_text(const splitting *s, size_t argument, const char *name) {
@@ -424,6 +427,42 @@ static void lookups_mark(splitting *s, MlirValue table, size_t *split) {
   }
 }
 
+/* ---- what is told ---- */
+
+/* Weights of layers 3 and 12 have such names. */
+static bool same_but_numbers(const char *a, const char *b) {
+  static const char digits[] = "0123456789";
+  while (*a || *b) {
+    size_t number = strspn(a, digits), other = strspn(b, digits);
+    if (!number != !other) return false;
+    if (!number && *a != *b) return false;
+    a += number ? number : 1, b += number ? other : 1;
+  }
+  return true;
+}
+
+static bool is_alike(const finding *a, const finding *b) { return b->what && same_but_numbers(a->name, b->name) && !strcmp(a->what, b->what); }
+
+/* One remark a weight, or one for those of many layers that are alike. */
+static void findings_tell(splitting *s) {
+  enum { MANY = 5 };
+  for (size_t i = 0; i < s->findings.count; i++) {
+    finding *first = &s->findings.items[i];
+    if (!first->what) continue;
+    size_t alike = 0, last = i;
+    for (size_t j = i; j < s->findings.count; j++)
+      if (is_alike(first, &s->findings.items[j])) alike++, last = j;
+    if (alike < MANY) {
+      hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is %s", first->name, first->what);
+      continue;
+    }
+    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' to '%s', %zu alike, are %s%s", first->name, s->findings.items[last].name, alike, first->split ? "each " : "", first->what);
+    const finding of = *first;
+    for (size_t j = i; j <= last; j++)
+      if (is_alike(&of, &s->findings.items[j])) s->findings.items[j].what = NULL;
+  }
+}
+
 static hct_status weight_consider(splitting *s, size_t argument, size_t *split) {
   MlirValue value = mlirBlockGetArgument(s->builder.block, (intptr_t)argument);
   hct_shape shape = shape_of(value);
@@ -438,14 +477,17 @@ static hct_status weight_consider(splitting *s, size_t argument, size_t *split) 
   if (shape.rank != 2 || !split_may(s->function, argument, value)) return HCT_OK;
   cut c = cut_choose(s, value);
   if (c.count > 1) {
-    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is split into %lld pieces along dimension %lld: a die's share takes %.0f bytes of SRAM with its gradient", name, (long long)c.count, (long long)c.dim, bytes_taken(s, value));
+    const char *what = hct_arena_printf(s->arena, "split into %lld pieces along dimension %lld: a die's share takes %.0f bytes of SRAM with its gradient", (long long)c.count, (long long)c.dim, bytes_taken(s, value));
+    HCT_PUSH(s->arena, &s->findings, ((finding){name, what, true}));
     readers_rewrite(s, value, parameter_split(s, argument, name, c.dim, &c), c.dim, &c);
     ++*split;
     return HCT_OK;
   }
   lookups_mark(s, value, split);
-  if (!s->forced && pieces_wanted(s, value) > 1)
-    hct_remark(s->pass->diags, (hct_loc){0}, "'%s' is not split, though a die's share takes %.0f bytes of SRAM with its gradient: other operators than products and lookups read it, or pieces and dies do not divide its features", name, bytes_taken(s, value));
+  if (!s->forced && pieces_wanted(s, value) > 1) {
+    const char *what = hct_arena_printf(s->arena, "not split, though a die's share takes %.0f bytes of SRAM with its gradient: other operators than products and lookups read it, or pieces and dies do not divide its features", bytes_taken(s, value));
+    HCT_PUSH(s->arena, &s->findings, ((finding){name, what, false}));
+  }
   return HCT_OK;
 }
 
@@ -541,6 +583,7 @@ hct_status hct_pass_split_weights(hct_pass_context *pass, MlirModule module) {
   size_t split = 0, arguments = (size_t)mlirBlockGetNumArguments(s.builder.block);
   hct_training_describe_labels(pass->arena, module); /* of whole scores */
   for (size_t a = 0; a < arguments; a++) HCT_TRY(weight_consider(&s, a, &split));
+  findings_tell(&s);
   if (!split) return HCT_OK;
   hct_function_update_type(s.function);
   hct_function_set_arg_attrs(s.function, s.entries.count, s.entries.items);
