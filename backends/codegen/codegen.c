@@ -128,9 +128,20 @@ static hct_status object_write(hct_diags *diags, LLVMMemoryBufferRef object, con
   return hct_output_commit(diags, output);
 }
 
+static hct_status input_check(hct_diags *diags, const char *input, const char *output) {
+  hct_file_use uses[] = {{.what = "the MLIR", .path = input}, {.what = "-o", .path = output, .written = true}};
+  HCT_TRY(hct_file_uses_check(diags, &(hct_file_uses){.items = uses, .count = HCT_COUNT(uses)}));
+  hct_file text;
+  HCT_TRY(hct_file_map(diags, input, &text));
+  bool deep = hct_text_nesting((const char *)text.data, text.bytes) > HCT_MOST_NESTING;
+  hct_file_unmap(&text);
+  return deep ? hct_error(diags, HCT_E_SYNTAX, (hct_loc){.file = input}, "it is nested more than %d deep", HCT_MOST_NESTING) : HCT_OK;
+}
+
 static hct_status generate(hct_diags *diags, const char *input, const char *output) {
   LLVMModuleRef module = NULL;
   LLVMMemoryBufferRef object = NULL;
+  HCT_TRY(input_check(diags, input, output));
   LLVMContextRef llvm = LLVMContextCreate();
   hct_status status = translate(diags, input, llvm, &module);
   if (status == HCT_OK) status = optimise_and_emit(diags, module, &object);

@@ -63,6 +63,7 @@ void hct_context_destroy(MlirContext context) { mlirContextDestroy(context); }
 
 hct_status hct_module_parse(hct_diags *diags, MlirContext context, const char *file_name, const char *text, MlirModule *out_module) {
   size_t errors = hct_diags_error_count(diags);
+  if (hct_text_nesting(text, strlen(text)) > HCT_MOST_NESTING) return hct_error(diags, HCT_E_SYNTAX, (hct_loc){.file = file_name}, "it is nested more than %d deep", HCT_MOST_NESTING);
   MlirOperation op = mlirOperationCreateParse(context, hct_ref(text), hct_ref(file_name)); /* locations: lines of `text` */
   if (mlirOperationIsNull(op)) {
     if (hct_diags_error_count(diags) == errors) hct_error(diags, HCT_E_SYNTAX, (hct_loc){.file = file_name}, "not an MLIR module");

@@ -115,6 +115,9 @@ void hct_text_append(hct_text *text, const char *bytes, size_t length);
 void hct_text_printf(hct_text *text, const char *fmt, ...) HCT_PRINTF(2, 3);
 void hct_text_vprintf(hct_text *text, const char *fmt, va_list args);
 void hct_text_fini(hct_text *text);
+/* How deep brackets of MLIR text are nested, not counting those in strings and comments. MLIR's parser recurs, and has no limit of its own but the stack. */
+size_t hct_text_nesting(const char *text, size_t bytes);
+enum { HCT_MOST_NESTING = 1000 };
 
 /* ---- string -> pointer map in an arena, insertion-ordered iteration ---- */
 typedef struct hct_map hct_map;

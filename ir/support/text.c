@@ -45,3 +45,20 @@ void hct_text_fini(hct_text *text) {
   free(text->data);
   *text = (hct_text){0};
 }
+
+size_t hct_text_nesting(const char *text, size_t bytes) {
+  size_t depth = 0, most = 0;
+  for (size_t i = 0; i < bytes; i++) {
+    if (text[i] == '"') {
+      for (i++; i < bytes && text[i] != '"' && text[i] != '\n'; i++) i += text[i] == '\\';
+    } else if (text[i] == '/' && i + 1 < bytes && text[i + 1] == '/') {
+      while (i < bytes && text[i] != '\n') i++;
+    } else if (text[i] && strchr("([{<", text[i])) {
+      if (++depth > most) most = depth;
+    } else if (text[i] && strchr(")]}>", text[i])) {
+      bool bracket = text[i] != '>' || !((i && text[i - 1] == '-') || (i + 1 < bytes && text[i + 1] == '=')); /* no -> or >= */
+      if (depth && bracket) depth--;
+    }
+  }
+  return most;
+}
