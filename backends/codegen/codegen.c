@@ -1,6 +1,5 @@
 #include "backends/codegen/codegen.h"
 
-#include <llvm-c/Analysis.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
@@ -128,7 +127,7 @@ static hct_status object_write(hct_diags *diags, LLVMMemoryBufferRef object, con
   return hct_output_commit(diags, output);
 }
 
-static hct_status input_check(hct_diags *diags, const char *input, const char *output) {
+static hct_status files_check(hct_diags *diags, const char *input, const char *output) {
   hct_file_use uses[] = {{.what = "the MLIR", .path = input}, {.what = "-o", .path = output, .written = true}};
   HCT_TRY(hct_file_uses_check(diags, &(hct_file_uses){.items = uses, .count = HCT_COUNT(uses)}));
   hct_file text;
@@ -141,7 +140,7 @@ static hct_status input_check(hct_diags *diags, const char *input, const char *o
 static hct_status generate(hct_diags *diags, const char *input, const char *output) {
   LLVMModuleRef module = NULL;
   LLVMMemoryBufferRef object = NULL;
-  HCT_TRY(input_check(diags, input, output));
+  HCT_TRY(files_check(diags, input, output));
   LLVMContextRef llvm = LLVMContextCreate();
   hct_status status = translate(diags, input, llvm, &module);
   if (status == HCT_OK) status = optimise_and_emit(diags, module, &object);

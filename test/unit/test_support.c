@@ -88,8 +88,18 @@ static void test_arena_adopts_what_another_holds(void) {
   hct_arena_destroy(arena);
 }
 
+/* Arrows and comparisons close nothing, while brackets in strings, after an escaped quote too, and in comments are none. */
+static void test_nesting(void) {
+  static const struct { const char *text; size_t depth; } cases[] = {
+      {"", 0}, {"(a)[b]{c}<d>", 1}, {"({[<a>]})", 4}, {")))((", 2}, {"{ () -> ((a)) }", 3}, {"({<(d0) : (d0 >= 0)>})", 4}, {"{ (x >= y) {a -> {", 3},
+      {"{\"(((\"}", 1}, {"{\"a\\\"(((\"}", 1}, {"{ // (((\n(", 2}, {"{ / (", 2}, {"\"(", 0}, {"\"\\", 0}, {"((\n//", 2},
+  };
+  for (size_t i = 0; i < HCT_COUNT(cases); i++) CHECK(hct_text_nesting(cases[i].text, strlen(cases[i].text)) == cases[i].depth);
+}
+
 int main(void) {
   test_arena_adopts_what_another_holds();
+  test_nesting();
   test_paths();
   test_progress();
   test_processes();
