@@ -27,3 +27,8 @@ int64_t hct_pass_update_chunk(const hct_pass_context *pass) {
   while (chunk > 1 && chunk > most) chunk /= 2;
   return chunk;
 }
+
+void hct_pass_sram_hint(const hct_pass_context *pass, bool fewer) {
+  bool resident = !strcmp(hct_pass_option(pass, "weights", "auto"), "resident");
+  hct_hint(pass->diags, "%s%sother --token-blocks, more --weight-pieces, a smaller --update-chunk, a larger --mesh, or a package with more SRAM", fewer ? "a smaller --micro-batch, " : "", resident ? "--weights=auto, " : "");
+}

@@ -37,6 +37,8 @@ typedef struct hct_pass_context {
   bool streams_only;          /* a trial: weights are not read, the program is not written */
   bool unordered;             /* a trial of which only is asked what it moves and needs: operations of stages stay as they are written */
   int64_t least_sram_bytes;   /* of a trial: what its stages take, the one that takes most, in any order; unless unordered, of those that take more than half of SRAM, as far as it got */
+  int64_t product_sram_bytes; /* what the product that takes most of SRAM does in any plan (hct-fuse-groups); more than there is: nothing fits */
+  int64_t parameter_sram_bytes; /* likewise, its parameter alone */
   bool crowded;               /* of an unordered trial: some stage fits in no order of those that are found soonest */
   bool dram_full;             /* of a trial: its tensors take more than DRAM has */
   hct_interleaving interleaving; /* what the chiplet backend found best for these options: not tried again */
@@ -55,6 +57,8 @@ bool hct_pass_trains(const hct_pass_context *pass, const char *name);
 /* Elements of a parameter that an optimizer step has in SRAM at a time (--update-chunk): where that is auto, at most 65536, and so few that 32 bytes for each, parameter, states
  * and low copy twice, take no more than a quarter of SRAM; a power of two. */
 int64_t hct_pass_update_chunk(const hct_pass_context *pass);
+/* What may help where SRAM is too small; `fewer`: a smaller micro-batch could be. */
+void hct_pass_sram_hint(const hct_pass_context *pass, bool fewer);
 
 #define HCT_PASS(flag, function, level, doc) hct_status function(hct_pass_context *pass, MlirModule module);
 #include "compiler/passes.def"

@@ -107,7 +107,7 @@ void candidate_try(const hct_pass_context *pass, MlirModule module, candidate *c
   if (!sound) status = HCT_REFUSED;
   if (status == HCT_OK) status = chiplet_build(&t.pass, t.module, t.pass.arena, &image, &c->estimate);
   c->fits = status == HCT_OK;
-  c->needs_sram_bytes = t.pass.least_sram_bytes;
+  c->needs_sram_bytes = t.pass.least_sram_bytes, c->parameter_sram_bytes = t.pass.parameter_sram_bytes;
   c->dram_full = t.pass.dram_full;
   c->whole = !pass->left_out || pass->left_out->back;
   c->streaming_pays = hct_op_has(mlirModuleGetOperation(t.module), "hct.streaming_pays");
@@ -124,7 +124,7 @@ bool candidate_weigh(const hct_pass_context *pass, MlirModule module, candidate 
   t.pass.unordered = true;
   hct_status status = hct_pipeline_run(&t.pass, t.module, HCT_LEVEL_TILE);
   if (status == HCT_OK) status = chiplet_dram_bytes(&t.pass, t.module, &c->dram_bytes);
-  c->least_sram_bytes = t.pass.least_sram_bytes, c->crowded = t.pass.crowded;
+  c->least_sram_bytes = t.pass.least_sram_bytes, c->crowded = t.pass.crowded, c->parameter_sram_bytes = t.pass.parameter_sram_bytes;
   trial_end(&t, false);
   return status == HCT_OK && c->least_sram_bytes <= (int64_t)pass->package.sram_bytes;
 }
@@ -134,7 +134,7 @@ bool candidate_may_fit(const hct_pass_context *pass, MlirModule module, candidat
   if (choice_any_groups(pass, module)) least.groups = "blocks";
   if (!strcmp(least.recompute, "auto")) least.recompute = "none";
   bool may_fit = candidate_weigh(pass, module, &least);
-  c->needs_sram_bytes = least.least_sram_bytes;
+  c->needs_sram_bytes = least.least_sram_bytes, c->parameter_sram_bytes = least.parameter_sram_bytes;
   return may_fit;
 }
 

@@ -19,6 +19,7 @@ typedef struct candidate {
   uint64_t dram_bytes;      /* of candidate_weigh: over all dies, of the layers that are there */
   int64_t least_sram_bytes; /* likewise: what it takes in any order */
   bool crowded;             /* likewise: no order is found at once in which it fits */
+  int64_t parameter_sram_bytes; /* of candidate_try and candidate_weigh: what one parameter of it takes, or piece of one, whatever else is chosen */
   int64_t needs_sram_bytes; /* of candidate_may_fit, what that takes in any order; of candidate_try, likewise of what takes more than half of SRAM, as far as it got */
 } candidate;
 typedef struct candidate_list {

@@ -40,7 +40,8 @@ static bool emit_layers(hct_pass_context *pass, MlirModule module, hct_level lev
     layers_tell(some.diags, layers);
     *out_status = emit_some(&some, graph, level, path);
   }
-  bool done = shorter && (*out_status == HCT_OK || left_out.back);
+  bool hopeless = some.product_sram_bytes > (int64_t)pass->package.sram_bytes; /* what a product takes in one layer it takes in all */
+  bool done = shorter && (*out_status == HCT_OK || left_out.back || hopeless);
   if (done) hct_diags_repeat(pass->diags, some.diags);
   pass->interleaving = done ? some.interleaving : pass->interleaving;
   mlirModuleDestroy(graph);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "compiler/analysis/fusion.h"
+#include "compiler/analysis/least_sram.h"
 #include "compiler/pass.h"
 #include "compiler/transform/partition.h"
 #include "compiler/transform/recompute_activations.h"
@@ -202,11 +203,42 @@ static hct_status streamed_mark(fuse *f, const weights *w, MlirModule module) {
   return HCT_OK;
 }
 
+/* ---- what fits in no plan ---- */
+static const char *value_name(const fuse *f, size_t value) {
+  const hct_flow_value *v = &f->flow.values[value];
+  if (v->op != SIZE_MAX) return hct_loc_of(f->pass->arena, f->flow.ops[v->op].op).where;
+  MlirAttribute name = hct_function_arg_attr(f->flow.function, value, "hct.name");
+  return mlirAttributeIsNull(name) ? "" : hct_attr_text(name);
+}
+
+static hct_status product_refuse(const fuse *f, const hct_least_sram *least) {
+  hct_pass_context *pass = f->pass;
+  hct_error(pass->diags, HCT_E_SRAM_FULL, hct_loc_of(pass->arena, f->flow.ops[least->op].op), "the plan needs %lld bytes of SRAM on a die that has %lld, or more: this product alone takes them, however it is scheduled",
+            (long long)least->bytes, (long long)pass->package.sram_bytes);
+  for (size_t i = 0; i < least->value_count; i++)
+    hct_note(pass->diags, "%12lld bytes  its share of %s  %s", (long long)least->values[i].bytes, hct_shape_text(pass->arena, &f->flow.values[least->values[i].value].shape), value_name(f, least->values[i].value));
+  hct_pass_sram_hint(pass, f->cut);
+  return HCT_REFUSED;
+}
+
+/* A trial, or a deep model, that needs too much is not compiled any further; others are, for the map of all that they have in SRAM. */
+static hct_status products_check(fuse *f, const bool *sampled) {
+  hct_pass_context *pass = f->pass;
+  recompute_costs costs = recompute_costs_of(pass, &f->flow);
+  int64_t batch = partition_batch(&f->flow), samples = (batch + costs.micro_batches - 1) / costs.micro_batches, sram = (int64_t)pass->package.sram_bytes;
+  hct_least_sram least = hct_least_sram_find(&f->flow, sampled, samples, batch, (int64_t)(pass->package.rows * pass->package.cols));
+  pass->product_sram_bytes = least.bytes, pass->parameter_sram_bytes = least.parameter_bytes;
+  if (least.bytes <= sram || (!pass->streams_only && !pass->left_out)) return HCT_OK;
+  pass->least_sram_bytes = least.bytes;
+  return product_refuse(f, &least);
+}
+
 hct_status hct_pass_fuse_groups(hct_pass_context *pass, MlirModule module) {
   fuse f = {.pass = pass, .flow = hct_flow_read(pass->arena, module)};
   bool host = !strcmp(hct_pass_option(pass, "backend", "chiplet"), "host"), *sampled = HCT_NEW_ARRAY(pass->arena, bool, f.flow.value_count + 1);
   hct_flow_factorize(&f.flow);
   f.cut = find_sampled(&f, sampled);
+  if (!host) HCT_TRY(products_check(&f, sampled));
   f.units = hct_units_read(pass->arena, &f.flow, sampled, true);
   f.stages = HCT_NEW_ARRAY(pass->arena, size_t, f.units.count);
   weights w;

@@ -78,6 +78,7 @@ typedef struct hct_shape { hct_dtype dtype; size_t rank; int64_t dims[HCT_MAX_RA
 bool hct_value_shape(MlirValue value, hct_shape *out_shape);
 bool hct_type_shape(MlirType type, hct_shape *out_shape); /* the same of a type */
 int64_t hct_shape_elements(const hct_shape *shape);
+const char *hct_shape_text(hct_arena *arena, const hct_shape *shape); /* 2x3xf32 */
 bool hct_value_unused(MlirValue value);
 void hct_value_replace(MlirValue old_value, MlirValue new_value);
 /* Dense key of a value or operation for maps: pointers are stable while the operation lives. Never iterate by it. */

@@ -100,6 +100,15 @@ bool hct_type_shape(MlirType type, hct_shape *out_shape) {
   return true;
 }
 
+const char *hct_shape_text(hct_arena *arena, const hct_shape *shape) {
+  hct_text text = {0};
+  for (size_t d = 0; d < shape->rank; d++) hct_text_printf(&text, "%lldx", (long long)shape->dims[d]);
+  hct_text_printf(&text, "%s", hct_dtype_name(shape->dtype));
+  const char *copy = hct_arena_strdup(arena, text.data);
+  hct_text_fini(&text);
+  return copy;
+}
+
 int64_t hct_shape_elements(const hct_shape *shape) {
   int64_t elements = 1;
   for (size_t d = 0; d < shape->rank; d++)

@@ -4,15 +4,6 @@
 #include "ir/isa/settings.h"
 
 /* ---- shapes of hct_graph ---- */
-static const char *shape_text(hct_verifier *v, const hct_shape *shape) {
-  hct_text text = {0};
-  for (size_t d = 0; d < shape->rank; d++) hct_text_printf(&text, "%lldx", (long long)shape->dims[d]);
-  hct_text_printf(&text, "%s", hct_dtype_name(shape->dtype));
-  const char *copy = hct_arena_strdup(v->arena, text.data);
-  hct_text_fini(&text);
-  return copy;
-}
-
 static bool broadcasts_to(const hct_shape *from, const hct_shape *to) {
   if (from->rank > to->rank) return false;
   for (size_t d = 0; d < from->rank; d++) {
@@ -24,11 +15,11 @@ static bool broadcasts_to(const hct_shape *from, const hct_shape *to) {
 
 static void check_elementwise(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count, const hct_shape *result) {
   for (size_t k = 0; k < count; k++)
-    if (!broadcasts_to(&operands[k], result)) hct_verify_refuse(v, op, "operand %zu (%s) does not broadcast to the result (%s)", k, shape_text(v, &operands[k]), shape_text(v, result));
+    if (!broadcasts_to(&operands[k], result)) hct_verify_refuse(v, op, "operand %zu (%s) does not broadcast to the result (%s)", k, hct_shape_text(v->arena, &operands[k]), hct_shape_text(v->arena, result));
 }
 
 static void check_reshape(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
-  if (hct_shape_elements(from) != hct_shape_elements(to)) hct_verify_refuse(v, op, "%s and %s have different numbers of elements", shape_text(v, from), shape_text(v, to));
+  if (hct_shape_elements(from) != hct_shape_elements(to)) hct_verify_refuse(v, op, "%s and %s have different numbers of elements", hct_shape_text(v->arena, from), hct_shape_text(v->arena, to));
 }
 
 static void check_transpose(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
@@ -40,7 +31,7 @@ static void check_transpose(hct_verifier *v, MlirOperation op, const hct_shape *
     fits = perm[d] >= 0 && perm[d] < (int64_t)count && !seen[perm[d]] && to->dims[d] == from->dims[perm[d]];
     if (fits) seen[perm[d]] = true;
   }
-  if (!fits) hct_verify_refuse(v, op, "perm does not take %s to %s", shape_text(v, from), shape_text(v, to));
+  if (!fits) hct_verify_refuse(v, op, "perm does not take %s to %s", hct_shape_text(v->arena, from), hct_shape_text(v->arena, to));
 }
 
 static void check_slice(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
@@ -50,7 +41,7 @@ static void check_slice(hct_verifier *v, MlirOperation op, const hct_shape *from
     int64_t last = 0;
     fits = hct_mul_i64(to->dims[d] - 1, steps[d], &last) && hct_add_i64(starts[d], last, &last) && steps[d] != 0 && (to->dims[d] == 0 || (starts[d] >= 0 && starts[d] < from->dims[d] && last >= 0 && last < from->dims[d]));
   }
-  if (!fits) hct_verify_refuse(v, op, "starts and steps leave %s for a result %s", shape_text(v, from), shape_text(v, to));
+  if (!fits) hct_verify_refuse(v, op, "starts and steps leave %s for a result %s", hct_shape_text(v->arena, from), hct_shape_text(v->arena, to));
 }
 
 static void check_contract(hct_verifier *v, MlirOperation op, const hct_shape *operands, const hct_shape *result) {
@@ -91,7 +82,7 @@ static void check_reduce(hct_verifier *v, MlirOperation op, const hct_shape *fro
     if (fits) reduced[axes[i]] = true;
   }
   for (size_t d = 0; fits && d < from->rank; d++) fits = to->dims[d] == (reduced[d] ? 1 : from->dims[d]);
-  if (!fits) hct_verify_refuse(v, op, "reducing these axes of %s does not give %s", shape_text(v, from), shape_text(v, to));
+  if (!fits) hct_verify_refuse(v, op, "reducing these axes of %s does not give %s", hct_shape_text(v->arena, from), hct_shape_text(v->arena, to));
 }
 
 static void check_concat(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count, const hct_shape *to) {
@@ -102,7 +93,7 @@ static void check_concat(hct_verifier *v, MlirOperation op, const hct_shape *ope
     for (size_t d = 0; fits && d < to->rank; d++) fits = (int64_t)d == axis || operands[k].dims[d] == to->dims[d];
     if (fits) total += operands[k].dims[axis];
   }
-  if (!fits || total != to->dims[axis]) hct_verify_refuse(v, op, "operands along axis %lld do not make %s", (long long)axis, shape_text(v, to));
+  if (!fits || total != to->dims[axis]) hct_verify_refuse(v, op, "operands along axis %lld do not make %s", (long long)axis, hct_shape_text(v->arena, to));
 }
 
 static void check_function(hct_verifier *v, MlirOperation op, const char *table) {
@@ -114,7 +105,7 @@ static void check_narrowing(hct_verifier *v, MlirOperation op, const hct_shape *
   double scalar = hct_op_f64_or(op, "scalar", 0);
   hct_narrowing narrowing;
   if (!hct_narrowing_parse(scalar, &narrowing)) hct_verify_refuse(v, op, "scalar %g says no element type for interchange (hct_narrowing)", scalar);
-  else if (hct_dtype_is_float(narrowing.dtype) != hct_dtype_is_float(shape->dtype)) hct_verify_refuse(v, op, "%s cannot narrow to %s", shape_text(v, shape), hct_dtype_name(narrowing.dtype));
+  else if (hct_dtype_is_float(narrowing.dtype) != hct_dtype_is_float(shape->dtype)) hct_verify_refuse(v, op, "%s cannot narrow to %s", hct_shape_text(v->arena, shape), hct_dtype_name(narrowing.dtype));
 }
 
 static bool dims_equal(const int64_t *a, const int64_t *b, size_t count) { return !count || !memcmp(a, b, count * sizeof *a); }
@@ -124,19 +115,19 @@ static void check_softmax(hct_verifier *v, MlirOperation op, const hct_shape *op
   int64_t axis = hct_op_i64(op, "axis");
   if (axis < 0 || axis >= (int64_t)to->rank) hct_verify_refuse(v, op, "axis %lld is none of the %zu of the result", (long long)axis, to->rank);
   for (size_t k = 0; k < count; k++)
-    if (!shape_dims_equal(&operands[k], to)) hct_verify_refuse(v, op, "operand %zu (%s) is not of the result's shape (%s)", k, shape_text(v, &operands[k]), shape_text(v, to));
+    if (!shape_dims_equal(&operands[k], to)) hct_verify_refuse(v, op, "operand %zu (%s) is not of the result's shape (%s)", k, hct_shape_text(v->arena, &operands[k]), hct_shape_text(v->arena, to));
 }
 
 static void check_pad(hct_verifier *v, MlirOperation op, const hct_shape *from, const hct_shape *to) {
   int64_t low[HCT_MAX_RANK];
   bool fits = hct_op_i64s(op, "low", low, HCT_MAX_RANK) == from->rank && to->rank == from->rank;
   for (size_t d = 0; fits && d < from->rank; d++) fits = low[d] >= 0 && from->dims[d] <= to->dims[d] && low[d] <= to->dims[d] - from->dims[d];
-  if (!fits) hct_verify_refuse(v, op, "%s at these offsets is not inside %s", shape_text(v, from), shape_text(v, to));
+  if (!fits) hct_verify_refuse(v, op, "%s at these offsets is not inside %s", hct_shape_text(v->arena, from), hct_shape_text(v->arena, to));
 }
 
 static bool is_index(hct_verifier *v, MlirOperation op, const hct_shape *ids) {
   bool fits = !hct_dtype_is_float(ids->dtype) && ids->dtype != HCT_BOOL;
-  if (!fits) hct_verify_refuse(v, op, "operand 1 (%s) is no tensor of integers", shape_text(v, ids));
+  if (!fits) hct_verify_refuse(v, op, "operand 1 (%s) is no tensor of integers", hct_shape_text(v->arena, ids));
   return fits;
 }
 
@@ -145,17 +136,17 @@ static void check_rows(hct_verifier *v, MlirOperation op, const hct_shape *table
   if (!is_index(v, op, ids)) return;
   bool fits = table->rank >= 1 && rows->rank == ids->rank + table->rank - 1 && dims_equal(rows->dims, ids->dims, ids->rank);
   if (!fits || !dims_equal(rows->dims + ids->rank, table->dims + 1, table->rank - 1))
-    hct_verify_refuse(v, op, "rows %s are not those of a table %s at %s", shape_text(v, rows), shape_text(v, table), shape_text(v, ids));
+    hct_verify_refuse(v, op, "rows %s are not those of a table %s at %s", hct_shape_text(v->arena, rows), hct_shape_text(v->arena, table), hct_shape_text(v->arena, ids));
   int64_t run[2];
   if (!fits || !hct_op_has(op, "run")) return;
-  if (hct_op_i64s(op, "run", run, 2) != 2 || run[0] < 0 || run[0] > run[1] - table->dims[0]) hct_verify_refuse(v, op, "run is not the first of the %lld rows of %s in a table, and the number of that table's rows", (long long)table->dims[0], shape_text(v, table));
+  if (hct_op_i64s(op, "run", run, 2) != 2 || run[0] < 0 || run[0] > run[1] - table->dims[0]) hct_verify_refuse(v, op, "run is not the first of the %lld rows of %s in a table, and the number of that table's rows", (long long)table->dims[0], hct_shape_text(v->arena, table));
 }
 
 /* wide [..., v], ids and flat [...] */
 static void check_classes(hct_verifier *v, MlirOperation op, const hct_shape *wide, const hct_shape *ids, const hct_shape *flat) {
   if (!is_index(v, op, ids)) return;
   if (wide->rank != ids->rank + 1 || !dims_equal(wide->dims, ids->dims, ids->rank) || !shape_dims_equal(ids, flat))
-    hct_verify_refuse(v, op, "%s with ids %s and %s: all but the last dimension of the first must be those of the others", shape_text(v, wide), shape_text(v, ids), shape_text(v, flat));
+    hct_verify_refuse(v, op, "%s with ids %s and %s: all but the last dimension of the first must be those of the others", hct_shape_text(v->arena, wide), hct_shape_text(v->arena, ids), hct_shape_text(v->arena, flat));
 }
 
 static void check_constant(hct_verifier *v, MlirOperation op) {
@@ -179,13 +170,13 @@ static void check_update(hct_verifier *v, MlirOperation op, const hct_shape *ope
     return;
   }
   for (size_t k = 1; k < 2 + states; k++)
-    if (!shape_dims_equal(&operands[0], &operands[k])) hct_verify_refuse(v, op, "operand %zu (%s) is not of the parameter's shape (%s)", k, shape_text(v, &operands[k]), shape_text(v, &operands[0]));
+    if (!shape_dims_equal(&operands[0], &operands[k])) hct_verify_refuse(v, op, "operand %zu (%s) is not of the parameter's shape (%s)", k, hct_shape_text(v->arena, &operands[k]), hct_shape_text(v->arena, &operands[0]));
   for (size_t k = 0; k < results; k++) {
     hct_shape result;
-    if (hct_value_shape(hct_op_result(op, k), &result) && !shape_dims_equal(&operands[0], &result)) hct_verify_refuse(v, op, "result %zu (%s) is not of the parameter's shape", k, shape_text(v, &result));
+    if (hct_value_shape(hct_op_result(op, k), &result) && !shape_dims_equal(&operands[0], &result)) hct_verify_refuse(v, op, "result %zu (%s) is not of the parameter's shape", k, hct_shape_text(v->arena, &result));
   }
   const hct_shape *settings = &operands[2 + states], *step = &operands[3 + states];
-  if (settings->rank != 1 || settings->dims[0] != HCT_SETTING_COUNT || step->rank != 0) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the %d settings and the step", shape_text(v, settings), shape_text(v, step), HCT_SETTING_COUNT);
+  if (settings->rank != 1 || settings->dims[0] != HCT_SETTING_COUNT || step->rank != 0) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the %d settings and the step", hct_shape_text(v->arena, settings), hct_shape_text(v->arena, step), HCT_SETTING_COUNT);
 }
 
 /* (x, seed i64[], step f32[]), and numbers of elements that are not negative. */
@@ -198,18 +189,18 @@ static void check_dropout(hct_verifier *v, MlirOperation op, const hct_shape *op
     int64_t part;
     fits = index[d] >= 0 && (to->dims[d] == 0 || (hct_mul_i64(to->dims[d] - 1, index[d], &part) && hct_add_i64(last, part, &last)));
   }
-  if (!shape_dims_equal(&operands[0], to)) hct_verify_refuse(v, op, "operand 0 (%s) is not of the result's shape (%s)", shape_text(v, &operands[0]), shape_text(v, to));
-  if (!hct_dtype_is_float(to->dtype)) hct_verify_refuse(v, op, "the result (%s) is not of floats", shape_text(v, to));
-  if (operands[1].rank || operands[1].dtype != HCT_I64 || operands[2].rank || operands[2].dtype != HCT_F32) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the seed, an i64, and the step, an f32", shape_text(v, &operands[1]), shape_text(v, &operands[2]));
+  if (!shape_dims_equal(&operands[0], to)) hct_verify_refuse(v, op, "operand 0 (%s) is not of the result's shape (%s)", hct_shape_text(v->arena, &operands[0]), hct_shape_text(v->arena, to));
+  if (!hct_dtype_is_float(to->dtype)) hct_verify_refuse(v, op, "the result (%s) is not of floats", hct_shape_text(v->arena, to));
+  if (operands[1].rank || operands[1].dtype != HCT_I64 || operands[2].rank || operands[2].dtype != HCT_F32) hct_verify_refuse(v, op, "the last operands (%s, %s) are not the seed, an i64, and the step, an f32", hct_shape_text(v->arena, &operands[1]), hct_shape_text(v->arena, &operands[2]));
   if (!(ratio >= 0 && ratio <= 1)) hct_verify_refuse(v, op, "ratio %g is not from 0 to 1", ratio);
   if (stream < 0 || stream > UINT32_MAX) hct_verify_refuse(v, op, "stream %lld is not of 32 bits", (long long)stream);
-  if (!fits) hct_verify_refuse(v, op, "index is not a number of 63 bits for each dimension of %s, and one for its first element", shape_text(v, to));
+  if (!fits) hct_verify_refuse(v, op, "index is not a number of 63 bits for each dimension of %s, and one for its first element", hct_shape_text(v->arena, to));
 }
 
 static void check_detach(hct_verifier *v, MlirOperation op, const hct_shape *operands, size_t count, const hct_shape *to) {
   if (count < 1 || count > 2) hct_verify_refuse(v, op, "%zu operands: a value is needed, and what has its gradient if anything", count);
   for (size_t k = 0; k < count && k < 2; k++)
-    if (!shape_dims_equal(&operands[k], to)) hct_verify_refuse(v, op, "operand %zu (%s) is not of the result's shape (%s)", k, shape_text(v, &operands[k]), shape_text(v, to));
+    if (!shape_dims_equal(&operands[k], to)) hct_verify_refuse(v, op, "operand %zu (%s) is not of the result's shape (%s)", k, hct_shape_text(v->arena, &operands[k]), hct_shape_text(v->arena, to));
 }
 
 /* ---- composite operators ---- */
@@ -239,7 +230,7 @@ static void check_products(hct_verifier *v, MlirOperation op, const char *first,
   bool fits = product_shape(hct_op_str(op, first), &operands[0], &operands[1], &scores);
   if (fits && second) fits = product_shape(hct_op_str(op, second), &scores, &operands[2], &result);
   else result = scores;
-  if (!fits || !shape_dims_equal(&result, to)) hct_verify_refuse(v, op, "its products do not give %s: %s%s%s", shape_text(v, to), hct_op_str(op, first), second ? ", then " : "", second ? hct_op_str(op, second) : "");
+  if (!fits || !shape_dims_equal(&result, to)) hct_verify_refuse(v, op, "its products do not give %s: %s%s%s", hct_shape_text(v->arena, to), hct_op_str(op, first), second ? ", then " : "", second ? hct_op_str(op, second) : "");
 }
 
 static void check_composite(hct_verifier *v, MlirOperation op, const char *name, const hct_shape *operands, size_t count, const hct_shape *to) {
@@ -255,7 +246,7 @@ static void check_composite(hct_verifier *v, MlirOperation op, const char *name,
     check_products(v, op, linear ? "spec" : "scores", linear ? NULL : "mix", operands, to);
     return; /* letters that repeat or differ in size are refused in hct-expand's products */
   }
-  if (!shape_dims_equal(&operands[0], to)) hct_verify_refuse(v, op, "operand 0 (%s) is not of the result's shape (%s)", shape_text(v, &operands[0]), shape_text(v, to));
+  if (!shape_dims_equal(&operands[0], to)) hct_verify_refuse(v, op, "operand 0 (%s) is not of the result's shape (%s)", hct_shape_text(v->arena, &operands[0]), hct_shape_text(v->arena, to));
   if (norm && (hct_op_i64(op, "axis") < 0 || hct_op_i64(op, "axis") >= (int64_t)to->rank)) hct_verify_refuse(v, op, "axis %lld is none of the %zu of the result", (long long)hct_op_i64(op, "axis"), to->rank);
   check_elementwise(v, op, operands, count, to);
 }
@@ -291,7 +282,7 @@ static bool split_over(const hct_layout *layout, const char *axis) {
 static void check_collective(hct_verifier *v, MlirOperation op, const char *name, const hct_shape *from, const hct_shape *to) {
   const char *axis = hct_op_str(op, "axis"), *kind = hct_op_str_or(op, "kind", "sum");
   bool reduces = !strcmp(name, "all_reduce"), over_time = reduces && !strcmp(axis, "t");
-  if (!shape_dims_equal(from, to)) hct_verify_refuse(v, op, "%s and %s differ: a collective keeps the shape", shape_text(v, from), shape_text(v, to));
+  if (!shape_dims_equal(from, to)) hct_verify_refuse(v, op, "%s and %s differ: a collective keeps the shape", hct_shape_text(v->arena, from), hct_shape_text(v->arena, to));
   if (strcmp(axis, "r") && strcmp(axis, "c") && strcmp(axis, "rc") && !over_time) hct_verify_refuse(v, op, "axis '%s' is none of r, c, rc%s", axis, reduces ? ", t" : "");
   if (strcmp(kind, "sum") && strcmp(kind, "max")) hct_verify_refuse(v, op, "kind '%s' is neither sum nor max", kind);
   const char *algorithm = hct_op_str_or(op, "algorithm", "ring");
@@ -317,9 +308,9 @@ static const struct { const char *name; type_rule rule; size_t first, operands; 
 
 static void check_type(hct_verifier *v, MlirOperation op, type_rule rule, const char *what, const hct_shape *shape, const hct_shape *with) {
   bool floats = hct_dtype_is_float(shape->dtype) && hct_dtype_is_float(with->dtype), same = shape->dtype == with->dtype;
-  if (rule == TYPES_F32 && shape->dtype != HCT_F32) hct_verify_refuse(v, op, "%s (%s) is not f32, and the optimizer works in f32", what, shape_text(v, shape));
-  if (rule == TYPES_ONE && !same) hct_verify_refuse(v, op, "%s (%s) is not of the element type of operand 0 (%s)", what, shape_text(v, shape), shape_text(v, with));
-  if (rule == TYPES_ALIKE && !same && !floats) hct_verify_refuse(v, op, "%s (%s) is neither of the element type of the operand before (%s), nor are both floats", what, shape_text(v, shape), shape_text(v, with));
+  if (rule == TYPES_F32 && shape->dtype != HCT_F32) hct_verify_refuse(v, op, "%s (%s) is not f32, and the optimizer works in f32", what, hct_shape_text(v->arena, shape));
+  if (rule == TYPES_ONE && !same) hct_verify_refuse(v, op, "%s (%s) is not of the element type of operand 0 (%s)", what, hct_shape_text(v->arena, shape), hct_shape_text(v->arena, with));
+  if (rule == TYPES_ALIKE && !same && !floats) hct_verify_refuse(v, op, "%s (%s) is neither of the element type of the operand before (%s), nor are both floats", what, hct_shape_text(v->arena, shape), hct_shape_text(v->arena, with));
 }
 
 static void check_types(hct_verifier *v, MlirOperation op, const char *name, const hct_shape *operands, size_t count, const hct_shape *to) {
@@ -343,7 +334,7 @@ static bool shape_read(hct_verifier *v, MlirOperation op, const char *what, size
   int64_t bytes = 8;
   for (size_t d = 0; d < out_shape->rank; d++) {
     if (hct_mul_i64(bytes, out_shape->dims[d], &bytes)) continue;
-    hct_verify_refuse(v, op, "%s %zu (%s) has too many elements", what, index, shape_text(v, out_shape));
+    hct_verify_refuse(v, op, "%s %zu (%s) has too many elements", what, index, hct_shape_text(v->arena, out_shape));
     return false;
   }
   return true;
