@@ -4,6 +4,12 @@ import subprocess
 import sys
 
 failures = 0
+THOROUGH = os.environ.get("HECATON_THOROUGH") == "1"  # tools/check --thorough
+
+
+def share(things, of, first=0):
+    """Of many things that are alike one of `of`, spread evenly, from number `first` on; all of them where the run is thorough."""
+    return list(things) if THOROUGH else list(things)[first % of :: of]
 
 
 def tools_from(folder):

@@ -1,4 +1,5 @@
-# lit configuration. HECATON_BUILD names the build folder; HECATON_SANITIZED is set for the sanitizer run, which leaves the long tests out.
+# lit configuration. HECATON_BUILD names the build folder; HECATON_SANITIZED is set for the sanitizer run, which leaves the long tests out; HECATON_THOROUGH=1 runs
+# whole what tests take a share of else (checks.py).
 import os
 import sys
 
@@ -25,6 +26,8 @@ if os.environ.get("HECATON_SANITIZED"):
     config.environment["HECATON_SANITIZED"] = "1" # bounds on time are wider
 else:
     config.available_features.add("long")
+if os.environ.get("HECATON_THOROUGH"):
+    config.environment["HECATON_THOROUGH"] = os.environ["HECATON_THOROUGH"]
 fuzz = os.path.join(os.path.dirname(source), "build-fuzz", "fuzz")
 if os.access(os.path.join(fuzz, "fuzz_import"), os.X_OK):
     config.available_features.add("fuzz")

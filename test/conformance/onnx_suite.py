@@ -4,7 +4,7 @@
 usage: onnx_suite.py BIN_DIRECTORY SUITE_DIRECTORY MESH LIST [--only=GLOB] [--share=N] [--jobs=N] [--verbose]
 SUITE_DIRECTORY: folders KIND/TEST with model.onnx and test_data_set_K, as in ONNX's backend tests
 LIST: sections of names, `[why these do not pass]`, one KIND/TEST a line; a test that passes but is listed, or fails but is not, is an error
---share=N: one test of N, by a hash of its name
+--share=N: of each operator's tests one of N, spread evenly, and at least one; all in a thorough run
 Inputs are given at run time; but an input that decides shapes (axes, pads, a shape) is given to the compiler, which cannot do without:
 CONSTANTS says of which operators' inputs that holds, and inputs without elements are given so too. A test whose inputs all do is not run: nothing of it would be left for the dies.
 Tolerances are ONNX's own (relative 1e-3, absolute 1e-7), 2e-3 of each for types of 16 bits.
@@ -14,7 +14,6 @@ import multiprocessing
 import subprocess
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from onnx import numpy_helper
 sys.dont_write_bytecode = True
 sys.path.append(str(Path(__file__).parents[1]))
 import element_formats  # noqa: E402
+from checks import share  # noqa: E402
 
 REDUCTIONS = {f"Reduce{kind}" for kind in ("Sum", "Mean", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSum", "LogSumExp")}
 CONSTANTS = {"Reshape": {1}, "Expand": {1}, "Tile": {1}, "Slice": {1, 2, 3, 4}, "Pad": {1, 3}, "Unsqueeze": {1}, "Squeeze": {1}, "Split": {1}, "TopK": {1}, "OneHot": {1},
@@ -141,14 +141,24 @@ def read_list(path):
     return listed
 
 
+def shared_out(suite, names, of):
+    """Tests of a graph whose last node is of the same operator are alike."""
+    alike = {}
+    for name in names:
+        nodes = onnx.load(suite / name / "model.onnx", load_external_data=False).graph.node
+        alike.setdefault(nodes[-1].op_type if nodes else "", []).append(name)
+    return sorted(name for kind in alike.values() for name in share(kind, of))
+
+
 def main():
     flags = dict(a.lstrip("-").partition("=")[::2] for a in sys.argv[1:] if a.startswith("--"))
     binaries, suite, mesh, list_path = [a for a in sys.argv[1:] if not a.startswith("--")]
     suite, listed = Path(suite), read_list(list_path)
     names = sorted(str(m.parent.relative_to(suite)) for m in suite.rglob("model.onnx"))
     names = [n for n in names if fnmatch.fnmatch(n, flags.get("only", "*"))]
-    there, share = set(names), int(flags.get("share", 1))
-    names = [n for n in names if zlib.crc32(n.encode()) % share == 0]
+    there = set(names)
+    if "share" in flags:
+        names = shared_out(suite, names, int(flags["share"]))
     with multiprocessing.Pool(int(flags.get("jobs", 1))) as pool:
         results = pool.map(check, [(Path(binaries), suite, n, mesh) for n in names], chunksize=8)
     wrong = 0
