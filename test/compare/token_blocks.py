@@ -47,7 +47,7 @@ def check_fit():
     host = run(BIN / "hecaton-sim", WORK / "host.so", *inputs).stdout
     want = float(re.search(r"loss (\S+)$", host, re.M)[1])
     given, seen = ("--micro-batch=1", "--recompute=none", "--units=blocks", "--weights=resident", "--weight-pieces=1"), set() # weights are streamed, or cut, where none of these fits
-    needed = {b: int(re.search(r"the plan needs (\d+) bytes of SRAM", compile_model("fit.onnx", 1024, *given, f"--token-blocks={b}").stderr)[1]) for b in (1, 16)}
+    needed = {b: int(re.search(r"the plan needs (\d+) bytes of SRAM", compile_model("fit.onnx", 24000, *given, f"--token-blocks={b}").stderr)[1]) for b in (1, 16)}
     print(f"bytes of SRAM by blocks: {needed}")
     for sram in sorted({needs + extra for needs in needed.values() for extra in (0, -64)} | {1 << 20}):
         fewest = next((b for b in BLOCKS if compile_model("fit.onnx", sram, *given, f"--token-blocks={b}").returncode == 0), None)
@@ -83,7 +83,7 @@ def check_auto():
 
 def check_fit_goes_on():
     """Four blocks fit only with all activations stored; more, with some computed again, are better."""
-    done = run(BIN / "hecaton-model", "llama2-7b", "--layers=1", "--batch=4", "--no-weights", "-o", WORK / "more.onnx")
+    done = run(BIN / "hecaton-model", "llama2-7b", "--layers=1", "--batch=2", "--no-weights", "-o", WORK / "more.onnx")
     assert done.returncode == 0, done.stderr
     done = run(BIN / "hecaton-compile", WORK / "more.onnx", "--package=hecaton-8x8", "--dtype=bf16", "--micro-batch=1", "-o", WORK / "p.hct")
     assert done.returncode == 0, done.stderr
@@ -100,7 +100,7 @@ def check_fit_leaves_one():
     """Where one block fits only with all activations stored, more are taken if that is better; where it fits as it is, one is."""
     model_write("one.onnx", "--layers=2", "--hidden=256", "--heads=8", "--kv-heads=8", "--ffn=1024", "--seq=256", "--batch=4", "--no-weights")
     left = 0
-    for sram in (3300000, 3400000, 3500000, 1 << 25):
+    for sram in (3300000, 3500000, 1 << 25):
         steps, stored = {}, False
         for blocks in ("1", "fit"):
             done = compile_model("one.onnx", sram, "--micro-batch=1", f"--token-blocks={blocks}")
