@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""SRAM from 1 KiB to 1 MiB a die, in powers of two, or four: a toy model either trains to the losses of the host oracle, all its accesses proved to be inside
+"""SRAM from 1 KiB to 1 MiB a die, in powers of two, or four (in a thorough run two): a toy model either trains to the losses of the host oracle, all its accesses proved to be inside
 of the SRAM there is and the report's peak being the least SRAM that holds them, or is refused with a map of the worst moment and a hint.
 DRAM: what the report says by role and channel follows from the image's tensors and the rule of the nearest channel; channels that are too small are refused.
 
@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import THOROUGH  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 PACKAGE = (Path(__file__).resolve().parents[2] / "tools/packages/hecaton-2x2.xml").read_text()
 WORK.mkdir(parents=True, exist_ok=True)
 numbers = np.random.default_rng(1)
 SIZES = ["--layers=1", "--hidden=16", "--heads=4", "--vocab=32", "--seq=8", "--batch=4", "--seed=3"]
-CASES = (("gpt2", [], "2x2", []), ("tinyllama-1.1b", ["--kv-heads=2", "--ffn=24"], "2x3", []), ("bert-base", [], "3x1", ["--schedule=layerwise", "--token-blocks=1", "--weight-pieces=1"]),
+CASES = (("gpt2", [], "2x2", []), ("tinyllama-1.1b", ["--kv-heads=2", "--ffn=24"], "2x3", ["--token-blocks=1"]), ("bert-base", [], "3x1", ["--schedule=layerwise", "--token-blocks=1", "--weight-pieces=1"]),
          ("tinyllama-1.1b", ["--kv-heads=4", "--ffn=40"], "2x2", ["--strategy=auto", "--token-blocks=1", "--weight-pieces=1"]), ("gpt2", [], "1x2", ["--strategy=optimus", "--recompute=all", "--token-blocks=2", "--weight-pieces=1"]))
 
 
@@ -151,6 +154,6 @@ def full_channels():
 
 
 for number, case in enumerate(CASES):
-    ladder(*case, 2 if number else 1)
+    ladder(*case, 1 if THOROUGH or number in (2, 4) else 2)  # the others search longest where least fits
 gaps()
 full_channels()
