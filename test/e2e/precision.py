@@ -21,6 +21,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from goldens import Golden, load
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import THOROUGH  # noqa: E402
+
 ROUNDING = {"bf16": 2.0**-9, "f16": 2.0**-12}
 VIEWS = ("reshape", "transpose", "slice", "broadcast")
 
@@ -50,11 +53,15 @@ def is_low(values, dtype):
 
 
 # ---- training ----
-def check_golden(binaries, shared, work, model, mesh, dtype):
-    golden = Golden(binaries, shared, work, model, [f"--dtype={dtype}"])
+def chain_of(golden, work, dtype):
     dump = work / "graph.mlir"
     run(golden.bin / "hecaton-compile", golden.dir / "model.onnx", f"--dtype={dtype}", "--optimizer=none", "--emit=step", "-o", dump)
-    chain = longest_chain(dump.read_text(), dtype)
+    return longest_chain(dump.read_text(), dtype)
+
+
+def check_golden(binaries, shared, work, model, mesh, dtype, chains, repeated):
+    golden = Golden(binaries, shared, work, model, [f"--dtype={dtype}"])
+    chain = chains[dtype] = chains.get(dtype) or chain_of(golden, work, dtype)
     allowed = (3 * chain) ** 0.5 * ROUNDING[dtype]
     image = golden.compile(mesh, 2, "--optimizer=none")
     names = [f"grad:{n}" for n in golden.gradients]
@@ -64,7 +71,8 @@ def check_golden(binaries, shared, work, model, mesh, dtype):
     assert all(got[n].dtype == np.float32 for n in names), "gradients are f32"
     assert errors[worst] <= allowed, f"gradient of {worst}: off by {errors[worst]:.2e} of its largest entry, allowed {allowed:.2e}"
     assert max(errors.values()) > ROUNDING[dtype] / 4, "nothing was rounded"
-    golden.check_repeats(image, names, losses, got)
+    if repeated:
+        golden.check_repeats(image, names, losses, got)
     image = golden.compile(mesh, 2, "--optimizer=adamw")
     settings = [a for s in ("lr=0.001", "beta1=0.9", "beta2=0.95", "eps=1e-8", "weight-decay=0.1") for a in ("--set", s)]
     trained, weights = golden.simulate(image, [f"param:{n}" for n in golden.gradients], "--steps=20", "--mode=functional", *settings)
@@ -78,8 +86,9 @@ def check_golden(binaries, shared, work, model, mesh, dtype):
 
 def check_goldens(binaries, shared, work):
     for model in ("llama", "gpt2", "gpt2_tied"):
-        for mesh, dtype in (("1x1", "bf16"), ("2x2", "bf16"), ("2x3", "bf16"), ("2x2", "f16")):
-            check_golden(binaries, shared, work, model, mesh, dtype)
+        chains = {}  # a graph is the same on all meshes
+        for mesh, dtype, often in (("1x1", "bf16", False), ("2x2", "bf16", False), ("2x3", "bf16", True), ("2x2", "f16", model == "llama")):
+            check_golden(binaries, shared, work, model, mesh, dtype, chains, THOROUGH or often)
 
 
 # ---- conversions ----
