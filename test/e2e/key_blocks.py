@@ -2,7 +2,7 @@
 """Attention in blocks of keys, with a running softmax, against NumPy in double precision, and where the scores of a block of queries with all keys do not fit.
 
 usage: key_blocks.py BIN_DIRECTORY WORK_DIRECTORY CASE[,CASE...]
-CASE: values (losses and gradients of an attention layer, with masks of every kind, on meshes and on the host), every (the same on every target, by hand), empty (rows without any key), precision (bf16, f16),
+CASE: values (losses and gradients of an attention layer, with masks of every kind, on meshes and on the host; in a thorough run each on every target), empty (rows without any key), precision (bf16, f16),
       skipped (blocks of keys that a window leaves out), long (1,024 tokens in 768 KiB of SRAM)
 """
 import json
@@ -15,6 +15,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import share  # noqa: E402
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
@@ -187,14 +190,14 @@ def errors_of(layer, options):
     return {"loss": abs(float(got["loss"]) / loss - 1), "y": np.abs(got["y"] - y).max() / np.abs(y).max(), **{w: np.abs(got[f"grad:{w}"] - gradients[w]).max() / np.abs(gradients[w]).max() for w in layer.weights()}}
 
 
-def values(apart=3):
-    """Each layer on every third of the targets, beginning elsewhere."""
+def values():
+    """Each layer on one or two of the targets, beginning elsewhere."""
     count = 0
     for i, (name, layer) in enumerate(LAYERS.items()):
         layer.write(WORK / "m.onnx")
         compile_cut(WORK / "m.onnx", "--mode=infer", "--mesh=1x1", "--key-blocks=4", "--emit=step", "-o", WORK / "m.mlir")
         assert "hct_graph.softmax" not in (WORK / "m.mlir").read_text(), name
-        for options in TARGETS[i % apart :: apart]:
+        for options in share(TARGETS, 6, i):
             errors = errors_of(layer, options.split())
             assert errors["loss"] <= 1e-5 and max(errors.values()) <= 2e-5, (name, options, errors)
             count += 1
@@ -277,7 +280,7 @@ def long():
     (WORK / "p.xml").write_text(package.replace('bytes="33554432"', f'bytes="{SRAM}"').replace('name="hecaton-2x2"', 'name="tight"'))
     for name in ("ids", "labels"):
         np.save(WORK / f"{name}.npy", rng.integers(0, MODEL["vocab"], (MODEL["batch"], LONG)))
-    options = [WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--micro-batch=1", "--token-blocks=16", "--groups=blocks", "--optimizer=sgd"]
+    options = [WORK / "m.onnx", f"--package={WORK / 'p.xml'}", "--micro-batch=1", "--token-blocks=16", "--groups=blocks", "--weights=resident", "--optimizer=sgd"]
     needed = int(re.search(r"the plan needs (\d+) bytes of SRAM", run(BIN / "hecaton-compile", *options, "--key-blocks=1", "-o", WORK / "m.out", status=1))[1])
     run(BIN / "hecaton-compile", *options, "-o", WORK / "m.out")
     run(BIN / "hecaton-compile", WORK / "m.onnx", "--backend=host", "--optimizer=sgd", "-o", WORK / "host.so")
@@ -298,4 +301,4 @@ def long():
 
 
 for case in sys.argv[3].split(","):
-    {"values": values, "every": lambda: values(1), "empty": empty, "precision": precision, "skipped": skipped, "long": long}[case]()
+    {"values": values, "empty": empty, "precision": precision, "skipped": skipped, "long": long}[case]()
