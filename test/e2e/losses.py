@@ -5,12 +5,16 @@ it or not, and however the labels that count are spread over them.
 usage: losses.py BIN_DIRECTORY WORK_DIRECTORY MESH[,MESH...] MICRO_BATCH[,...] [OPTION...]
 OPTION: further ones of hecaton-compile
 """
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from checks import share_sanitized  # noqa: E402
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
@@ -153,14 +157,14 @@ def check(name, mesh, micro_batch, inputs, loss, slopes):
 
 
 failed = 0
-for name in FORMS:
+targets = list(itertools.product(sys.argv[3].split(","), sys.argv[4].split(",")))
+for number, name in enumerate(FORMS):
     inputs, (loss, slopes) = write(name), differences(FORMS[name][2])
-    for mesh in sys.argv[3].split(","):
-        for micro_batch in sys.argv[4].split(","):
-            try:
-                check(name, mesh, micro_batch, inputs, loss, slopes)
-            except AssertionError as why:
-                failed += 1
-                print(f"FAIL {name}, {mesh}, micro-batch {micro_batch}: {why}")
+    for mesh, micro_batch in share_sanitized(targets, len(targets), number):
+        try:
+            check(name, mesh, micro_batch, inputs, loss, slopes)
+        except AssertionError as why:
+            failed += 1
+            print(f"FAIL {name}, {mesh}, micro-batch {micro_batch}: {why}")
 print(f"{len(FORMS)} losses")
 sys.exit(failed > 0)

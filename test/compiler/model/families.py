@@ -13,6 +13,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from checks import share_sanitized  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 BATCH, SEQ, VOCAB = 4, 8, 40
@@ -118,7 +121,7 @@ def simulated(path, *options):
     return np.array([float(line.split()[-1]) for line in out.splitlines() if line.startswith("step ") and " loss " in line])
 
 
-for name, reference, hidden, heads in (("bert-base", Bert, 16, 4), ("bert-large", Bert, 24, 2), ("bloom-1.7b", Bloom, 16, 4), ("bloom-1.7b", Bloom, 24, 6)):
+for number, (name, reference, hidden, heads) in enumerate((("bert-base", Bert, 16, 4), ("bert-large", Bert, 24, 2), ("bloom-1.7b", Bloom, 16, 4), ("bloom-1.7b", Bloom, 24, 6))):
     path = WORK / f"{name}-{heads}.onnx"
     subprocess.run([str(BIN / "hecaton-model"), name, "--layers=2", f"--hidden={hidden}", f"--heads={heads}", f"--vocab={VOCAB}", f"--seq={SEQ}", f"--batch={BATCH}", "--seed=5", "-o", str(path)], check=True)
     onnx.checker.check_model(str(path), full_check=True)
@@ -133,7 +136,7 @@ for name, reference, hidden, heads in (("bert-base", Bert, 16, 4), ("bert-large"
     host = simulated(path, "--backend=host")
     check(f"{name}, {heads} heads: the host's loss", abs(host[0] / want - 1) < 1e-5, (host[0], want))
     check(f"{name}: it trains", host[-1] < host[0], host)
-    for mesh, micro_batch in (("2x2", 2), ("2x3", 4), ("3x2", 1)):
+    for mesh, micro_batch in share_sanitized((("2x2", 2), ("2x3", 4), ("3x2", 1)), 3, number):
         dies = simulated(path, f"--mesh={mesh}", f"--micro-batch={micro_batch}")
         check(f"{name}, {heads} heads, {mesh}: the dies' losses", np.abs(dies / host - 1).max() < 1e-5, (dies, host))
 
