@@ -2,7 +2,7 @@
 """Training goldens through hecaton-compile and hecaton-sim: property 1 of the method, against what PyTorch computed.
 
 usage: goldens.py BIN_DIRECTORY SHARED_DIRECTORY WORK_DIRECTORY MODEL MESH[,MESH...] MICRO_BATCH[,...] CHECK[,CHECK...] [OPTION...]
-MESH: RxC, or host for the host backend, to which the micro-batch does not apply.
+MESH: RxC, or host for the host backend, to which the micro-batch does not apply. Meshes take turns at the micro-batches; in a thorough run each has all.
 CHECK: gradients (loss, every gradient, the same image again; on a mesh also that numbers and reports are the same for any number of
 threads, and numbers for any jitter), sgd (20 losses), adamw
 (20 losses, trained weights); quick: loss and gradients alone; numbers: quick, sgd and adamw; recompute: these, to the bit the same however --recompute is set
@@ -18,6 +18,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import numpy_helper
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import share  # noqa: E402
 
 OPTIONS = {"llama_symbolic": ["--dim=batch=4", "--dim=sequence=8"], "llama_lora": ["--trainable=*.lora_?"]}
 # Gradients that are zero in theory: what a key's bias adds to the scores is the same for all keys of a query, and softmax does not see it. PyTorch's values are rounding, further from zero
@@ -134,8 +137,9 @@ def main():
     binaries, shared, work, model, meshes, micro_batches, checks = sys.argv[1:8]
     Path(work).mkdir(parents=True, exist_ok=True)
     golden = Golden(binaries, shared, work, model, sys.argv[8:])
-    for mesh in meshes.split(","):
-        for micro_batch in micro_batches.split(","):
+    turns = micro_batches.split(",")
+    for turn, mesh in enumerate(meshes.split(","), zlib.crc32(model.encode())):  # models begin elsewhere
+        for micro_batch in share(turns, len(turns), turn):
             for check in checks.split(","):
                 try:
                     getattr(golden, f"check_{check}")(mesh, micro_batch)
