@@ -16,6 +16,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import share  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 PACKAGE = (Path(__file__).resolve().parents[2] / "tools/packages/hecaton-2x2.xml").read_text()
 WORK.mkdir(parents=True, exist_ok=True)
@@ -60,11 +63,11 @@ def model(arguments, batch, seq, vocab):
 for name in [name for name in sys.argv[3:] if name in MODELS]:
     arguments = MODELS[name]
     model([*arguments, *SIZES], 5, 8, 37)
-    for mesh, options in [(m, o) for n, m, o in CASES if n == name]:
+    for turn, (mesh, options) in enumerate((m, o) for n, m, o in CASES if n == name):
         options = [f"--mesh={mesh}", "--lr=0.05", *options.split()]
         losses, weights, resident = trained(WEIGHTS[name], "--weights=resident", *options)
         assert len(losses) == 3 and len(set(losses)) == 3, losses
-        for way in ("streamed", "weights", "sums"):
+        for way in ("streamed", *share(("weights", "sums"), 2, turn)):
             got_losses, got_weights, got = trained(WEIGHTS[name], f"--weights={way}", *options)
             assert got_losses == losses and all(np.array_equal(a, b) for a, b in zip(got_weights, weights)), f"{name}, {options}, {way}: {got_losses}, resident {losses}"
             assert "--micro-batch=5" in options or way == "sums" or got[0] > resident[0], f"{name}, {options}, {way}: reads {got[0]} bytes, resident weights {resident[0]}"
@@ -105,7 +108,7 @@ for sram, bytes_less in ((450000, False), (2000000, True)):
 # one sample: the order in which its layers come keeps all weights and gradients, unless they are streamed
 model(["gpt2", "--layers=3", "--hidden=128", "--heads=4", "--vocab=96", "--seq=16", "--batch=1", "--seed=1"], 1, 16, 96)
 losses, _, plenty = trained((), "--mesh=2x2", "--weights=resident")
-options = (package(1000000),)
+options = (package(1000000), "--token-blocks=1")
 assert "E0402" in run(BIN / "hecaton-compile", WORK / "m.onnx", *options, "--weights=resident", "-o", WORK / "m.hct", refused=True).stderr
 got, _, little = trained((), *options)
 assert got == losses and little[3] <= 1000000 < plenty[3], (got, losses, little, plenty)
