@@ -16,15 +16,11 @@ from pathlib import Path
 
 import chain
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-from checks import THOROUGH, share  # noqa: E402
-
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WIDTHS, BATCH, MICRO_BATCH, SRAM = [int(w) for w in sys.argv[3].split(",")], int(sys.argv[4]), sys.argv[5], [int(s) for s in sys.argv[6].split(",")]
 RESIDENCIES = sys.argv[7].split(",") if len(sys.argv) > 7 else ["resident"]
 WORK.mkdir(parents=True, exist_ok=True)
 LAYERS = len(WIDTHS) - 1
-PART = 2 if len(RESIDENCIES) > 2 else 1  # of the most plans half, all in a thorough run
 
 
 def counted(groups, weights, sram):
@@ -52,11 +48,11 @@ def plans():
 chain.write(WORK / "m.onnx", WIDTHS, BATCH)
 seen = set()
 for sram in SRAM:
-    all_of = {plan: counted(*plan, sram)[0] for plan in share(plans(), PART)}
+    all_of = {plan: counted(*plan, sram)[0] for plan in plans()}
     fitting = {plan: have for plan, have in all_of.items() if have is not None}
     have, said = counted("auto", "auto" if len(RESIDENCIES) > 1 else "resident", sram)
     best = min(fitting, key=fitting.get)
     print(f"{sram} bytes of SRAM: {len(fitting)} of {len(all_of)} plans fit, best {fitting[best]} by {best}; chosen {have}", re.findall(r"remark: (--groups.*|--weights.*)", said))
-    assert have == fitting[best] or PART > 1 and not THOROUGH and have < fitting[best], f"{sram} bytes of SRAM: {have} DRAM bytes, the best of all plans, {best}, has {fitting[best]}"
+    assert have == fitting[best], f"{sram} bytes of SRAM: {have} DRAM bytes, the best of all plans, {best}, has {fitting[best]}"
     seen.add(have)
 assert len(seen) > 1, f"these capacities do not tell plans apart: {seen}"
