@@ -549,14 +549,16 @@ static void lower_table(lowering *l, const hct_dist_op *op, const tile_view *int
 /* The layout with its classes, of which the mesh splits at most the first factor, in equal parts, as one factor: those of a die are one run. */
 static bool classes_join(const lowering *l, const hct_layout *layout, hct_layout *out_joined) {
   const hct_package *p = &l->pass->package;
-  const hct_factor *first = &layout->factors[layout->dim_first[layout->rank - 1]];
+  int at = layout->dim_first[layout->rank - 1];
+  const hct_factor *first = &layout->factors[at];
   int64_t dies = 1;
   for (int a = 0; a < first->axis_count; a++) dies *= first->axes[a] == HCT_AXIS_ROW ? p->rows : p->cols;
-  *out_joined = tile_layout_merged(layout, layout->rank - 1u);
-  hct_factor *joined = &out_joined->factors[out_joined->factor_count - 1];
-  joined->axis_count = first->axis_count;
-  memcpy(joined->axes, first->axes, sizeof joined->axes);
-  return hct_layout_equal(layout, out_joined) || first->size % dies == 0;
+  bool rest = true;
+  for (int f = at + 1; f < layout->factor_count; f++) rest &= !layout->factors[f].axis_count;
+  *out_joined = *layout;
+  out_joined->factors[at].size = hct_layout_dim_size(layout, layout->rank - 1u);
+  out_joined->factor_count = out_joined->dim_first[layout->rank] = (uint8_t)(at + 1);
+  return hct_layout_equal(layout, out_joined) || (rest && first->size % dies == 0);
 }
 
 /* pick (z, ids) -> d[tokens] and place (g, ids) -> d[tokens, classes]. */
@@ -564,7 +566,7 @@ static hct_status lower_classes(lowering *l, const hct_dist_op *op) {
   bool pick = !strcmp(op->name, "hct_graph.pick");
   const hct_dist_value *wide = tile_info(l, pick ? op->operands[0] : op->results[0]);
   hct_layout layout;
-  if (!classes_join(l, &wide->layout, &layout)) return hct_error(l->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(l->arena, op->op), "%s of classes of which the mesh splits the first factor unevenly", op->name);
+  if (!classes_join(l, &wide->layout, &layout)) return hct_error(l->pass->diags, HCT_E_UNSUPPORTED, hct_loc_of(l->arena, op->op), "%s of classes that the mesh splits in another way than in equal parts of their first factor", op->name);
   tile_view first = tile_value(l, op->operands[0]), ids = tile_value(l, op->operands[1]);
   if (pick) first = tile_view_conform(l, &first, &wide->layout, &layout, wide->shape.dtype);
   tile_view fresh = pick ? result_fresh(l, op) : tile_view_fresh(l, &layout, wide->shape.dtype);
