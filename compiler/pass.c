@@ -28,7 +28,7 @@ int64_t hct_pass_update_chunk(const hct_pass_context *pass) {
   return chunk;
 }
 
-void hct_pass_sram_hint(const hct_pass_context *pass, bool fewer) {
+void hct_pass_sram_hint(const hct_pass_context *pass, bool fewer, bool updates) {
   bool resident = !strcmp(hct_pass_option(pass, "weights", "auto"), "resident");
-  hct_hint(pass->diags, "%s%sother --token-blocks, more --weight-pieces, a smaller --update-chunk, a larger --mesh, or a package with more SRAM", fewer ? "a smaller --micro-batch, " : "", resident ? "--weights=auto, " : "");
+  hct_hint(pass->diags, "%s%sother --token-blocks, more --weight-pieces, %sa larger --mesh, or a package with more SRAM", fewer ? "a smaller --micro-batch, " : "", resident ? "--weights=auto, " : "", updates ? "a smaller --update-chunk, " : "");
 }

@@ -57,8 +57,8 @@ bool hct_pass_trains(const hct_pass_context *pass, const char *name);
 /* Elements of a parameter that an optimizer step has in SRAM at a time (--update-chunk): where that is auto, at most 65536, and so few that 32 bytes for each, parameter, states
  * and low copy twice, take no more than a quarter of SRAM; a power of two. */
 int64_t hct_pass_update_chunk(const hct_pass_context *pass);
-/* What may help where SRAM is too small; `fewer`: a smaller micro-batch could be. */
-void hct_pass_sram_hint(const hct_pass_context *pass, bool fewer);
+/* What may help where SRAM is too small; `fewer`: a smaller micro-batch could be; `updates`: parameters that are updated take some of it. */
+void hct_pass_sram_hint(const hct_pass_context *pass, bool fewer, bool updates);
 
 #define HCT_PASS(flag, function, level, doc) hct_status function(hct_pass_context *pass, MlirModule module);
 #include "compiler/passes.def"

@@ -117,7 +117,7 @@ hct_status chiplet_refuse_sram(const chiplet_program *program, int64_t needed, c
   if (without_place) buffer_note(diags, "no gap between those that live beside it has room for ", 0, without_place);
   hct_note(diags, "the worst moment%s: %lld bytes in %zu buffers", without_place ? " of its life" : "", (long long)live, list.count);
   for (size_t i = 0; i < list.count && i < LISTED; i++) buffer_note(diags, "", 12, list.items[i]);
-  hct_pass_sram_hint(program->pass, program->micro_batch > 1);
+  hct_pass_sram_hint(program->pass, program->micro_batch > 1, true);
   hct_arena_destroy(scratch);
   return HCT_REFUSED;
 }

@@ -103,18 +103,22 @@ static void try_groups(const search *s, candidate *c) {
   if (blocks.fits && !fitted) try_shares(s, c);
 }
 
-/* A parameter, or a piece of one, that takes more than there is does so with every other choice. */
-static bool is_too_coarse(const search *s, const candidate *c) {
+/* A parameter, or a piece of one, that takes more than there is does so with every other choice. NULL: none is known. */
+static const candidate *too_coarse(const search *s, const candidate *c) {
   for (size_t i = 0; i < s->list->count; i++) {
     const candidate *o = &s->list->items[i];
-    if (o->parameter_sram_bytes > (int64_t)s->pass->package.sram_bytes && !strcmp(o->strategy, c->strategy) && !strcmp(o->weight_pieces, c->weight_pieces)) return true;
+    if (o->parameter_sram_bytes > (int64_t)s->pass->package.sram_bytes && !strcmp(o->strategy, c->strategy) && !strcmp(o->weight_pieces, c->weight_pieces)) return o;
   }
-  return false;
+  return NULL;
 }
 
 static void candidate_find(search *s, candidate *c) {
   c->fits = false; /* it may be made of one that does */
-  if (is_too_coarse(s, c)) return;
+  const candidate *known = too_coarse(s, c);
+  if (known) {
+    c->needs_sram_bytes = known->needs_sram_bytes, c->parameter_sram_bytes = known->parameter_sram_bytes;
+    return;
+  }
   if (s->tight && !candidate_may_fit(s->pass, s->module, c)) return;
   try_groups(s, c);
   s->tight = !c->fits || takes_much(s, c->needs_sram_bytes);

@@ -11,8 +11,9 @@ enum { HCT_PRODUCT_VALUES = 3 };
 typedef struct hct_least_sram {
   size_t op;                                                           /* SIZE_MAX: there is no product */
   int64_t bytes;                                                       /* of a die, all of them */
-  struct { size_t value; int64_t bytes; } values[HCT_PRODUCT_VALUES]; /* a value of flow, and what a die has of it */
+  struct { size_t value, view; int64_t bytes; } values[HCT_PRODUCT_VALUES]; /* a value of flow, the view of it that takes least, and what a die has of that */
   size_t value_count;
+  int64_t samples, batch;                                              /* as given */
   int64_t parameter_bytes;                                             /* of the parameter that takes most, in any product */
 } hct_least_sram;
 

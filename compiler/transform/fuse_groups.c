@@ -211,13 +211,16 @@ static const char *value_name(const fuse *f, size_t value) {
   return mlirAttributeIsNull(name) ? "" : hct_attr_text(name);
 }
 
-static hct_status product_refuse(const fuse *f, const hct_least_sram *least) {
+static hct_status product_refuse(const fuse *f, const bool *sampled, const hct_least_sram *least) {
   hct_pass_context *pass = f->pass;
   hct_error(pass->diags, HCT_E_SRAM_FULL, hct_loc_of(pass->arena, f->flow.ops[least->op].op), "the plan needs %lld bytes of SRAM on a die that has %lld, or more: this product alone takes them, however it is scheduled",
             (long long)least->bytes, (long long)pass->package.sram_bytes);
-  for (size_t i = 0; i < least->value_count; i++)
-    hct_note(pass->diags, "%12lld bytes  its share of %s  %s", (long long)least->values[i].bytes, hct_shape_text(pass->arena, &f->flow.values[least->values[i].value].shape), value_name(f, least->values[i].value));
-  hct_pass_sram_hint(pass, f->cut);
+  for (size_t i = 0; i < least->value_count; i++) {
+    size_t view = least->values[i].view;
+    const char *part = sampled[view] && least->samples < least->batch ? hct_arena_printf(pass->arena, ", %lld of %lld samples", (long long)least->samples, (long long)least->batch) : "";
+    hct_note(pass->diags, "%12lld bytes  a die's part of %s%s  %s", (long long)least->values[i].bytes, hct_shape_text(pass->arena, &f->flow.values[view].shape), part, value_name(f, least->values[i].value));
+  }
+  hct_pass_sram_hint(pass, least->samples > 1, false);
   return HCT_REFUSED;
 }
 
@@ -230,7 +233,7 @@ static hct_status products_check(fuse *f, const bool *sampled) {
   pass->product_sram_bytes = least.bytes, pass->parameter_sram_bytes = least.parameter_bytes;
   if (least.bytes <= sram || (!pass->streams_only && !pass->left_out)) return HCT_OK;
   pass->least_sram_bytes = least.bytes;
-  return product_refuse(f, &least);
+  return product_refuse(f, sampled, &least);
 }
 
 hct_status hct_pass_fuse_groups(hct_pass_context *pass, MlirModule module) {

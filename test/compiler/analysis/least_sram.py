@@ -45,8 +45,8 @@ for samples, blocks, pieces, dtype, mode in ((1, 1, 1, "f32", "train"), (2, 2, 4
     said = compiled(12, least - 1, *options)
     found = ALONE.search(said)
     assert found and [int(n) for n in found.groups()] == [least, least - 1], f"{options}: {least}\n{said}"
-    shares = [int(n) for n in re.findall(r"^  note: +(\d+) bytes  its share of ", said, re.M)]
-    assert len(shares) == 3 and sum(shares) == least and "  hint: " in said, said
+    shares = [int(n) for n in re.findall(r"^  note: +(\d+) bytes  a die's part of ", said, re.M)]
+    assert len(shares) == 3 and sum(shares) == least and ("hint: a smaller --micro-batch" in said) == (samples > 1) and (f", {samples} of {BATCH} samples" in said), said
     print("ok", *options, least)
 
 # with one byte more it is planned, as is a model of one layer in any case
