@@ -17,7 +17,7 @@ import numpy as np
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 SIZES = {"hidden": 32, "heads": 4, "kv-heads": 2, "ffn": 48, "vocab": 24, "seq": 8, "batch": 4}
-LAYERS = 17
+LAYERS = 22
 WEIGHTS = ("input_norm", "q", "k", "v", "o", "post_norm", "gate", "up", "down")
 numbers = np.random.default_rng(3)
 for name in ("ids", "labels"):
