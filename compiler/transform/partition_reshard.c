@@ -211,6 +211,16 @@ static MlirValue reshard_repeated(partition *p, size_t value, const hct_layout *
   return hct_op_result(view, 0);
 }
 
+/* What is repeated for each sample is made for those of a micro-batch, as it lies on the mesh now: nothing slices over time. */
+static sharded repeat_by_samples(partition *p, size_t value, sharded at, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  int samples = partition_axis_factor(wanted, HCT_AXIS_TIME);
+  if (samples < 0 || partition_axis_factor(&at.layout, HCT_AXIS_TIME) >= 0) return at;
+  hct_layout timed = at.layout;
+  partition_add_axis(&timed, samples, HCT_AXIS_TIME);
+  MlirValue made = reshard_repeated(p, value, &timed, user, fallback);
+  return mlirValueIsNull(made) ? at : (sharded){made, timed};
+}
+
 /* What is put together of parts is gathered part by part: a part that several such values hold (keys that later blocks of queries read, too)
  * goes round once. Not what is added to rows of a table, which nothing else holds: it takes fewer steps of a ring at once. Null: it is no such value, or nothing
  * of it is gathered. */
@@ -258,6 +268,7 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
   } else if (is_constant(p, value)) {
     at = constant_copy(p, value, wanted);
   } else {
+    at = repeat_by_samples(p, value, at, wanted, user, fallback);
     at = gather_flat(p, at, wanted, user, fallback);
     at = gather_stranded(p, at, wanted, user, fallback);
     for (move_phase phase = MOVE_GATHER; phase < MOVE_PHASES; phase++)
