@@ -78,15 +78,10 @@ static bool stages_parse(const fuse *f, const char *text) {
   return text[0] != 0;
 }
 
-static bool percent_parse(hct_arena *arena, const char *text, int64_t *out_percent) {
-  size_t length = strlen(text);
-  return length > 1 && text[length - 1] == '%' && hct_parse_i64(hct_arena_strndup(arena, text, length - 1), out_percent) && *out_percent >= 1 && *out_percent <= 100;
-}
-
 static hct_status stages_decide(fuse *f, const weights *w) {
   const char *groups = hct_pass_option(f->pass, "groups", "auto");
   int64_t percent = 100;
-  bool any = !strcmp(groups, "auto") || percent_parse(f->pass->arena, groups, &percent);
+  bool any = !strcmp(groups, "auto") || hct_parse_percent(groups, &percent);
   f->all = stages_find(f, percent, w);
   if (any) return hct_cuts_choose(&f->all.costs, f->stages), HCT_OK;
   if (!strcmp(groups, "blocks")) {

@@ -550,23 +550,16 @@ static int64_t least_common_multiple(int64_t a, int64_t b) {
   return multiple;
 }
 
-static bool percent_parse(hct_arena *arena, const char *text, double *out_part) {
-  size_t length = strlen(text);
-  int64_t percent;
-  if (!length || text[length - 1] != '%' || !hct_parse_i64(hct_arena_strndup(arena, text, length - 1), &percent) || percent < 1 || percent > 100) return false;
-  *out_part = (double)percent / 100;
-  return true;
-}
-
 static hct_status limits_read(splitting *s, const strategy *chosen) {
   const char *text = hct_pass_option(s->pass, "weight-pieces", "auto");
   const hct_package *p = &s->pass->package;
   hct_dtype dtype = HCT_F32;
-  double part = 1; /* of the shares of SRAM that pieces go by */
-  if (strcmp(text, "auto") && !percent_parse(s->arena, text, &part) && (!hct_parse_i64(text, &s->forced) || s->forced < 1 || s->forced > MOST_PIECES))
+  int64_t percent = 100; /* of the shares of SRAM that pieces go by */
+  if (strcmp(text, "auto") && !hct_parse_percent(text, &percent) && (!hct_parse_i64(text, &s->forced) || s->forced < 1 || s->forced > MOST_PIECES))
     return hct_error(s->pass->diags, HCT_E_OPTION, (hct_loc){0}, "--weight-pieces=%s: it must be auto, a whole number from 1 to %d, or 1%% to 100%%", text, MOST_PIECES);
   bool known = hct_dtype_parse(hct_pass_option(s->pass, "dtype", "f32"), &dtype), infer = !strcmp(hct_pass_option(s->pass, "mode", "train"), "infer");
   double weight = (double)hct_dtype_bytes(known ? dtype : HCT_F32), gradient = infer ? 0 : (double)hct_dtype_bytes(HCT_F32);
+  double part = (double)percent / 100;
   s->columns = p->mxu_cols, s->outputs = infer || *hct_pass_option(s->pass, "keep-output", "");
   s->parts = chosen->flat ? p->rows * p->cols : least_common_multiple(p->rows, p->cols);
   s->weight_bytes = weight / (double)(p->rows * p->cols), s->gradient_bytes = gradient / (double)(p->rows * p->cols);

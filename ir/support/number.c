@@ -20,6 +20,15 @@ bool hct_parse_i64(const char *text, int64_t *out_value) {
   return true;
 }
 
+bool hct_parse_percent(const char *text, int64_t *out_percent) {
+  char digits[4]; /* of 100 */
+  size_t length = strlen(text);
+  if (length < 2 || length > sizeof digits || text[length - 1] != '%') return false;
+  memcpy(digits, text, length - 1);
+  digits[length - 1] = 0;
+  return hct_parse_i64(digits, out_percent) && *out_percent >= 1 && *out_percent <= 100;
+}
+
 bool hct_parse_f64(const char *text, double *out_value) {
   char *end;
   if (!text[0] || text[0] == ' ' || text[0] == '\t') return false;

@@ -145,6 +145,7 @@ hct_groups hct_groups_create(hct_arena *arena, size_t group_count, size_t count,
 bool hct_mul_i64(int64_t a, int64_t b, int64_t *out_product);
 bool hct_add_i64(int64_t a, int64_t b, int64_t *out_sum);
 bool hct_parse_i64(const char *text, int64_t *out_value); /* whole string, base 10 */
+bool hct_parse_percent(const char *text, int64_t *out_percent); /* whole string, "1%" to "100%" */
 bool hct_parse_f64(const char *text, double *out_value);  /* whole string, finite, C locale */
 
 /* ---- element types, shared by all levels ---- */

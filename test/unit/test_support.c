@@ -97,10 +97,19 @@ static void test_nesting(void) {
   for (size_t i = 0; i < HCT_COUNT(cases); i++) CHECK(hct_text_nesting(cases[i].text, strlen(cases[i].text)) == cases[i].depth);
 }
 
+static void test_percents(void) {
+  static const struct { const char *text; int64_t percent; } cases[] = {{"1%", 1}, {"50%", 50}, {"100%", 100}, {"", 0}, {"%", 0}, {"5", 0}, {"0%", 0}, {"101%", 0}, {"-5%", 0}, {"5%%", 0}, {"1.5%", 0}, {" 5%", 0}, {"99999999999999999999%", 0}};
+  for (size_t i = 0; i < HCT_COUNT(cases); i++) {
+    int64_t percent = 0;
+    CHECK(hct_parse_percent(cases[i].text, &percent) == (cases[i].percent != 0) && (!cases[i].percent || percent == cases[i].percent));
+  }
+}
+
 int main(void) {
   test_arena_adopts_what_another_holds();
   test_nesting();
   test_paths();
+  test_percents();
   test_progress();
   test_processes();
   return 0;
