@@ -15,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import share_sanitized  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 BATCH, SEQ, VOCAB, F32, I64, SETTINGS = 8, 32, 96, 4, 8, 10
@@ -45,7 +48,7 @@ for i, name in enumerate(("ids", "labels")):
 
 assert compiled(1 << 25, "--groups=blocks", "--micro-batch=2")[0]
 apart, compulsory, losses = run()
-for micro_batch in (1, 2, 3, 8):
+for micro_batch in share_sanitized((1, 2, 3, 8), 4, 2):
     fits, said = compiled(1 << 25, "--objective=dram", "--token-blocks=1", f"--micro-batch={micro_batch}", "--recompute=none")
     assert fits and "run as stages that begin at 0\n" in said, said
     have, _, got = run()

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from checks import share_sanitized  # noqa: E402
+
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 SIZES = ["--layers=1", "--hidden=48", "--heads=4", "--ffn=72", "--seq=8", "--batch=4", "--vocab=60", "--seed=3"]
@@ -34,7 +37,7 @@ def results(program, names):
 numbers = np.random.default_rng(5)
 for name in ("ids", "labels"):
     np.save(WORK / f"{name}.npy", numbers.integers(0, 60, (4, 8)))
-for family, mesh, pieces, options in CASES:
+for family, mesh, pieces, options in share_sanitized(CASES, 2):
     run(BIN / "hecaton-model", family, *SIZES, "-o", WORK / "m.onnx")
     for mode, names in (["--mode=infer"], ("logits",)), (["--keep-output=logits", "--optimizer=sgd", "--lr=0.5"], ("logits", "param:head.weight")):
         run(BIN / "hecaton-compile", WORK / "m.onnx", "--backend=host", *mode, "-o", WORK / "host.so")

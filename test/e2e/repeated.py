@@ -14,11 +14,13 @@ from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from checks import check, done, finish  # noqa: E402
+from checks import check, done, finish, share_sanitized  # noqa: E402
 
 BIN, WORK = Path(sys.argv[1]), Path(sys.argv[2])
 WORK.mkdir(parents=True, exist_ok=True)
 SAMPLES, ROWS, IN, OUT = 3, 8, 16, 4
+OPTIONS = (["--groups=blocks"], ["--groups=auto"], ["--groups=blocks", "--strategy=megatron-ring"], ["--groups=blocks", "--strategy=optimus"])
+CASES = [(mesh, micro_batch, options) for mesh in ("2x2", "2x3", "1x4") for micro_batch in (1, 2, SAMPLES) for options in OPTIONS]
 rng = np.random.default_rng(11)
 x = rng.standard_normal((SAMPLES, ROWS, IN)).astype(np.float32)
 weights = {"first": rng.standard_normal((IN, OUT)).astype(np.float32), "repeated": rng.standard_normal((1, ROWS, 3)).astype(np.float32)}
@@ -56,12 +58,10 @@ for trains in (False, True):
     check(f"host: loss {host_loss}, NumPy {wanted}", abs(host_loss - wanted) <= 1e-5 * wanted)
     for name, a in zip(weights, host_weights):
         check(f"host: {name} is trained", np.abs(a - weights[name]).max() > 1e-3)
-    for mesh in ("2x2", "2x3", "1x4"):
-        for micro_batch in (1, 2, SAMPLES):
-            for options in (["--groups=blocks"], ["--groups=auto"], ["--groups=blocks", "--strategy=megatron-ring"], ["--groups=blocks", "--strategy=optimus"]):
-                label = f"{mesh}, micro-batch {micro_batch}, {options}, {'trained' if trains else 'inferred'}"
-                loss, found = results([f"--mesh={mesh}", f"--micro-batch={micro_batch}", "--token-blocks=1", "--weights=resident", *options], trains)
-                check(f"{label}: loss {loss}, NumPy {wanted}", abs(loss - wanted) <= 1e-5 * wanted)
-                for name, a, b in zip(weights, host_weights, found):
-                    check(f"{label}: {name}", np.abs(a - b).max() <= 1e-5 * np.abs(a - weights[name]).max() + 1e-7 * np.abs(a).max())
+    for mesh, micro_batch, options in share_sanitized(CASES, 5, trains):
+        label = f"{mesh}, micro-batch {micro_batch}, {options}, {'trained' if trains else 'inferred'}"
+        loss, found = results([f"--mesh={mesh}", f"--micro-batch={micro_batch}", "--token-blocks=1", "--weights=resident", *options], trains)
+        check(f"{label}: loss {loss}, NumPy {wanted}", abs(loss - wanted) <= 1e-5 * wanted)
+        for name, a, b in zip(weights, host_weights, found):
+            check(f"{label}: {name}", np.abs(a - b).max() <= 1e-5 * np.abs(a - weights[name]).max() + 1e-7 * np.abs(a).max())
 finish()
