@@ -53,7 +53,7 @@ for name in ("ids", "labels"):
 run(BIN / "hecaton-compile", WORK / "m.onnx", *SGD, "--backend=host", "-o", WORK / "host.so")
 want = losses(WORK / "host.so")
 ample = kept = least = compiled(33554432)
-for sram_bytes in range(240000, 180000, -10000):
+for sram_bytes in range(230000, 180000, -20000):
     least = compiled(sram_bytes) or least
     if traffic(least) == traffic(ample):
         kept = least
