@@ -639,7 +639,7 @@ static void write_module(partition *p, MlirModule module) {
 }
 
 hct_status hct_pass_partition(hct_pass_context *pass, MlirModule module) {
-  partition p = {.pass = pass, .arena = pass->arena, .context = mlirModuleGetContext(module), .flow = hct_flow_read(pass->arena, module), .sizes = {1, pass->package.rows, pass->package.cols}};
+  partition p = {.pass = pass, .arena = pass->arena, .fallbacks_told = hct_map_create(pass->arena), .context = mlirModuleGetContext(module), .flow = hct_flow_read(pass->arena, module), .sizes = {1, pass->package.rows, pass->package.cols}};
   p.builder = (hct_builder){.context = p.context, .block = hct_function_body(p.flow.function)};
   if (partition_copies_repeat(&p)) p.flow = hct_flow_read(pass->arena, module);
   p.now = HCT_NEW_ARRAY(p.arena, sharded, p.flow.value_count);

@@ -60,6 +60,7 @@ typedef struct partition {
   hct_index_list *copies_of; /* by value: copies that it has to do with, see partition_copies.c */
   size_t *original;        /* by value: param argument of which it is copies, or SIZE_MAX */
   int64_t batch, micro_batch, fallbacks;
+  hct_map *fallbacks_told; /* remarks of them, each once: blocks of tokens are of the same node */
   const strategy *strategy;
   int64_t sizes[3];        /* of the axes t (1), r, c */
   hct_axis token_axis, feature_axis; /* --orientation: which mesh axis splits features where a block begins; tokens take the other */

@@ -253,6 +253,15 @@ static MlirValue reshard_parts(partition *p, size_t value, const hct_layout *wan
   return hct_op_result(whole, 0);
 }
 
+static void fallback_tell(partition *p, size_t value, const hct_flow_op *user) {
+  hct_loc loc = hct_loc_of(p->arena, user->op);
+  const char *layout = layout_text(p, &p->now[value].layout), *told = hct_arena_printf(p->arena, "%s %s %s %s", loc.file ? loc.file : "", loc.where ? loc.where : "", user->name, layout);
+  p->fallbacks++;
+  if (hct_map_has(p->fallbacks_told, told)) return;
+  hct_map_put(p->fallbacks_told, told, NULL);
+  hct_remark(p->pass->diags, loc, "%s: an operand is gathered, since its sharding %s does not go through the operator", user->name, layout);
+}
+
 MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
   if (hct_layout_equal(&p->now[value].layout, wanted)) return p->now[value].value;
   const char *text = layout_text(p, wanted), *pass = hct_op_str_or(user->op, "hct.pass", "forward");
@@ -273,10 +282,7 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
     at = gather_stranded(p, at, wanted, user, fallback);
     for (move_phase phase = MOVE_GATHER; phase < MOVE_PHASES; phase++)
       for (int nth = 0; nth < 3; nth++) at = move_axis(p, at, axis_in_phase(phase, nth), phase, wanted, user, fallback);
-    if (fallback) {
-      p->fallbacks++;
-      hct_remark(p->pass->diags, hct_loc_of(p->arena, user->op), "%s: an operand is gathered, since its sharding %s does not go through the operator", user->name, layout_text(p, &p->now[value].layout));
-    }
+    if (fallback) fallback_tell(p, value, user);
   }
   cached entry = {pass, group, text, at.value};
   HCT_PUSH(p->arena, &p->cache[value], entry);
