@@ -54,11 +54,12 @@ bool host_emit_dropout(host_kernel *k, MlirOperation op) {
   HCT_BUG_ON(!hct_value_shape(hct_op_result(op, 0), &shape), "host backend: the result of a dropout");
   hct_op_i64s(op, "index", index, HCT_COUNT(index));
   host_value seed = host_load(k, "a1", &seed_shape, ""), step = half_of(k, host_convert(k, host_load(k, "a2", &step_shape, ""), HCT_I64), false);
-  const host_value key[2] = {half_of(k, seed, false), half_of(k, seed, true)};
+  host_value key0 = half_of(k, seed, false), key1 = half_of(k, seed, true);
+  const host_value key[2] = {key0, key1};
   host_open(k, "i", shape.rank, shape.dims);
   host_value number = number_of(k, shape.rank, index), block = host_binary(k, "arith.shrui", number, host_float(k, HCT_I64, 2));
   host_value lane = host_binary(k, "arith.andi", number, host_float(k, HCT_I64, 3));
-  host_value w[4] = {half_of(k, block, false), half_of(k, block, true), step, word(k, (uint32_t)hct_op_i64(op, "stream"))};
+  host_value low = half_of(k, block, false), high = half_of(k, block, true), w[4] = {low, high, step, word(k, (uint32_t)hct_op_i64(op, "stream"))};
   philox(k, w, key);
   host_value drawn = w[0];
   for (int i = 1; i < 4; i++) drawn = host_select(k, host_map2(k, "eq", lane, host_float(k, HCT_I64, i)), w[i], drawn);

@@ -57,7 +57,8 @@ host_value host_narrow(host_kernel *k, host_value a, hct_narrowing narrowing) {
   if (is_exponent_alone(f)) r = host_select(k, host_compare(k, "cmpf oeq", magnitude, host_float(k, HCT_F64, HUGE_VAL)), nan, r);
   else r = host_binary(k, "math.copysign", r, wide);
   if (f->specials == HCT_SPECIAL_MINUS) r = host_select(k, host_compare(k, "cmpf oeq", r, zero), zero, r);
-  r = host_select(k, host_compare(k, "cmpf uno", wide, wide), f->specials == HCT_SPECIAL_NONE ? host_float(k, HCT_F64, -0.0) : nan, r);
+  if (f->specials == HCT_SPECIAL_NONE) nan = host_float(k, HCT_F64, -0.0);
+  r = host_select(k, host_compare(k, "cmpf uno", wide, wide), nan, r);
   return host_convert(k, r, HCT_F32);
 }
 
@@ -68,12 +69,21 @@ host_value host_decode(host_kernel *k, host_value code, hct_dtype dtype) {
   host_value bits = host_cast(k, "extui", code, HCT_I32), magnitude = host_binary(k, "arith.andi", bits, host_float(k, HCT_I32, last));
   host_value placed = host_cast(k, "bitcast", host_binary(k, "arith.shli", magnitude, host_float(k, HCT_I32, F32_MANTISSA - f->mantissa_bits)), HCT_F32);
   host_value v = host_binary(k, "arith.mulf", placed, host_float(k, HCT_F32, ldexp(1, F32_BIAS - f->bias)));
-  if (is_exponent_alone(f)) v = host_select(k, host_compare(k, "cmpi eq", magnitude, host_float(k, HCT_I32, 0)), host_float(k, HCT_F32, ldexp(1, -f->bias)), v);
-  if (f->specials == HCT_SPECIAL_IEEE) v = host_select(k, host_compare(k, "cmpi uge", magnitude, host_float(k, HCT_I32, last + 1 - (1 << f->mantissa_bits))), host_float(k, HCT_F32, HUGE_VAL), v);
+  if (is_exponent_alone(f)) {
+    host_value least = host_float(k, HCT_F32, ldexp(1, -f->bias));
+    v = host_select(k, host_compare(k, "cmpi eq", magnitude, host_float(k, HCT_I32, 0)), least, v);
+  }
+  if (f->specials == HCT_SPECIAL_IEEE) {
+    host_value infinite = host_float(k, HCT_F32, HUGE_VAL);
+    v = host_select(k, host_compare(k, "cmpi uge", magnitude, host_float(k, HCT_I32, last + 1 - (1 << f->mantissa_bits))), infinite, v);
+  }
   int least_nan = f->specials == HCT_SPECIAL_IEEE ? last + 2 - (1 << f->mantissa_bits) : last;
   host_value nan = host_float(k, HCT_F32, NAN);
   if (f->specials == HCT_SPECIAL_IEEE || f->specials == HCT_SPECIAL_LAST) v = host_select(k, host_compare(k, "cmpi uge", magnitude, host_float(k, HCT_I32, least_nan)), nan, v);
-  if (sign) v = host_select(k, host_compare(k, "cmpi uge", bits, host_float(k, HCT_I32, sign)), host_unary(k, "arith.negf", v), v);
+  if (sign) {
+    host_value minus = host_unary(k, "arith.negf", v);
+    v = host_select(k, host_compare(k, "cmpi uge", bits, host_float(k, HCT_I32, sign)), minus, v);
+  }
   if (f->specials == HCT_SPECIAL_MINUS) v = host_select(k, host_compare(k, "cmpi eq", bits, host_float(k, HCT_I32, sign)), nan, v);
   return v;
 }
@@ -82,14 +92,19 @@ host_value host_encode(host_kernel *k, host_value a, hct_dtype dtype) {
   const hct_float_format *f = hct_dtype_format(dtype);
   int width = f->exponent_bits + f->mantissa_bits, last = (1 << width) - 1, sign = is_exponent_alone(f) ? 0 : 1 << width;
   host_value r = host_narrow(k, a, (hct_narrowing){.dtype = dtype}), shift = host_float(k, HCT_I32, F32_MANTISSA - f->mantissa_bits);
-  host_value scaled = host_binary(k, "arith.mulf", host_unary(k, "math.absf", r), host_float(k, HCT_F32, ldexp(1, f->bias - F32_BIAS)));
+  host_value scale = host_float(k, HCT_F32, ldexp(1, f->bias - F32_BIAS)), scaled = host_binary(k, "arith.mulf", host_unary(k, "math.absf", r), scale);
   host_value code = host_binary(k, "arith.shrui", host_cast(k, "bitcast", scaled, HCT_I32), shift);
-  if (f->specials == HCT_SPECIAL_IEEE) code = host_select(k, host_compare(k, "cmpf oeq", scaled, host_float(k, HCT_F32, HUGE_VAL)), host_float(k, HCT_I32, last + 1 - (1 << f->mantissa_bits)), code);
+  if (f->specials == HCT_SPECIAL_IEEE) {
+    host_value infinite = host_float(k, HCT_I32, last + 1 - (1 << f->mantissa_bits));
+    code = host_select(k, host_compare(k, "cmpf oeq", scaled, host_float(k, HCT_F32, HUGE_VAL)), infinite, code);
+  }
   if (sign) {
-    host_value below = host_compare(k, "cmpi slt", host_cast(k, "bitcast", r, HCT_I32), host_float(k, HCT_I32, 0));
+    host_value zero = host_float(k, HCT_I32, 0), below = host_compare(k, "cmpi slt", host_cast(k, "bitcast", r, HCT_I32), zero);
     code = host_select(k, below, host_binary(k, "arith.ori", code, host_float(k, HCT_I32, sign)), code);
   }
-  int nan = f->specials == HCT_SPECIAL_MINUS ? sign : last;
-  if (f->specials != HCT_SPECIAL_NONE) code = host_select(k, host_compare(k, "cmpf uno", r, r), host_float(k, HCT_I32, nan), code);
+  if (f->specials != HCT_SPECIAL_NONE) {
+    host_value nan = host_float(k, HCT_I32, f->specials == HCT_SPECIAL_MINUS ? sign : last);
+    code = host_select(k, host_compare(k, "cmpf uno", r, r), nan, code);
+  }
   return host_cast(k, "trunci", code, HCT_I8);
 }

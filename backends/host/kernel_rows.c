@@ -38,15 +38,17 @@ static void emit_softmax(host_kernel *k, MlirOperation op) {
   accumulator_set(k, "max", lowest);
   accumulator_set(k, "sum", zero);
   host_open(k, "r", 1, &r.length);
-  accumulator_set(k, "max", host_binary(k, "arith.maximumf", accumulator_get(k, "max", HCT_F32), host_load(k, "a0", &r.shape, r.index)));
+  host_value a = host_load(k, "a0", &r.shape, r.index);
+  accumulator_set(k, "max", host_binary(k, "arith.maximumf", accumulator_get(k, "max", HCT_F32), a));
   host_close(k, 1);
   host_value highest = accumulator_get(k, "max", HCT_F32);
   host_open(k, "r", 1, &r.length);
   host_value e = host_unary(k, "math.exp", host_binary(k, "arith.subf", host_load(k, "a0", &r.shape, r.index), highest));
   host_store(k, e, "o0", &r.shape, r.index);
-  accumulator_set(k, "sum", host_binary(k, "arith.addf", accumulator_get(k, "sum", HCT_F64), host_convert(k, e, HCT_F64)));
+  e = host_convert(k, e, HCT_F64);
+  accumulator_set(k, "sum", host_binary(k, "arith.addf", accumulator_get(k, "sum", HCT_F64), e));
   host_close(k, 1);
-  host_value scale = host_binary(k, "arith.divf", host_float(k, HCT_F64, 1), accumulator_get(k, "sum", HCT_F64));
+  host_value sum = accumulator_get(k, "sum", HCT_F64), scale = host_binary(k, "arith.divf", host_float(k, HCT_F64, 1), sum);
   host_open(k, "r", 1, &r.length);
   host_value y = host_binary(k, "arith.mulf", host_convert(k, host_load(k, "o0", &r.shape, r.index), HCT_F64), scale);
   host_store(k, host_convert(k, y, HCT_F32), "o0", &r.shape, r.index);
@@ -61,7 +63,8 @@ static void emit_softmax_grad(host_kernel *k, MlirOperation op) {
   accumulator_set(k, "dot", zero);
   host_open(k, "r", 1, &r.length);
   host_value y = host_convert(k, host_load(k, "a0", &r.shape, r.index), HCT_F64), g = host_convert(k, host_load(k, "a1", &r.shape, r.index), HCT_F64);
-  accumulator_set(k, "dot", host_binary(k, "arith.addf", accumulator_get(k, "dot", HCT_F64), host_binary(k, "arith.mulf", y, g)));
+  g = host_binary(k, "arith.mulf", y, g);
+  accumulator_set(k, "dot", host_binary(k, "arith.addf", accumulator_get(k, "dot", HCT_F64), g));
   host_close(k, 1);
   host_value dot = accumulator_get(k, "dot", HCT_F64);
   host_open(k, "r", 1, &r.length);
@@ -82,7 +85,7 @@ static host_value compare_i64(host_kernel *k, const char *predicate, host_value 
 static void emit_row(host_kernel *k, const hct_shape *ids, const char *name, int64_t table_rows) {
   host_value id = host_convert(k, host_load(k, name, ids, host_index(k, "i", ids->rank)), HCT_I64);
   host_value zero = host_float(k, HCT_I64, 0), count = host_float(k, HCT_I64, (double)table_rows);
-  host_value wrapped = host_select(k, compare_i64(k, "slt", id, zero), host_binary(k, "arith.addi", id, count), id);
+  host_value from_end = host_binary(k, "arith.addi", id, count), wrapped = host_select(k, compare_i64(k, "slt", id, zero), from_end, id);
   host_value outside = compare_i64(k, "uge", wrapped, count); /* unsigned: below zero is outside too */
   HOST_LINE(k, "scf.if %%v%d {", outside.id);
   HOST_LINE(k, "  affine.store %%id, %%f[0] : memref<3xi64>");

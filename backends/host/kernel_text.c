@@ -171,7 +171,10 @@ static host_value float_map1(host_kernel *k, const char *fn, host_value a, doubl
 }
 
 static host_value integer_map1(host_kernel *k, const char *fn, host_value a, double scalar) {
-  if (!strcmp(fn, "not")) return host_binary(k, "arith.xori", host_convert(k, a, HCT_BOOL), host_float(k, HCT_BOOL, 1));
+  if (!strcmp(fn, "not")) {
+    host_value one = host_float(k, HCT_BOOL, 1);
+    return host_binary(k, "arith.xori", host_convert(k, a, HCT_BOOL), one);
+  }
   if (a.type == HCT_BOOL) return (host_value){-1, a.type};
   if (!strcmp(fn, "neg")) return host_binary(k, "arith.subi", host_float(k, a.type, 0), a);
   if (!strcmp(fn, "abs")) return host_unary(k, "math.absi", a);

@@ -45,7 +45,7 @@ static void emit_sgd(update *u, const settings *s, bool momentum, bool nesterov)
   host_value lr = single(u, s->at[HCT_SETTING_LR]), decay = single(u, s->at[HCT_SETTING_WEIGHT_DECAY]), keep = single(u, s->at[HCT_SETTING_MOMENTUM]);
   host_value first = compare(u->k, "oeq", s->step, host_float(u->k, HCT_F64, 0));
   host_open(u->k, "i", u->shape.rank, u->shape.dims);
-  host_value p = element(u, "a0"), g = add(u, gradient(u), mul(u, decay, p));
+  host_value p = element(u, "a0"), decayed = mul(u, decay, p), g = add(u, gradient(u), decayed);
   if (momentum) {
     host_value v = host_select(u->k, first, g, add(u, mul(u, keep, element(u, "a2")), g));
     set(u, "o1", "a2", v);
@@ -66,8 +66,8 @@ static void emit_adam(update *u, const settings *s, bool decoupled) {
   host_value p = element(u, "a0"), g = gradient(u);
   if (decoupled) p = mul(u, p, shrink);
   else g = add(u, g, mul(u, decay, p));
-  host_value m = add(u, mul(u, b1, element(u, "a2")), mul(u, c1, g));
-  host_value v = add(u, mul(u, b2, element(u, "a3")), mul(u, c2, mul(u, g, g)));
+  host_value new_m = mul(u, c1, g), m = add(u, mul(u, b1, element(u, "a2")), new_m);
+  host_value new_v = mul(u, c2, mul(u, g, g)), v = add(u, mul(u, b2, element(u, "a3")), new_v);
   set(u, "o1", "a2", m);
   set(u, "o2", "a3", v);
   host_value below = add(u, divide(u, host_unary(k, "math.sqrt", v), root), eps);

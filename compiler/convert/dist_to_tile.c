@@ -31,7 +31,7 @@ MlirValue tile_index(lowering *l, int64_t value) {
 
 MlirValue tile_loop_open(lowering *l, int64_t first, int64_t end, hct_builder *out_body) {
   MlirLocation location = l->at->location;
-  MlirValue bounds[3] = {tile_index(l, first), tile_index(l, end), tile_index(l, 1)};
+  MlirValue from = tile_index(l, first), to = tile_index(l, end), step = tile_index(l, 1), bounds[] = {from, to, step};
   MlirRegion region = mlirRegionCreate();
   MlirBlock block = mlirBlockCreate(1, &l->index, &location);
   mlirRegionAppendOwnedBlock(region, block);

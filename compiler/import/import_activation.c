@@ -27,7 +27,8 @@ static hct_status finish(importer *im, import_value *y) { return import_output(i
 hct_status import_leaky_relu(importer *im) {
   import_value *x = NULL;
   HCT_TRY(operand(im, false, &x));
-  return finish(im, value_select(im, above(im, x, 0), x, muls(im, x, (double)import_float(im, "alpha", 0.01f))));
+  import_value *negative = muls(im, x, (double)import_float(im, "alpha", 0.01f));
+  return finish(im, value_select(im, above(im, x, 0), x, negative));
 }
 
 /* The slope broadcasts to x, not the other way round; before opset 7 a row of slopes was of x's dimension 1. */
@@ -44,7 +45,8 @@ hct_status import_prelu(importer *im) {
   if (!slope || slope->shape.dtype != x->shape.dtype || x->shape.dtype == HCT_BOOL) return import_refuse(im, HCT_E_ONNX_TYPE, "its operands must be numbers of one type");
   if (!broadcast_shape(&x->shape, &slope->shape, &shape) || shape.rank != x->shape.rank || hct_shape_elements(&shape) != hct_shape_elements(&x->shape)) return import_refuse(im, HCT_E_ONNX_SHAPE, "the slope does not broadcast to x");
   x = value_wide(im, x), slope = value_wide(im, slope);
-  return finish(im, value_select(im, above(im, x, 0), x, map2(im, "mul", x, slope)));
+  import_value *negative = map2(im, "mul", x, slope);
+  return finish(im, value_select(im, above(im, x, 0), x, negative));
 }
 
 /* Elu, Celu, Selu: x > 0 ? scale x : scale alpha (e^(x / width) - 1). */
@@ -54,8 +56,8 @@ hct_status import_elu(importer *im) {
   import_value *x = NULL;
   HCT_TRY(operand(im, false, &x));
   if (celu && alpha == 0) return import_refuse(im, HCT_E_ONNX_INVALID, "alpha is 0, and x is divided by it");
-  import_value *negative = muls(im, map1(im, "expm1", muls(im, lower(im, x, 0), celu ? 1 / alpha : 1)), scale * alpha);
-  return finish(im, value_select(im, above(im, x, 0), muls(im, x, scale), negative));
+  import_value *negative = muls(im, map1(im, "expm1", muls(im, lower(im, x, 0), celu ? 1 / alpha : 1)), scale * alpha), *positive = muls(im, x, scale);
+  return finish(im, value_select(im, above(im, x, 0), positive, negative));
 }
 
 hct_status import_gelu(importer *im) {
@@ -65,7 +67,8 @@ hct_status import_gelu(importer *im) {
   if (!strcmp(approximate, "none")) gate = map1(im, "erf", muls(im, x, sqrt(0.5)));
   else if (!strcmp(approximate, "tanh")) gate = map1(im, "tanh", muls(im, map2(im, "mul", x, adds(im, muls(im, map2(im, "mul", x, x), 0.044715), 1)), sqrt(2 / acos(-1))));
   else return import_refuse(im, HCT_E_UNSUPPORTED, "approximate '%s'; none and tanh are supported", approximate);
-  return finish(im, map2(im, "mul", muls(im, x, 0.5), adds(im, gate, 1)));
+  gate = adds(im, gate, 1);
+  return finish(im, map2(im, "mul", muls(im, x, 0.5), gate));
 }
 
 static import_value *swish(importer *im, import_value *x) { return map2(im, "mul", x, map1(im, "sigmoid", muls(im, x, (double)import_float(im, "alpha", 1)))); }
@@ -82,11 +85,15 @@ hct_status import_swiglu(importer *im) {
   HCT_TRY(operand(im, false, &x));
   if (!gated || gated->shape.dtype != import_input(im, 0)->shape.dtype) return import_refuse(im, HCT_E_ONNX_TYPE, "its operands must be floats of one type");
   if (!broadcast_shape(&x->shape, &gated->shape, &shape)) return import_refuse(im, HCT_E_ONNX_SHAPE, "shapes of its inputs do not broadcast");
-  return finish(im, map2(im, "mul", swish(im, x), value_wide(im, gated)));
+  gated = value_wide(im, gated);
+  return finish(im, map2(im, "mul", swish(im, x), gated));
 }
 
 /* max(x, 0) + ln(1 + e^-|x|) */
-static import_value *softplus(importer *im, import_value *x) { return map2(im, "add", map1(im, "relu", x), map1(im, "log1p", map1(im, "exp", map1(im, "neg", map1(im, "abs", x))))); }
+static import_value *softplus(importer *im, import_value *x) {
+  import_value *rest = map1(im, "log1p", map1(im, "exp", map1(im, "neg", map1(im, "abs", x))));
+  return map2(im, "add", map1(im, "relu", x), rest);
+}
 
 hct_status import_softplus(importer *im) {
   import_value *x = NULL;
@@ -131,6 +138,6 @@ hct_status import_shrink(importer *im) {
   double bias = (double)import_float(im, "bias", 0), lambd = (double)import_float(im, "lambd", 0.5f);
   import_value *x = NULL;
   HCT_TRY(operand(im, true, &x));
-  import_value *below = map2(im, "lt", x, number(im, x, -lambd));
-  return finish(im, value_select(im, below, adds(im, x, bias), value_select(im, above(im, x, lambd), adds(im, x, -bias), number(im, x, 0))));
+  import_value *below = map2(im, "lt", x, number(im, x, -lambd)), *less = adds(im, x, -bias), *other = value_select(im, above(im, x, lambd), less, number(im, x, 0));
+  return finish(im, value_select(im, below, adds(im, x, bias), other));
 }

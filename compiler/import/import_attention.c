@@ -69,7 +69,10 @@ static hct_status operands_read(importer *im, attention *a) {
 static void bias_add(importer *im, attention *a, MlirValue bias) { a->bias = mlirValueIsNull(a->bias) ? bias : build_map2(im, "add", a->bias, bias); }
 
 /* 0 where `seen`, elsewhere -inf. */
-static MlirValue bias_of(importer *im, MlirValue seen) { return build_select(im, seen, build_scalar(im, HCT_F32, 0), build_scalar(im, HCT_F32, -INFINITY)); }
+static MlirValue bias_of(importer *im, MlirValue seen) {
+  MlirValue hidden = build_scalar(im, HCT_F32, -INFINITY);
+  return build_select(im, seen, build_scalar(im, HCT_F32, 0), hidden);
+}
 
 /* Keys that it says nothing of are not seen. */
 static hct_status mask_add(importer *im, attention *a, import_value *mask) {
@@ -105,7 +108,7 @@ static void causal_add(importer *im, attention *a, MlirValue lengths) {
     return;
   }
   int64_t rows[] = {a->queries, 1}, columns[] = {a->keys};
-  MlirValue last = build_map2(im, "add", build_scaled(im, "adds", lengths, -(double)a->queries), counting(im, 2, rows));
+  MlirValue count = counting(im, 2, rows), last = build_map2(im, "add", build_scaled(im, "adds", lengths, -(double)a->queries), count);
   a->masks_rows = true;
   bias_add(im, a, bias_of(im, build_map2(im, "le", counting(im, 1, columns), last)));
 }
@@ -138,7 +141,8 @@ static hct_status scores_build(importer *im, attention *a, MlirValue out_scores[
   out_scores[2] = s;
   if (a->masks_rows) { /* the softmax of such a row has no value: its probabilities are 0 */
     int64_t last[] = {(int64_t)shape_of(a->bias).rank - 1};
-    empty = build_map2(im, "eq", build_reduce(im, "max", a->bias, 1, last), build_scalar(im, HCT_F32, -INFINITY));
+    MlirValue lowest = build_scalar(im, HCT_F32, -INFINITY);
+    empty = build_map2(im, "eq", build_reduce(im, "max", a->bias, 1, last), lowest);
     s = build_select(im, empty, build_scalar(im, HCT_F32, 0), s);
   }
   MlirValue p = build_softmax(im, s, 3);
@@ -191,7 +195,8 @@ static hct_status angles_read(importer *im, size_t input, const hct_shape *x, si
 
 static MlirValue rotated(importer *im, MlirValue x, MlirValue cosines, MlirValue sines, int64_t half, bool interleaved) {
   MlirValue a = build_part(im, x, 3, 0, interleaved ? 2 : 1, half), b = build_part(im, x, 3, interleaved ? 1 : half, interleaved ? 2 : 1, half);
-  MlirValue parts[] = {build_map2(im, "sub", build_map2(im, "mul", a, cosines), build_map2(im, "mul", b, sines)), build_map2(im, "add", build_map2(im, "mul", a, sines), build_map2(im, "mul", b, cosines))};
+  MlirValue b_sine = build_map2(im, "mul", b, sines), first = build_map2(im, "sub", build_map2(im, "mul", a, cosines), b_sine);
+  MlirValue b_cosine = build_map2(im, "mul", b, cosines), second = build_map2(im, "add", build_map2(im, "mul", a, sines), b_cosine), parts[] = {first, second};
   if (!interleaved) return build_concat(im, 3, 2, parts);
   hct_shape shape = shape_of(parts[0]), whole = shape_of(x);
   shape.dims[4] = 1;

@@ -168,7 +168,8 @@ hct_status import_conv(importer *im) {
   if (kernel->shape.dims[1] * groups != x->shape.dims[1] || kernel->shape.dims[0] % groups) return import_refuse(im, HCT_E_ONNX_SHAPE, "a kernel of %lld maps by %lld channels for %lld channels in %lld groups", (long long)kernel->shape.dims[0], (long long)kernel->shape.dims[1], (long long)x->shape.dims[1], (long long)groups);
   HCT_TRY(window_read(im, rank, size, &w));
   HCT_TRY(window_fit(im, x->shape.dims + 2, &w));
-  return with_bias(im, convolved(im, build_value(im, x), build_value(im, kernel), &w, groups), import_input(im, 2));
+  MlirValue weights = build_value(im, kernel);
+  return with_bias(im, convolved(im, build_value(im, x), weights, &w, groups), import_input(im, 2));
 }
 
 /* ---- transposed convolution: a convolution over x with zeros between its elements, by the mirrored kernel ---- */

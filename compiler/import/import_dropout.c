@@ -23,7 +23,7 @@ static MlirValue build_dropout(importer *im, MlirValue a, double ratio, int64_t 
   hct_shape shape = shape_of(a);
   int64_t index[HCT_MAX_RANK + 1] = {0};
   host_strides(&shape, index);
-  MlirValue operands[] = {a, build_scalar(im, HCT_I64, 0), build_scalar(im, HCT_F32, 0)};
+  MlirValue seed = build_scalar(im, HCT_I64, 0), step = build_scalar(im, HCT_F32, 0), operands[] = {a, seed, step};
   hct_named attributes[] = {{"ratio", hct_attr_f64(im->context, ratio)}, {"stream", hct_attr_i64(im->context, stream)}, {"index", hct_attr_i64s(im->context, shape.rank + 1, index)}};
   return build_op(im, "hct_graph.dropout", 3, operands, &shape, HCT_COUNT(attributes), attributes);
 }

@@ -90,7 +90,8 @@ hct_status import_variadic(importer *im) {
   for (size_t k = 1; k < im->node->n_input; k++) {
     import_value *next = import_input(im, k);
     HCT_TRY(check_pair(im, sum, next, false));
-    sum = adds ? value_map2(im, fn, value_wide(im, sum), value_wide(im, next)) : value_map2(im, fn, sum, next);
+    if (adds) next = value_wide(im, next), sum = value_wide(im, sum);
+    sum = value_map2(im, fn, sum, next);
   }
   if (!sum->known && im->node->n_input > HCT_MAX_VARIADIC && !is_op(im, "Mean")) {
     import_joined_add(im, im->node->op_type, NULL, im->sites[im->node_index].name, im->node->output[0], im->node->n_input, im->node->input, im->node->output[0]);
@@ -132,7 +133,7 @@ hct_status import_mod(importer *im) {
   import_value *rest = value_map2(im, "fmod", a, b);
   if (import_int(im, "fmod", 0) || is_unsigned(a)) return import_output(im, 0, *rest);
   import_value *zero = value_number(im, a->shape.dtype, 0);
-  import_value *signs_differ = value_map2(im, "bit_xor", value_map2(im, "lt", rest, zero), value_map2(im, "lt", b, zero));
+  import_value *b_negative = value_map2(im, "lt", b, zero), *signs_differ = value_map2(im, "bit_xor", value_map2(im, "lt", rest, zero), b_negative);
   import_value *wrong = value_map2(im, "and", signs_differ, value_map1(im, "not", value_map2(im, "eq", rest, zero), HCT_BOOL));
   return import_output(im, 0, *value_select(im, wrong, value_map2(im, "add", rest, b), rest));
 }
@@ -152,7 +153,7 @@ hct_status import_pow(importer *im) {
     if (exponent == 0.5) return import_output(im, 0, *value_map1(im, "sqrt", a, dtype));
     return import_output(im, 0, *value_scaled(im, "pows", a, exponent));
   }
-  import_value *power = value_map2(im, "pow", value_map1(im, "mov", a, middle), value_map1(im, "mov", b, middle));
+  import_value *exponent = value_map1(im, "mov", b, middle), *power = value_map2(im, "pow", value_map1(im, "mov", a, middle), exponent);
   return import_output(im, 0, *value_map1(im, "mov", power, dtype));
 }
 

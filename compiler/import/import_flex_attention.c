@@ -73,8 +73,8 @@ hct_status import_flex_attention(importer *im) {
   Onnx__NodeProto *across = import_node_create(im, "Transpose", f.own, 1, &keys, import_name_next(im, f.scope));
   import_node_set_ints(im, across, "perm", 4, perm);
   char *factors[] = {node->input[0], made(im, across)};
-  char *scaled[] = {node_add(im, &f, "MatMul", 2, factors, NULL), import_name_known(im, hct_arena_printf(im->arena, "%s#scale", f.scope), scale)};
-  char *scores = node_add(im, &f, "Mul", 2, scaled, NULL);
+  char *product = node_add(im, &f, "MatMul", 2, factors, NULL);
+  char *scaled[] = {product, import_name_known(im, hct_arena_printf(im->arena, "%s#scale", f.scope), scale)}, *scores = node_add(im, &f, "Mul", 2, scaled, NULL);
   HCT_TRY(mod_add(im, "score_mod", &scores));
   Onnx__NodeProto *softmax = import_node_create(im, "Softmax", f.own, 1, &scores, import_name_next(im, f.scope));
   import_node_set_int(im, softmax, "axis", 3);

@@ -206,7 +206,7 @@ import_value *value_select(importer *im, import_value *c, import_value *a, impor
   hct_shape part, shape;
   HCT_BUG_ON(!broadcast_shape(&a->shape, &b->shape, &part) || !broadcast_shape(&part, &c->shape, &shape), "shapes of a selection do not broadcast");
   if (!c->known || !a->known || !b->known) {
-    MlirValue operands[] = {build_value(im, c), build_value(im, a), build_value(im, b)};
+    MlirValue condition = build_value(im, c), yes = build_value(im, a), no = build_value(im, b), operands[] = {condition, yes, no};
     return built(im, build_op(im, "hct_graph.select", 3, operands, &shape, 0, NULL));
   }
   host_tensor t = host_create(im->arena, a->shape.dtype, shape.rank, shape.dims);

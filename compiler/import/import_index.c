@@ -55,7 +55,7 @@ hct_status import_gather(importer *im) {
   int64_t perm[HCT_MAX_RANK];
   size_t rank = a->shape.rank - 1 + ids->shape.rank;
   for (size_t d = 0; d < rank; d++) perm[d] = (int64_t)(d < axis ? ids->shape.rank + d : d < axis + ids->shape.rank ? d - axis : d);
-  MlirValue rows = build_gather_rows(im, build_axis_moved(im, build_value(im, a), axis, 0), build_value(im, ids));
+  MlirValue at = build_value(im, ids), rows = build_gather_rows(im, build_axis_moved(im, build_value(im, a), axis, 0), at);
   return import_output_value(im, 0, build_transpose(im, rows, perm));
 }
 
@@ -88,7 +88,7 @@ static MlirValue row_numbers(importer *im, const hct_shape *shape, MlirValue ids
   at = keys == 1 ? at : build_reduce(im, "sum", build_map2(im, "mul", at, build_vector(im, HCT_I64, keys, strides + batch)), 1, last);
   at = build_dims_replaced(im, at, of.rank - 1, 1, 0, NULL);
   for (size_t d = 0; d < batch; d++) {
-    MlirValue sample = build_map2(im, "mul", build_iota(im, HCT_I64, of.rank - 1, d, shape->dims[d]), build_scalar(im, HCT_I64, (double)strides[d]));
+    MlirValue stride = build_scalar(im, HCT_I64, (double)strides[d]), sample = build_map2(im, "mul", build_iota(im, HCT_I64, of.rank - 1, d, shape->dims[d]), stride);
     at = build_map2(im, "add", at, sample);
   }
   return at;
@@ -150,7 +150,7 @@ static MlirValue combine_all(importer *im, const char *fn, MlirValue rows, MlirV
   int64_t count[] = {u.dims[0], 1}, one[] = {1}, axes[] = {1};
   bool product = !strcmp(fn, "mul");
   MlirValue other = product ? build_scalar(im, u.dtype, 1) : build_extreme(im, u.dtype, !strcmp(fn, "min"));
-  MlirValue own = build_map2(im, "eq", build_reshape(im, ids, 2, count), build_iota(im, HCT_I64, 3, 0, r.dims[0]));
+  MlirValue row = build_iota(im, HCT_I64, 3, 0, r.dims[0]), own = build_map2(im, "eq", build_reshape(im, ids, 2, count), row);
   MlirValue spread = build_select(im, own, build_dims_replaced(im, updates, 0, 0, 1, one), other);
   MlirValue all = product ? build_folded(im, fn, spread, 1) : build_reduce(im, fn, spread, 1, axes);
   return build_map2(im, fn, rows, build_dims_replaced(im, all, 1, 1, 0, NULL));
@@ -167,7 +167,7 @@ static hct_status scatter_build(importer *im, MlirValue rows, MlirValue ids, Mli
   } else if (!strcmp(kind, "none")) {
     hct_shape mark = {.dtype = HCT_I32, .rank = 2, .dims = {u.dims[0], 1}};
     MlirValue ones = build_broadcast(im, build_scalar(im, HCT_I32, 1), &mark);
-    MlirValue written = build_map2(im, "lt", build_scalar(im, HCT_I32, 0), build_scatter_rows(im, ones, ids, r.dims[0]));
+    MlirValue marks = build_scatter_rows(im, ones, ids, r.dims[0]), written = build_map2(im, "lt", build_scalar(im, HCT_I32, 0), marks);
     *out_rows = build_select(im, written, build_scatter_rows(im, updates, ids, r.dims[0]), rows);
   } else {
     return import_refuse(im, HCT_E_UNSUPPORTED, "reduction '%s'; none, add, mul, max and min are supported", kind);
@@ -179,8 +179,8 @@ static hct_status scatter_build(importer *im, MlirValue rows, MlirValue ids, Mli
 static hct_status scatter_output(importer *im, MlirValue data, int64_t rows, MlirValue ids, MlirValue updates) {
   hct_shape shape = shape_of(data), of = shape_of(ids);
   int64_t count = hct_shape_elements(&of), width = hct_shape_elements(&shape) / rows, table[] = {rows, width}, given[] = {count, width};
-  MlirValue made;
-  HCT_TRY(scatter_build(im, build_reshape(im, data, 2, table), build_reshape(im, ids, 1, &count), build_reshape(im, updates, 2, given), &made));
+  MlirValue new_rows = build_reshape(im, updates, 2, given), at = build_reshape(im, ids, 1, &count), made;
+  HCT_TRY(scatter_build(im, build_reshape(im, data, 2, table), at, new_rows, &made));
   return import_output_value(im, 0, build_reshape(im, made, shape.rank, shape.dims));
 }
 
@@ -193,8 +193,8 @@ hct_status import_scatter_elements(importer *im) { /* and Scatter, its name befo
   for (size_t d = 0; fits && d < a->shape.rank; d++) fits = ids->shape.dims[d] == updates->shape.dims[d] && (d == axis || ids->shape.dims[d] <= a->shape.dims[d]);
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "updates, of the indices' shape, must be of the data's type and rank, and no larger beside axis %zu", axis);
   HCT_TRY(ids_check(im, ids, 1, &a->shape.dims[axis]));
-  MlirValue at = element_numbers(im, &a->shape, build_value(im, ids), axis);
-  return scatter_output(im, build_value(im, a), hct_shape_elements(&a->shape), at, build_value(im, updates));
+  MlirValue at = element_numbers(im, &a->shape, build_value(im, ids), axis), given = build_value(im, updates);
+  return scatter_output(im, build_value(im, a), hct_shape_elements(&a->shape), at, given);
 }
 
 hct_status import_scatter_nd(importer *im) {
@@ -207,7 +207,8 @@ hct_status import_scatter_nd(importer *im) {
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "updates must be of the data's type, with the indices' dimensions but the last, then the data's from dimension %zu on", keys);
   int64_t rows = 1;
   for (size_t d = 0; d < keys; d++) rows *= a->shape.dims[d];
-  return scatter_output(im, build_value(im, a), rows, row_numbers(im, &a->shape, build_value(im, ids), 0), build_value(im, updates));
+  MlirValue given = build_value(im, updates), at = row_numbers(im, &a->shape, build_value(im, ids), 0);
+  return scatter_output(im, build_value(im, a), rows, at, given);
 }
 
 /* Rows of the axis, from a run-time one of each sample on, are those of the update. */
@@ -223,14 +224,15 @@ hct_status import_tensor_scatter(importer *im) {
   int64_t size = a->shape.dims[axis], length = update->shape.dims[axis], samples = a->shape.dims[0], column[] = {samples, 1}, rows = samples * size;
   int64_t zero = 0;
   MlirValue from = first ? build_cast(im, build_value(im, first), HCT_I64) : build_broadcast(im, build_vector(im, HCT_I64, 1, &zero), &(hct_shape){.rank = 1, .dims = {samples}});
-  MlirValue at = build_map2(im, "add", build_reshape(im, from, 2, column), build_iota(im, HCT_I64, 2, 1, length));
-  MlirValue limit = build_scalar(im, HCT_I64, (double)size);
-  if (circular) at = build_select(im, build_map2(im, "le", limit, at), build_map2(im, "sub", at, limit), at);
+  MlirValue row = build_iota(im, HCT_I64, 2, 1, length), at = build_map2(im, "add", build_reshape(im, from, 2, column), row);
+  MlirValue limit = build_scalar(im, HCT_I64, (double)size), around = circular ? build_map2(im, "sub", at, limit) : at;
+  if (circular) at = build_select(im, build_map2(im, "le", limit, at), around, at);
   at = build_map2(im, "add", at, build_map2(im, "mul", build_iota(im, HCT_I64, 2, 0, samples), limit));
   MlirValue cache = build_axis_moved(im, build_value(im, a), axis, 1), moved = build_axis_moved(im, build_value(im, update), axis, 1), made;
   hct_shape shape = shape_of(cache);
   int64_t width = hct_shape_elements(&shape) / rows, table[] = {rows, width}, given[] = {samples * length, width};
-  HCT_TRY(scatter_build(im, build_reshape(im, cache, 2, table), build_reshape(im, at, 1, given), build_reshape(im, moved, 2, given), &made));
+  moved = build_reshape(im, moved, 2, given), at = build_reshape(im, at, 1, given);
+  HCT_TRY(scatter_build(im, build_reshape(im, cache, 2, table), at, moved, &made));
   return import_output_value(im, 0, build_axis_moved(im, build_reshape(im, made, shape.rank, shape.dims), 1, axis));
 }
 
@@ -244,8 +246,8 @@ hct_status import_one_hot(importer *im) {
   double deep = host_get(&depth->host, 0);
   if (!(deep >= 1 && deep <= INT32_MAX)) return import_refuse(im, HCT_E_ONNX_SHAPE, "a depth of %g", deep);
   int64_t classes = (int64_t)deep, one[] = {1};
-  MlirValue at = build_ids(im, build_value(im, ids), build_scalar(im, HCT_I64, (double)classes));
-  MlirValue hit = build_map2(im, "eq", build_dims_replaced(im, at, axis, 0, 1, one), build_iota(im, HCT_I64, rank, axis, classes)), both = build_value(im, values);
+  MlirValue size = build_scalar(im, HCT_I64, (double)classes), at = build_ids(im, build_value(im, ids), size), number = build_iota(im, HCT_I64, rank, axis, classes);
+  MlirValue hit = build_map2(im, "eq", build_dims_replaced(im, at, axis, 0, 1, one), number), both = build_value(im, values);
   MlirValue off = build_reshape(im, build_cut(im, both, 0, 0, 1), 0, NULL), on = build_reshape(im, build_cut(im, both, 0, 1, 1), 0, NULL);
   return import_output_value(im, 0, build_select(im, hit, on, off));
 }
@@ -263,7 +265,8 @@ hct_status import_reverse_sequence(importer *im) {
   MlirValue length = build_reshape(im, build_cast(im, build_value(im, lengths), HCT_I64), 2, column);
   MlirValue mirrored = build_map2(im, "sub", build_scaled(im, "adds", length, -1), t);
   MlirValue at = build_select(im, build_map2(im, "lt", t, length), mirrored, t);
-  at = build_map2(im, "add", at, build_map2(im, "mul", build_iota(im, HCT_I64, 2, 0, samples), build_scalar(im, HCT_I64, (double)steps)));
+  MlirValue stride = build_scalar(im, HCT_I64, (double)steps);
+  at = build_map2(im, "add", at, build_map2(im, "mul", build_iota(im, HCT_I64, 2, 0, samples), stride));
   MlirValue rows = build_gather_rows(im, as_rows(im, x, 2), at);
   return import_output_value(im, 0, build_axis_moved(im, rows, 0, batch));
 }

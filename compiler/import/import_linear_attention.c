@@ -103,7 +103,7 @@ static MlirValue triangle(importer *im, hct_dtype dtype, int64_t count, int64_t 
 static MlirValue decays_between(importer *im, const recurrence *r, const chunk *c) {
   hct_shape g = shape_of(c->sums);
   int64_t rows[] = {r->batch, r->heads, c->count, 1, g.dims[3]}, columns[] = {r->batch, r->heads, 1, c->count, g.dims[3]}, seen[] = {c->count, c->count, 1};
-  MlirValue apart = build_map2(im, "sub", build_reshape(im, c->sums, 5, rows), build_reshape(im, c->sums, 5, columns));
+  MlirValue across = build_reshape(im, c->sums, 5, columns), apart = build_map2(im, "sub", build_reshape(im, c->sums, 5, rows), across);
   MlirValue mask = build_reshape(im, triangle(im, HCT_BOOL, c->count, 0), 3, seen);
   return build_map1(im, "exp", build_select(im, mask, apart, build_scalar(im, HCT_F32, -INFINITY)), HCT_F32);
 }
@@ -129,9 +129,9 @@ static MlirValue solve(importer *im, MlirValue a, MlirValue r) {
   }
   int64_t half = (n / 2 + BLOCK - 1) / BLOCK * BLOCK;
   MlirValue upper = build_part(im, a, 2, 0, 1, half), lower = build_part(im, a, 2, half, 1, n - half);
-  MlirValue first = solve(im, build_part(im, upper, 3, 0, 1, half), build_part(im, r, 2, 0, 1, half));
+  MlirValue right = build_part(im, r, 2, 0, 1, half), first = solve(im, build_part(im, upper, 3, 0, 1, half), right);
   MlirValue seen = build_contract(im, "bhts", "bhsv", "bhtv", build_part(im, lower, 3, 0, 1, half), first);
-  MlirValue parts[] = {first, solve(im, build_part(im, lower, 3, half, 1, n - half), build_map2(im, "sub", build_part(im, r, 2, half, 1, n - half), seen))};
+  MlirValue rest = build_map2(im, "sub", build_part(im, r, 2, half, 1, n - half), seen), parts[] = {first, solve(im, build_part(im, lower, 3, half, 1, n - half), rest)};
   return build_concat(im, 2, 2, parts);
 }
 
@@ -160,8 +160,8 @@ static void state_update(importer *im, recurrence *r, const chunk *c) {
 
 /* What its queries read, [batch, heads, group, count, value]; the state goes on. */
 static MlirValue chunk_build(importer *im, recurrence *r, int64_t first, int64_t count) {
-  chunk c = {.count = count, .q = build_part(im, r->q, 3, first, 1, count), .k = build_part(im, r->k, 2, first, 1, count)};
-  MlirValue q = c.q;
+  MlirValue q = build_part(im, r->q, 3, first, 1, count), k = build_part(im, r->k, 2, first, 1, count);
+  chunk c = {.count = count, .q = q, .k = k};
   if (r->gated) {
     c.sums = build_part(im, r->g, 2, first, 1, count);
     if (count > 1) c.sums = build_contract(im, "ts", "bhsk", "bhtk", triangle(im, HCT_F32, count, 0), c.sums);
@@ -170,7 +170,8 @@ static MlirValue chunk_build(importer *im, recurrence *r, int64_t first, int64_t
     int64_t dims[] = {r->batch, r->heads, 1, count, shape_of(c.decay).dims[3]};
     q = build_map2(im, "mul", q, build_reshape(im, c.decay, 5, dims));
   }
-  c.u = updates(im, r, &c, build_part(im, r->v, 2, first, 1, count), r->delta ? build_part(im, r->beta, 2, first, 1, count) : (MlirValue){0});
+  MlirValue beta = r->delta ? build_part(im, r->beta, 2, first, 1, count) : (MlirValue){0};
+  c.u = updates(im, r, &c, build_part(im, r->v, 2, first, 1, count), beta);
   MlirValue read = build_contract(im, "bhgts", "bhsv", "bhgtv", products_within(im, r, &c, c.q), c.u);
   if (!mlirValueIsNull(r->state)) read = build_map2(im, "add", read, build_contract(im, "bhgtk", "bhkv", "bhgtv", q, r->state));
   state_update(im, r, &c);

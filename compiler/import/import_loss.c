@@ -77,8 +77,8 @@ static hct_status loss_read(importer *im, loss *out_loss) {
   if (!fits) return import_refuse(im, HCT_E_ONNX_SHAPE, "labels are no integers of the scores' shape without its dimension 1, the classes");
   int64_t classes = scores->shape.dims[1];
   if (weights && (!hct_dtype_is_float(weights->shape.dtype) || weights->shape.rank != 1 || weights->shape.dims[0] != classes)) return import_refuse(im, HCT_E_ONNX_SHAPE, "the weights are no vector of %lld classes", (long long)classes);
-  loss l = {.reduction = reduction, .ids = build_value(im, labels), .classes = classes, .dtype = shape_of(build_value(im, scores)).dtype, .weights = weights ? build_cast(im, build_value(im, weights), HCT_F32) : (MlirValue){0}};
-  *out_loss = l;
+  MlirValue ids = build_value(im, labels), z = build_value(im, scores), each = weights ? build_cast(im, build_value(im, weights), HCT_F32) : (MlirValue){0};
+  *out_loss = (loss){.reduction = reduction, .ids = ids, .classes = classes, .dtype = shape_of(z).dtype, .weights = each};
   return HCT_OK;
 }
 
@@ -105,7 +105,7 @@ hct_status import_cross_entropy(importer *im) {
   MlirValue sum = build_reduce(im, "sum", build_map1(im, "exp", build_map2(im, "sub", z, highest), HCT_F32), 1, last);
   MlirValue spread = build_map2(im, "add", build_map1(im, "log", sum, HCT_F32), highest);
   if (im->node->n_output > 1) HCT_TRY(import_output_value(im, 1, build_cast(im, classes_second(im, build_map2(im, "sub", z, spread)), l.dtype)));
-  MlirValue nll = build_map2(im, "sub", build_reshape(im, spread, l.token.rank, l.token.dims), picked(im, &l, z));
+  MlirValue own = picked(im, &l, z), nll = build_map2(im, "sub", build_reshape(im, spread, l.token.rank, l.token.dims), own);
   return loss_output(im, &l, nll);
 }
 

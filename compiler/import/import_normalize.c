@@ -93,7 +93,8 @@ hct_status import_layer_norm(importer *im) {
     HCT_TRY(import_output_value(im, 1, m.mean));
     HCT_TRY(import_output_value(im, 2, build_map1(im, "reciprocal", deviation, HCT_F32)));
   }
-  return import_output_value(im, 0, affine_build(im, y, optional_value(im, gain), optional_value(im, bias)));
+  MlirValue added = optional_value(im, bias);
+  return import_output_value(im, 0, affine_build(im, y, optional_value(im, gain), added));
 }
 
 hct_status import_rms_norm(importer *im) {
@@ -121,7 +122,7 @@ hct_status import_lp_norm(importer *im) {
   MlirValue given = build_value(im, a), x = build_cast(im, given, HCT_F32);
   MlirValue norm = build_reduce(im, "sum", p == 1 ? build_map1(im, "abs", x, HCT_F32) : build_map2(im, "mul", x, x), 1, axes);
   if (p == 2) norm = build_map1(im, "sqrt", norm, HCT_F32);
-  MlirValue divisor = build_select(im, build_map2(im, "eq", norm, build_scalar(im, HCT_F32, 0)), build_scalar(im, HCT_F32, 1), norm);
+  MlirValue one = build_scalar(im, HCT_F32, 1), divisor = build_select(im, build_map2(im, "eq", norm, build_scalar(im, HCT_F32, 0)), one, norm);
   return import_output_value(im, 0, build_cast(im, build_map2(im, "div", x, divisor), shape_of(given).dtype));
 }
 
@@ -166,7 +167,8 @@ hct_status import_instance_norm(importer *im) {
   MlirValue given = build_value(im, a);
   moments m = moments_build(im, build_cast(im, given, HCT_F32), axes_from(2, a->shape.rank, axes), axes);
   MlirValue y = build_cast(im, build_map2(im, "div", m.centred, deviation_build(im, m.variance, (double)import_float(im, "epsilon", 1e-5f))), shape_of(given).dtype);
-  return import_output_value(im, 0, affine_build(im, y, build_along(im, build_value(im, import_input(im, 1)), 1, a->shape.rank), build_along(im, build_value(im, import_input(im, 2)), 1, a->shape.rank)));
+  MlirValue bias = build_along(im, build_value(im, import_input(im, 2)), 1, a->shape.rank);
+  return import_output_value(im, 0, affine_build(im, y, build_along(im, build_value(im, import_input(im, 1)), 1, a->shape.rank), bias));
 }
 
 /* Scale and bias: one a group before opset 21, one a channel from then on. */
@@ -182,15 +184,18 @@ hct_status import_group_norm(importer *im) {
   MlirValue given = build_value(im, a), gain = build_value(im, import_input(im, 1)), bias = build_value(im, import_input(im, 2));
   moments m = moments_build(im, build_reshape(im, build_cast(im, given, HCT_F32), 3, dims), 1, axes);
   MlirValue y = build_cast(im, build_map2(im, "div", m.centred, deviation_build(im, m.variance, (double)import_float(im, "epsilon", 1e-5f))), shape_of(given).dtype);
-  if (im->opset < 21) y = affine_build(im, y, build_along(im, gain, 1, 3), build_along(im, bias, 1, 3));
-  y = build_reshape(im, y, a->shape.rank, a->shape.dims);
-  return import_output_value(im, 0, im->opset < 21 ? y : affine_build(im, y, build_along(im, gain, 1, a->shape.rank), build_along(im, bias, 1, a->shape.rank)));
+  size_t rank = im->opset < 21 ? 3 : a->shape.rank;
+  if (im->opset >= 21) y = build_reshape(im, y, rank, a->shape.dims);
+  bias = build_along(im, bias, 1, rank);
+  y = affine_build(im, y, build_along(im, gain, 1, rank), bias);
+  return import_output_value(im, 0, build_reshape(im, y, a->shape.rank, a->shape.dims));
 }
 
 static MlirValue moving_average(importer *im, MlirValue running, MlirValue current, double momentum) {
   hct_shape shape = shape_of(running);
   MlirValue now = build_reshape(im, current, shape.rank, shape.dims);
-  return build_cast(im, build_map2(im, "add", build_scaled(im, "muls", running, momentum), build_scaled(im, "muls", now, 1 - momentum)), shape.dtype);
+  now = build_scaled(im, "muls", now, 1 - momentum);
+  return build_cast(im, build_map2(im, "add", build_scaled(im, "muls", running, momentum), now), shape.dtype);
 }
 
 hct_status import_batch_norm(importer *im) {

@@ -47,29 +47,34 @@ static hct_status part_output(importer *im, const optimizer *o, size_t part, siz
 /* G + norm_coefficient X */
 static MlirValue regularized(importer *im, const optimizer *o, size_t i) {
   double norm = (double)import_float(im, "norm_coefficient", 0);
-  return build_map2(im, "add", build_scaled(im, "muls", part_of(im, o, 0, i), norm), part_of(im, o, 1, i));
+  MlirValue g = part_of(im, o, 1, i);
+  return build_map2(im, "add", build_scaled(im, "muls", part_of(im, o, 0, i), norm), g);
 }
 
 /* a x + b y */
-static MlirValue mix(importer *im, double a, MlirValue x, double b, MlirValue y) { return build_map2(im, "add", build_scaled(im, "muls", x, a), build_scaled(im, "muls", y, b)); }
+static MlirValue mix(importer *im, double a, MlirValue x, double b, MlirValue y) {
+  y = build_scaled(im, "muls", y, b);
+  return build_map2(im, "add", build_scaled(im, "muls", x, a), y);
+}
 
 static MlirValue root_with(importer *im, MlirValue squares) { return build_scaled(im, "adds", build_map1(im, "sqrt", squares, HCT_F32), (double)import_float(im, "epsilon", 1e-6f)); }
 
 /* 1 - base^T */
 static MlirValue correction(importer *im, const optimizer *o, double base) {
-  return build_map2(im, "sub", build_scalar(im, HCT_F32, 1), build_map2(im, "pow", build_scalar(im, HCT_F32, base), o->count));
+  MlirValue power = build_map2(im, "pow", build_scalar(im, HCT_F32, base), o->count);
+  return build_map2(im, "sub", build_scalar(im, HCT_F32, 1), power);
 }
 
 hct_status import_adam(importer *im) {
   optimizer o;
   HCT_TRY(optimizer_read(im, 2, &o));
   double alpha = (double)import_float(im, "alpha", 0.9f), beta = (double)import_float(im, "beta", 0.999f), after = (double)import_float(im, "norm_coefficient_post", 0);
-  MlirValue corrected = build_map2(im, "div", build_map2(im, "mul", o.rate, build_map1(im, "sqrt", correction(im, &o, beta), HCT_F32)), correction(im, &o, alpha));
+  MlirValue divisor = correction(im, &o, alpha), corrected = build_map2(im, "div", build_map2(im, "mul", o.rate, build_map1(im, "sqrt", correction(im, &o, beta), HCT_F32)), divisor);
   MlirValue rate = build_select(im, o.is_later, corrected, o.rate);
   for (size_t i = 0; i < o.tensors; i++) {
     MlirValue g = regularized(im, &o, i), v = mix(im, alpha, part_of(im, &o, 2, i), 1 - alpha, g);
-    MlirValue h = mix(im, beta, part_of(im, &o, 3, i), 1 - beta, build_map2(im, "mul", g, g));
-    MlirValue step = build_map2(im, "div", build_map2(im, "mul", v, rate), root_with(im, h));
+    MlirValue square = build_map2(im, "mul", g, g), h = mix(im, beta, part_of(im, &o, 3, i), 1 - beta, square);
+    MlirValue root = root_with(im, h), step = build_map2(im, "div", build_map2(im, "mul", v, rate), root);
     MlirValue x = build_map2(im, "sub", part_of(im, &o, 0, i), step);
     if (after != 0) x = build_scaled(im, "muls", x, 1 - after);
     HCT_TRY(part_output(im, &o, 0, i, x));
@@ -86,11 +91,12 @@ hct_status import_momentum(importer *im) {
   bool nesterov = !strcmp(mode, "nesterov");
   if (!nesterov && strcmp(mode, "standard")) return import_refuse(im, HCT_E_ONNX_INVALID, "mode '%s' is neither standard nor nesterov", mode);
   double alpha = (double)import_float(im, "alpha", 0);
-  MlirValue beta = build_select(im, o.is_later, build_scalar(im, HCT_F32, (double)import_float(im, "beta", 0)), build_scalar(im, HCT_F32, 1));
+  MlirValue one = build_scalar(im, HCT_F32, 1), beta = build_select(im, o.is_later, build_scalar(im, HCT_F32, (double)import_float(im, "beta", 0)), one);
   for (size_t i = 0; i < o.tensors; i++) {
-    MlirValue g = regularized(im, &o, i), v = build_map2(im, "add", build_scaled(im, "muls", part_of(im, &o, 2, i), alpha), build_map2(im, "mul", g, beta));
+    MlirValue g = regularized(im, &o, i), part = build_map2(im, "mul", g, beta), v = build_map2(im, "add", build_scaled(im, "muls", part_of(im, &o, 2, i), alpha), part);
     MlirValue way = nesterov ? build_map2(im, "add", g, build_scaled(im, "muls", v, alpha)) : v;
-    HCT_TRY(part_output(im, &o, 0, i, build_map2(im, "sub", part_of(im, &o, 0, i), build_map2(im, "mul", way, o.rate))));
+    MlirValue step = build_map2(im, "mul", way, o.rate);
+    HCT_TRY(part_output(im, &o, 0, i, build_map2(im, "sub", part_of(im, &o, 0, i), step)));
     HCT_TRY(part_output(im, &o, 1, i, v));
   }
   return HCT_OK;
@@ -101,8 +107,8 @@ hct_status import_adagrad(importer *im) {
   HCT_TRY(optimizer_read(im, 1, &o));
   MlirValue rate = build_map2(im, "div", o.rate, build_scaled(im, "adds", build_scaled(im, "muls", o.count, (double)import_float(im, "decay_factor", 0)), 1));
   for (size_t i = 0; i < o.tensors; i++) {
-    MlirValue g = regularized(im, &o, i), h = build_map2(im, "add", part_of(im, &o, 2, i), build_map2(im, "mul", g, g));
-    MlirValue step = build_map2(im, "div", build_map2(im, "mul", g, rate), root_with(im, h));
+    MlirValue g = regularized(im, &o, i), square = build_map2(im, "mul", g, g), h = build_map2(im, "add", part_of(im, &o, 2, i), square);
+    MlirValue root = root_with(im, h), step = build_map2(im, "div", build_map2(im, "mul", g, rate), root);
     HCT_TRY(part_output(im, &o, 0, i, build_map2(im, "sub", part_of(im, &o, 0, i), step)));
     HCT_TRY(part_output(im, &o, 1, i, h));
   }

@@ -80,7 +80,8 @@ hct_status import_matmul(importer *im) {
   if (!a || !b || !a->shape.rank || !b->shape.rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "operands of rank %zu and %zu; both must have 1 or more", a ? a->shape.rank : 0, b ? b->shape.rank : 0);
   int64_t x = a->shape.dims[a->shape.rank - 1], y = b->shape.dims[b->shape.rank == 1 ? 0 : b->shape.rank - 2];
   if (x != y) return import_refuse(im, HCT_E_ONNX_SHAPE, "inner dimensions are %lld and %lld", (long long)x, (long long)y);
-  factor factors[2] = {{.value = build_value(im, a)}, {.value = build_value(im, b)}};
+  MlirValue left = build_value(im, a), right = build_value(im, b);
+  factor factors[2] = {{.value = left}, {.value = right}};
   HCT_TRY(check_one_type(im, factors[0].value, factors[1].value));
   size_t batch_a = a->shape.rank > 2 ? a->shape.rank - 2 : 0, batch_b = b->shape.rank > 2 ? b->shape.rank - 2 : 0, batch = batch_a > batch_b ? batch_a : batch_b;
   char keep[HCT_MAX_RANK + 1] = {0};
@@ -105,8 +106,9 @@ hct_status import_gemm(importer *im) {
   if (x != y) return import_refuse(im, HCT_E_ONNX_SHAPE, "inner dimensions are %lld and %lld", (long long)x, (long long)y);
   hct_shape shape = {.dtype = a->shape.dtype, .rank = 2, .dims = {a->shape.dims[ta ? 1 : 0], b->shape.dims[tb ? 0 : 1]}}, with;
   if (c && (!broadcast_shape(&shape, &c->shape, &with) || with.rank != 2 || memcmp(with.dims, shape.dims, 2 * sizeof *with.dims))) return import_refuse(im, HCT_E_ONNX_SHAPE, "C does not broadcast to the product's shape, %lldx%lld", (long long)shape.dims[0], (long long)shape.dims[1]);
-  HCT_TRY(check_one_type(im, build_value(im, a), build_value(im, b)));
-  MlirValue product = build_contract(im, ta ? "km" : "mk", tb ? "nk" : "kn", "mn", build_value(im, a), build_value(im, b));
+  MlirValue right = build_value(im, b), left = build_value(im, a);
+  HCT_TRY(check_one_type(im, left, right));
+  MlirValue product = build_contract(im, ta ? "km" : "mk", tb ? "nk" : "kn", "mn", left, right);
   double alpha = (double)import_float(im, "alpha", 1), beta = (double)import_float(im, "beta", 1);
   if (alpha != 1) product = build_scaled(im, "muls", product, alpha);
   if (c) {
@@ -189,7 +191,8 @@ static hct_status factors_read(importer *im, const einsum *e, factor *out_factor
     bool dots = strchr(e->terms[k], '.') != NULL;
     size_t named = strlen(e->terms[k]) - dots;
     if (dots ? named > operand->shape.rank : named != operand->shape.rank) return import_refuse(im, HCT_E_ONNX_SHAPE, "term '%s' of the equation is for another rank than %zu", e->terms[k], operand->shape.rank);
-    HCT_TRY(check_one_type(im, build_value(im, import_input(im, 0)), build_value(im, operand)));
+    MlirValue given = build_value(im, operand);
+    HCT_TRY(check_one_type(im, build_value(im, import_input(im, 0)), given));
     hidden[k] = operand->shape.rank - named;
     if (hidden[k] > widest) widest = hidden[k];
   }

@@ -83,7 +83,7 @@ static MlirValue reduced(importer *im, const char *kind, MlirValue a, const redu
 
 /* m + log sum exp(a - m), m the largest, or a finite number where that is infinite. */
 static MlirValue log_sum_exp(importer *im, MlirValue a, const reduction *r) {
-  MlirValue limit = build_scalar(im, HCT_F32, 3e38), highest = build_map2(im, "min", build_map2(im, "max", reduced(im, "max", a, r), build_scalar(im, HCT_F32, -3e38)), limit);
+  MlirValue limit = build_scalar(im, HCT_F32, 3e38), least = build_scalar(im, HCT_F32, -3e38), highest = build_map2(im, "min", build_map2(im, "max", reduced(im, "max", a, r), least), limit);
   MlirValue sum = reduced(im, "sum", build_map1(im, "exp", build_map2(im, "sub", a, highest), HCT_F32), r);
   return build_map2(im, "add", build_map1(im, "log", sum, HCT_F32), highest);
 }
@@ -93,7 +93,10 @@ static MlirValue reduction_build(importer *im, const char *kind, MlirValue a, co
   if (!strcmp(kind, "Sum")) return reduced(im, "sum", a, r);
   if (!strcmp(kind, "Max")) return reduced(im, "max", a, r);
   if (!strcmp(kind, "Min")) return reduced(im, "min", a, r);
-  if (!strcmp(kind, "Mean") && !hct_dtype_is_float(dtype)) return build_map2(im, "div", reduced(im, "sum", a, r), build_scalar(im, dtype, (double)r->elements));
+  if (!strcmp(kind, "Mean") && !hct_dtype_is_float(dtype)) {
+    MlirValue elements = build_scalar(im, dtype, (double)r->elements);
+    return build_map2(im, "div", reduced(im, "sum", a, r), elements);
+  }
   bool rooted = !strcmp(kind, "L2") || !strncmp(kind, "Log", 3);
   if (rooted || hct_dtype_is_float(dtype)) a = build_cast(im, a, HCT_F32); /* what is between is not rounded to the type */
   if (!strcmp(kind, "Mean")) return build_scaled(im, "muls", reduced(im, "sum", a, r), 1 / (double)r->elements);
@@ -147,7 +150,7 @@ hct_status import_hardmax(importer *im) {
   bool whole = im->opset < 13 && axis + 1 != shape.rank; /* over all dimensions from axis on */
   MlirValue z = whole ? build_reshape(im, x, 2, flat.dims) : x;
   size_t along = whole ? 1 : axis, rank = whole ? 2 : shape.rank;
-  MlirValue hit = build_map2(im, "eq", extreme_at(im, z, along, "max", false), build_iota(im, HCT_I64, rank, along, whole ? flat.dims[1] : shape.dims[axis]));
+  MlirValue index = build_iota(im, HCT_I64, rank, along, whole ? flat.dims[1] : shape.dims[axis]), hit = build_map2(im, "eq", extreme_at(im, z, along, "max", false), index);
   return import_output_value(im, 0, build_reshape(im, build_cast(im, hit, shape.dtype), shape.rank, shape.dims));
 }
 
@@ -168,7 +171,7 @@ hct_status import_top_k(importer *im) {
   MlirValue wins = build_map2(im, "or", ahead, build_map2(im, "and", build_map2(im, "eq", here, other), earlier));
   MlirValue place = build_reduce(im, "sum", build_cast(im, wins, HCT_I32), 1, last);
   MlirValue hit = build_map2(im, "eq", place, build_iota(im, HCT_I32, 1, 0, count));
-  MlirValue parts[] = {build_select(im, hit, here, build_scalar(im, shape_of(x).dtype, 0)), build_select(im, hit, index, build_scalar(im, HCT_I64, 0))};
+  MlirValue values = build_select(im, hit, here, build_scalar(im, shape_of(x).dtype, 0)), indices = build_select(im, hit, index, build_scalar(im, HCT_I64, 0)), parts[] = {values, indices};
   for (size_t o = 0; o < 2; o++) {
     MlirValue y = build_dims_replaced(im, build_reduce(im, "sum", parts[o], 1, before), rank - 1, 2, 1, one);
     HCT_TRY(import_output_value(im, o, build_axis_moved(im, y, rank - 1, axis)));

@@ -203,7 +203,8 @@ static void slice_add(importer *im, size_t output, int64_t axis, int64_t start, 
   char *to = split->output[output];
   const int64_t end = start + size;
   bool by_input = im->opset >= 10; /* attributes before */
-  char *inputs[] = {split->input[0], import_name_number(im, to, HCT_I64, 1, start), import_name_number(im, to, HCT_I64, 1, end), import_name_number(im, to, HCT_I64, 1, axis)};
+  char *from = import_name_number(im, to, HCT_I64, 1, start), *until = import_name_number(im, to, HCT_I64, 1, end), *along = import_name_number(im, to, HCT_I64, 1, axis);
+  char *inputs[] = {split->input[0], from, until, along};
   Onnx__NodeProto *node = import_node_create(im, "Slice", im->sites[im->node_index].name, by_input ? HCT_COUNT(inputs) : 1, inputs, to);
   if (!by_input) {
     import_node_set_ints(im, node, "starts", 1, &start);

@@ -116,7 +116,8 @@ MlirValue build_ids(importer *im, MlirValue ids, MlirValue size) {
   bool above = hct_dtype_is_unsigned(shape_of(ids).dtype);
   MlirValue wide = build_cast(im, ids, HCT_I64);
   if (above) return wide;
-  return build_select(im, build_map2(im, "lt", wide, build_scalar(im, HCT_I64, 0)), build_map2(im, "add", wide, size), wide);
+  MlirValue from_end = build_map2(im, "add", wide, size);
+  return build_select(im, build_map2(im, "lt", wide, build_scalar(im, HCT_I64, 0)), from_end, wide);
 }
 
 MlirValue build_gather_rows(importer *im, MlirValue table, MlirValue ids) {
@@ -137,7 +138,7 @@ MlirValue build_scatter_rows(importer *im, MlirValue updates, MlirValue ids, int
 MlirValue build_folded(importer *im, const char *fn, MlirValue a, size_t axis) {
   for (int64_t count = shape_of(a).dims[axis], half; count > 1; count = half) {
     half = (count + 1) / 2;
-    MlirValue parts[2] = {build_map2(im, fn, build_cut(im, a, axis, 0, count - half), build_cut(im, a, axis, half, count - half))};
+    MlirValue upper = build_cut(im, a, axis, half, count - half), parts[2] = {build_map2(im, fn, build_cut(im, a, axis, 0, count - half), upper)};
     if (count % 2) parts[1] = build_cut(im, a, axis, count - half, 1);
     a = build_concat(im, axis, count % 2 ? 2 : 1, parts);
   }

@@ -215,7 +215,8 @@ static const char *layer_norm(writer *w, const char *x, const char *name) {
 static const char *gelu_tanh(writer *w, const char *u) {
   const char *cube = op2(w, "Mul", op2(w, "Mul", u, u), u), *inner = op2(w, "Add", u, op2(w, "Mul", cube, scalar(w, 0.044715)));
   const char *t = op1(w, "Tanh", op2(w, "Mul", inner, scalar(w, 0.7978845608028654)));
-  return op2(w, "Mul", op2(w, "Mul", u, scalar(w, 0.5)), op2(w, "Add", t, scalar(w, 1)));
+  const char *gate = op2(w, "Add", t, scalar(w, 1));
+  return op2(w, "Mul", op2(w, "Mul", u, scalar(w, 0.5)), gate);
 }
 
 static const char *gpt_block(writer *w, const char *x, const char *mask) {
@@ -223,7 +224,7 @@ static const char *gpt_block(writer *w, const char *x, const char *mask) {
   const char *qkv = linear(w, layer_norm(w, x, "ln_1"), "attn.qkv", a->hidden, 3 * a->hidden, true);
   Onnx__NodeProto *split = node(w, "Split", 2, (const char *const[]){qkv, ints(w, 3, (const int64_t[]){a->hidden, a->hidden, a->hidden})}, 3);
   set_int(w, split, "axis", 2);
-  const char *y = attention(w, heads_split(w, split->output[0], a->heads), heads_split(w, split->output[1], a->heads), heads_split(w, split->output[2], a->heads), 1, &mask);
+  const char *v = heads_split(w, split->output[2], a->heads), *k = heads_split(w, split->output[1], a->heads), *y = attention(w, heads_split(w, split->output[0], a->heads), k, v, 1, &mask);
   x = op2(w, "Add", x, linear(w, y, "attn.proj", a->hidden, a->hidden, true));
   y = gelu_tanh(w, linear(w, layer_norm(w, x, "ln_2"), "mlp.fc", a->hidden, a->ffn, true));
   return op2(w, "Add", x, linear(w, y, "mlp.proj", a->ffn, a->hidden, true));
@@ -234,8 +235,9 @@ static const char *rms_norm(writer *w, const char *x, const char *name) {
   Onnx__NodeProto *mean = node(w, "ReduceMean", 1, (const char *const[]){op2(w, "Mul", x, x)}, 1);
   set_ints(w, mean, "axes", 1, (const int64_t[]){-1});
   const char *root = op1(w, "Sqrt", op2(w, "Add", mean->output[0], scalar(w, 1e-5)));
+  const char *normal = op2(w, "Div", x, root);
   int64_t h = w->a.hidden;
-  return op2(w, "Mul", weight(w, hct_arena_printf(w->arena, "%s.weight", name), 1, &h, 1, 0), op2(w, "Div", x, root));
+  return op2(w, "Mul", weight(w, hct_arena_printf(w->arena, "%s.weight", name), 1, &h, 1, 0), normal);
 }
 
 static const char *rope_table(writer *w, bool sine) {
@@ -255,7 +257,8 @@ static const char *rope(writer *w, const char *x, const char *cosine, const char
   const char *low = node(w, "Slice", 4, (const char *const[]){x, zero, middle, axis}, 1)->output[0], *high = node(w, "Slice", 4, (const char *const[]){x, middle, end, axis}, 1)->output[0];
   Onnx__NodeProto *turned = node(w, "Concat", 2, (const char *const[]){op1(w, "Neg", high), low}, 1);
   set_int(w, turned, "axis", -1);
-  return op2(w, "Add", op2(w, "Mul", x, cosine), op2(w, "Mul", turned->output[0], sine));
+  const char *across = op2(w, "Mul", turned->output[0], sine);
+  return op2(w, "Add", op2(w, "Mul", x, cosine), across);
 }
 
 static const char *repeat_heads(writer *w, const char *x) {
@@ -273,7 +276,7 @@ static const char *llama_block(writer *w, const char *x, const char *mask, const
   const char *y = rms_norm(w, x, "input_norm");
   const char *q = heads_split(w, linear(w, y, "q", a->hidden, a->hidden, false), a->heads), *k = heads_split(w, linear(w, y, "k", a->hidden, kv, false), a->kv);
   const char *v = heads_split(w, linear(w, y, "v", a->hidden, kv, false), a->kv);
-  y = attention(w, rope(w, q, cosine, sine), repeat_heads(w, rope(w, k, cosine, sine)), repeat_heads(w, v), 1, &mask);
+  v = repeat_heads(w, v), k = repeat_heads(w, rope(w, k, cosine, sine)), y = attention(w, rope(w, q, cosine, sine), k, v, 1, &mask);
   x = op2(w, "Add", x, linear(w, y, "o", a->hidden, a->hidden, false));
   y = rms_norm(w, x, "post_norm");
   const char *gate = linear(w, y, "gate", a->hidden, a->ffn, false), *up = linear(w, y, "up", a->hidden, a->ffn, false);
@@ -283,8 +286,8 @@ static const char *llama_block(writer *w, const char *x, const char *mask, const
 
 /* ---- BERT: norms after the sums, attention to both sides, a head that shares the embedding ---- */
 static const char *gelu_erf(writer *w, const char *u) {
-  const char *e = op2(w, "Add", op1(w, "Erf", op2(w, "Div", u, scalar(w, sqrt(2)))), scalar(w, 1));
-  return op2(w, "Mul", op2(w, "Mul", u, e), scalar(w, 0.5));
+  const char *one = scalar(w, 1), *e = op2(w, "Add", op1(w, "Erf", op2(w, "Div", u, scalar(w, sqrt(2)))), one), *half = scalar(w, 0.5);
+  return op2(w, "Mul", op2(w, "Mul", u, e), half);
 }
 
 static const char *bert_block(writer *w, const char *x) {
@@ -356,22 +359,25 @@ static const char *positions(writer *w) {
   const architecture *a = &w->a;
   int64_t *numbers = HCT_NEW_ARRAY(w->arena, int64_t, (size_t)a->seq);
   for (int64_t s = 0; s < a->seq; s++) numbers[s] = s;
-  return op2(w, "Gather", weight(w, "position.weight", 2, (const int64_t[]){a->seq, a->hidden}, 0, 0.02), ints(w, (size_t)a->seq, numbers));
+  const char *at = ints(w, (size_t)a->seq, numbers);
+  return op2(w, "Gather", weight(w, "position.weight", 2, (const int64_t[]){a->seq, a->hidden}, 0, 0.02), at);
 }
 
 static const char *embed(writer *w, const char *table) {
   const architecture *a = &w->a;
   const char *x = op2(w, "Gather", table, "ids");
   if (a->family == GPT || a->family == BERT) x = op2(w, "Add", x, positions(w));
-  if (a->family == BERT) /* one segment: all tokens are of type 0 */
-    x = op2(w, "Add", x, op2(w, "Gather", weight(w, "type.weight", 2, (const int64_t[]){2, a->hidden}, 0, 0.02), ints(w, 1, (const int64_t[]){0})));
+  if (a->family == BERT) { /* one segment: all tokens are of type 0 */
+    const char *type = ints(w, 1, (const int64_t[]){0});
+    x = op2(w, "Add", x, op2(w, "Gather", weight(w, "type.weight", 2, (const int64_t[]){2, a->hidden}, 0, 0.02), type));
+  }
   return a->family == BERT || a->family == BLOOM ? layer_norm(w, x, "embed_norm") : x;
 }
 
 static const char *blocks(writer *w, const char *x) {
   const architecture *a = &w->a;
   const char *cosine = a->family == LLAMA ? rope_table(w, false) : NULL, *sine = a->family == LLAMA ? rope_table(w, true) : NULL;
-  const char *biases[] = {a->family == BLOOM ? alibi(w) : NULL, a->family == BERT ? NULL : causal_mask(w)};
+  const char *slopes = a->family == BLOOM ? alibi(w) : NULL, *mask = a->family == BERT ? NULL : causal_mask(w), *biases[] = {slopes, mask};
   for (int64_t layer = 0; layer < a->layers; layer++) {
     w->prefix = hct_arena_printf(w->arena, "layers.%lld", (long long)layer);
     switch (a->family) {

@@ -52,7 +52,8 @@ static MlirValue expand_gelu(hct_tape *t, MlirOperation op) {
   } else {
     inner = hct_tape_map1(t, "erf", hct_tape_map1s(t, "muls", x, M_SQRT1_2));
   }
-  return hct_tape_map2(t, "mul", hct_tape_map1s(t, "muls", x, 0.5), hct_tape_map1s(t, "adds", inner, 1));
+  MlirValue gate = hct_tape_map1s(t, "adds", inner, 1);
+  return hct_tape_map2(t, "mul", hct_tape_map1s(t, "muls", x, 0.5), gate);
 }
 
 static MlirValue expand_silu(hct_tape *t, MlirOperation op) { return hct_tape_map2(t, "mul", hct_op_operand(op, 0), hct_tape_map1(t, "sigmoid", hct_op_operand(op, 0))); }
@@ -67,11 +68,12 @@ static MlirValue half(hct_tape *t, MlirValue x, int second) {
 }
 
 static MlirValue expand_rope(hct_tape *t, MlirOperation op) {
-  MlirValue x = hct_op_operand(op, 0), parts[] = {hct_tape_map1(t, "neg", half(t, x, 1)), half(t, x, 0)};
+  MlirValue x = hct_op_operand(op, 0), negative = hct_tape_map1(t, "neg", half(t, x, 1)), parts[] = {negative, half(t, x, 0)};
   hct_shape shape = hct_tape_shape(x);
   hct_named axis = {"axis", hct_attr_i64(t->builder.context, (int64_t)shape.rank - 1)};
   MlirValue turned = hct_tape_emit(t, "hct_graph.concat", 2, parts, &shape, 1, &axis);
-  return hct_tape_map2(t, "add", hct_tape_map2(t, "mul", x, hct_op_operand(op, 1)), hct_tape_map2(t, "mul", turned, hct_op_operand(op, 2)));
+  turned = hct_tape_map2(t, "mul", turned, hct_op_operand(op, 2));
+  return hct_tape_map2(t, "add", hct_tape_map2(t, "mul", x, hct_op_operand(op, 1)), turned);
 }
 
 static MlirValue contract(hct_tape *t, const char *spec, MlirValue a, MlirValue b) {

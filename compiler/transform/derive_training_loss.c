@@ -63,8 +63,8 @@ static MlirValue build_cross_entropy(hct_tape *tape, MlirValue logits, MlirValue
   MlirValue ignored = hct_tape_convert(tape, hct_tape_map2(tape, "eq", labels, ignore), z.dtype);
   MlirValue valid = hct_tape_map1s(tape, "adds", hct_tape_map1(tape, "neg", ignored), 1);
   MlirValue numerator = hct_tape_reduce(tape, "sum", hct_tape_map2(tape, "mul", nll, valid), tokens.rank, axes);
-  MlirValue count = hct_tape_reduce(tape, "sum", valid, tokens.rank, axes);
-  return hct_tape_map2(tape, "div", hct_tape_reshape(tape, numerator, 0, axes), hct_tape_reshape(tape, count, 0, axes));
+  MlirValue count = hct_tape_reshape(tape, hct_tape_reduce(tape, "sum", valid, tokens.rank, axes), 0, axes);
+  return hct_tape_map2(tape, "div", hct_tape_reshape(tape, numerator, 0, axes), count);
 }
 
 static int64_t last_group(const outputs *all) {

@@ -18,8 +18,8 @@ static void rule_none(hct_tape *t, MlirOperation op, MlirValue dy) { (void)t, (v
 static void rule_mov(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), dy); }
 static void rule_neg(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), neg(t, dy)); }
 static void rule_abs(hct_tape *t, MlirOperation op, MlirValue dy) {
-  MlirValue a = operand(op, 0), zero = hct_tape_scalar(t, 0);
-  MlirValue negative = hct_tape_select(t, hct_tape_map2(t, "lt", a, zero), neg(t, dy), zero);
+  MlirValue a = operand(op, 0), zero = hct_tape_scalar(t, 0), minus = neg(t, dy);
+  MlirValue negative = hct_tape_select(t, hct_tape_map2(t, "lt", a, zero), minus, zero);
   hct_tape_add(t, a, hct_tape_select(t, hct_tape_map2(t, "lt", zero, a), dy, negative));
 }
 static void rule_exp(hct_tape *t, MlirOperation op, MlirValue dy) { hct_tape_add(t, operand(op, 0), mul(t, dy, result(op))); }
@@ -113,7 +113,7 @@ static void rule_div(hct_tape *t, MlirOperation op, MlirValue dy) {
 }
 static void extreme(hct_tape *t, MlirOperation op, MlirValue dy, bool larger) {
   MlirValue a = operand(op, 0), b = operand(op, 1), zero = hct_tape_scalar(t, 0);
-  MlirValue shared = hct_tape_select(t, hct_tape_map2(t, "eq", a, b), hct_tape_map1s(t, "muls", dy, 0.5), zero);
+  MlirValue half = hct_tape_map1s(t, "muls", dy, 0.5), shared = hct_tape_select(t, hct_tape_map2(t, "eq", a, b), half, zero);
   MlirValue a_less = hct_tape_map2(t, "lt", a, b), b_less = hct_tape_map2(t, "lt", b, a);
   hct_tape_add(t, a, hct_tape_select(t, larger ? b_less : a_less, dy, shared));
   hct_tape_add(t, b, hct_tape_select(t, larger ? a_less : b_less, dy, shared));

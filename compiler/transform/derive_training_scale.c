@@ -66,14 +66,15 @@ MlirValue hct_training_scale_gradients(hct_tape *tape, hct_training_scale *scale
   if (scale->clips) {
     MlirValue norm = hct_tape_map1(tape, "sqrt", squares);
     if (scale->scales) norm = hct_tape_map2(tape, "div", norm, scale->loss_scale);
-    factor = hct_tape_map2(tape, "min", factor, hct_tape_map2(tape, "div", setting(tape, scale, HCT_SETTING_CLIP_NORM), hct_tape_map1s(tape, "adds", norm, 1e-6)));
+    norm = hct_tape_map1s(tape, "adds", norm, 1e-6);
+    factor = hct_tape_map2(tape, "min", factor, hct_tape_map2(tape, "div", setting(tape, scale, HCT_SETTING_CLIP_NORM), norm));
   }
   if (scale->scales) factor = hct_tape_map2(tape, "div", factor, scale->loss_scale);
   if (scale->adapts) {
     scale->finite = hct_tape_map2(tape, "le", squares, hct_tape_scalar(tape, FLT_MAX));
     factor = hct_tape_select(tape, scale->finite, factor, hct_tape_scalar(tape, -1));
   }
-  MlirValue parts[] = {hct_tape_slice(tape, scale->settings, zero, NULL, given), hct_tape_reshape(tape, factor, 1, one)};
+  MlirValue before = hct_tape_slice(tape, scale->settings, zero, NULL, given), parts[] = {before, hct_tape_reshape(tape, factor, 1, one)};
   hct_named axis = {"axis", hct_attr_i64(tape->builder.context, 0)};
   hct_shape shape = hct_tape_shape(scale->settings);
   return hct_tape_emit(tape, "hct_graph.concat", 2, parts, &shape, 1, &axis);
@@ -86,7 +87,8 @@ MlirValue hct_training_count(hct_tape *tape, const hct_training_scale *scale, Ml
 static MlirValue is_time(hct_tape *tape, const hct_training_scale *scale, MlirValue steps) { return hct_tape_map2(tape, "le", setting(tape, scale, HCT_SETTING_SCALE_INTERVAL), steps); }
 
 MlirValue hct_training_scale_steps(hct_tape *tape, const hct_training_scale *scale) {
-  return hct_tape_select(tape, scale->finite, hct_tape_map1s(tape, "adds", scale->good, 1), hct_tape_scalar(tape, 0));
+  MlirValue zero = hct_tape_scalar(tape, 0);
+  return hct_tape_select(tape, scale->finite, hct_tape_map1s(tape, "adds", scale->good, 1), zero);
 }
 
 MlirValue hct_training_scale_shift(hct_tape *tape, const hct_training_scale *scale, MlirValue steps) {
@@ -95,5 +97,6 @@ MlirValue hct_training_scale_shift(hct_tape *tape, const hct_training_scale *sca
 }
 
 MlirValue hct_training_scale_good(hct_tape *tape, const hct_training_scale *scale, MlirValue steps) {
-  return hct_tape_select(tape, is_time(tape, scale, steps), hct_tape_scalar(tape, 0), steps);
+  MlirValue zero = hct_tape_scalar(tape, 0);
+  return hct_tape_select(tape, is_time(tape, scale, steps), zero, steps);
 }
