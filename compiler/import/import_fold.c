@@ -190,7 +190,10 @@ static int64_t broadcast_index(const hct_shape *from, const hct_shape *to, int64
 import_value *value_map2(importer *im, const char *fn, import_value *a, import_value *b) {
   hct_shape shape;
   HCT_BUG_ON(!broadcast_shape(&a->shape, &b->shape, &shape), "shapes of '%s' do not broadcast", fn);
-  if (!a->known || !b->known) return built(im, build_map2(im, fn, build_value(im, a), build_value(im, b)));
+  if (!a->known || !b->known) {
+    MlirValue second = build_value(im, b);
+    return built(im, build_map2(im, fn, build_value(im, a), second));
+  }
   uint8_t code = code_of("MAP2", fn);
   bool compares = code == HCT_FN_MAP2_EQ || code == HCT_FN_MAP2_LT || code == HCT_FN_MAP2_LE, u = a->shape.dtype == HCT_U64;
   host_tensor t = host_create(im->arena, compares ? HCT_BOOL : a->shape.dtype, shape.rank, shape.dims);

@@ -86,9 +86,10 @@ hct_status import_layer_norm(importer *im) {
   HCT_TRY(trailing_axes(im, &a->shape, axes, &count));
   HCT_TRY(check_broadcasts(im, "the scale", gain, &a->shape));
   HCT_TRY(check_broadcasts(im, "the bias", bias, &a->shape));
-  moments m = moments_build(im, build_cast(im, build_value(im, a), HCT_F32), count, axes);
+  MlirValue given = build_value(im, a);
+  moments m = moments_build(im, build_cast(im, given, HCT_F32), count, axes);
   MlirValue deviation = deviation_build(im, m.variance, (double)import_float(im, "epsilon", 1e-5f));
-  MlirValue y = build_cast(im, build_map2(im, "div", m.centred, deviation), shape_of(build_value(im, a)).dtype);
+  MlirValue y = build_cast(im, build_map2(im, "div", m.centred, deviation), shape_of(given).dtype);
   if (im->node->n_output > 1) {
     HCT_TRY(import_output_value(im, 1, m.mean));
     HCT_TRY(import_output_value(im, 2, build_map1(im, "reciprocal", deviation, HCT_F32)));
@@ -104,9 +105,9 @@ hct_status import_rms_norm(importer *im) {
   size_t count;
   HCT_TRY(trailing_axes(im, &a->shape, axes, &count));
   HCT_TRY(check_broadcasts(im, "the scale", gain, &a->shape));
-  MlirValue x = build_cast(im, build_value(im, a), HCT_F32);
+  MlirValue given = build_value(im, a), x = build_cast(im, given, HCT_F32);
   MlirValue deviation = deviation_build(im, build_mean(im, build_map2(im, "mul", x, x), count, axes), (double)import_float(im, "epsilon", 1e-5f));
-  MlirValue y = build_cast(im, build_map2(im, "div", x, deviation), shape_of(build_value(im, a)).dtype);
+  MlirValue y = build_cast(im, build_map2(im, "div", x, deviation), shape_of(given).dtype);
   return import_output_value(im, 0, affine_build(im, y, optional_value(im, gain), (MlirValue){0}));
 }
 
@@ -205,7 +206,7 @@ hct_status import_batch_norm(importer *im) {
   size_t rank = a->shape.rank, count = 0;
   bool training = import_int(im, "training_mode", 0) != 0;
   if (!training && im->node->n_output > 1) return import_refuse(im, HCT_E_UNSUPPORTED, "outputs beside the first without training_mode");
-  MlirValue vectors[5] = {build_cast(im, build_value(im, a), HCT_F32)}, columns[5], x = vectors[0];
+  MlirValue given = build_value(im, a), x = build_cast(im, given, HCT_F32), vectors[5], columns[5];
   for (size_t k = 1; k < 5; k++) {
     vectors[k] = build_value(im, import_input(im, k));
     columns[k] = build_along(im, vectors[k], 1, rank);
@@ -221,7 +222,7 @@ hct_status import_batch_norm(importer *im) {
     HCT_TRY(import_output_value(im, 2, moving_average(im, vectors[4], m.variance, momentum)));
   }
   MlirValue y = build_map2(im, "div", m.centred, deviation_build(im, m.variance, (double)import_float(im, "epsilon", 1e-5f)));
-  return import_output_value(im, 0, build_cast(im, affine_build(im, y, columns[1], columns[2]), shape_of(build_value(im, a)).dtype));
+  return import_output_value(im, 0, build_cast(im, affine_build(im, y, columns[1], columns[2]), shape_of(given).dtype));
 }
 
 /* x / (bias + alpha / size * sum of squares of `size` channels around)^beta */

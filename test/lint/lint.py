@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Rules of the house that a compiler does not check: dependencies run one way, hecaton-sim links no MLIR, CHECK lines are read by
-FileCheck, each pass has its tests, each unit test is run, the top level is what the owner asked for, files stay small.
+FileCheck, each pass has its tests, each unit test is run, what is built has one order, the top level is what the owner asked for, files stay small.
 
 usage: lint.py SOURCE_DIRECTORY BIN_DIRECTORY
 """
@@ -66,6 +66,36 @@ run = (SOURCE / "test/unit/unit.test").read_text().split()
 for path in files:
     if path.parts[:2] == ("test", "unit") and path.name.startswith("test_") and f"%unit/{path.stem}" not in run:
         faults.append(f"{path}: test/unit/unit.test does not run it")
+
+# C leaves open in which order arguments of a call are evaluated, and parts of a list: one of them at most builds operations, appends to a list, or takes a next number.
+CALL = r"\b(?!(?:if|for|while|switch|return|sizeof)\b)(\w+)\("
+bodies, lines = {}, {}  # by file, or "" where it is not static, and name
+for path in files:
+    if path.suffix == ".c" and path.parts[0] in ("compiler", "backends", "ir") and (SOURCE / path).exists():
+        text = re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', lambda m: re.sub(r"[^\n]", " ", m[0]), (SOURCE / path).read_text(), flags=re.S)
+        for found in re.finditer(r"^(static )?\w[\w *]*?(\w+)\([^;{}]*\) (\{(?:.*\}$|(?s:.*?)^\}))", text, re.M):
+            place = (str(path) if found[1] else "", found[2])
+            bodies[place], lines[place] = found[3], (str(path), text.count("\n", 0, found.start(3)) + 1)
+builders = {place for place, body in bodies.items() if re.search(r"\b(mlirBlockAppendOwnedOperation|host_value_new|HCT_PUSH)\(", body)} | {("", "host_value_new")}
+
+
+def builds(path, code):
+    return any(((path, name) if (path, name) in bodies else ("", name)) in builders for name in re.findall(CALL, code))
+
+
+while more := {place for place, body in bodies.items() if place not in builders and builds(lines[place][0], body)}:
+    builders |= more
+for place, body in bodies.items():
+    path, first = lines[place]
+    for call in re.finditer(CALL + r"|(?<== )\{", body):
+        depth, at, parts = 1, call.end(), [""]
+        while depth and at < len(body):
+            depth += (body[at] in "({[") - (body[at] in ")}]")
+            parts = [*parts, ""] if body[at] == "," and depth == 1 else [*parts[:-1], parts[-1] + body[at]]
+            at += 1
+        if sum(builds(path, part) for part in parts) > 1:
+            faults.append(f"{path}:{first + body.count(chr(10), 0, call.start())}: which part of {call[1] or 'a list'} comes first is the C compiler's choice; name them before, in an order")
+
 
 def links(tool, libraries):
     return re.search(libraries, subprocess.run(["ldd", BIN / tool], capture_output=True, text=True).stdout)
