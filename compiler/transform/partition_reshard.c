@@ -83,7 +83,14 @@ static void attributes_copy(partition *p, MlirOperation to, const hct_flow_op *u
 
 enum { BOTH_AXES = -1 };
 
+/* Where both axes split a factor, rows are above columns: while columns split it they neither come nor go. */
+static void order_check(const hct_layout *from, const hct_layout *to, int axis) {
+  int before = partition_axis_factor(from, HCT_AXIS_ROW), after = partition_axis_factor(to, HCT_AXIS_ROW), columns = partition_axis_factor(to, HCT_AXIS_COL);
+  HCT_BUG_ON(axis == HCT_AXIS_ROW && before != after && columns >= 0 && (columns == before || columns == after), "a collective over rows of what columns split below them");
+}
+
 static sharded collective(partition *p, const char *name, sharded from, int axis, const hct_layout *to, const hct_flow_op *user, bool fallback) {
+  order_check(&from.layout, to, axis);
   char letters[3] = "rc";
   if (axis != BOTH_AXES) letters[0] = hct_axis_letter((hct_axis)axis), letters[1] = 0;
   const char *text = layout_text(p, to);
@@ -154,6 +161,14 @@ static sharded gather_stranded(partition *p, sharded at, const hct_layout *wante
   hct_layout next = at.layout;
   remove_axis(&next, col, HCT_AXIS_COL);
   return collective(p, "hct_graph.all_gather", at, HCT_AXIS_COL, &next, user, fallback);
+}
+
+/* Likewise, a sum over columns that is scattered over a factor which rows are to split, too: rows slice it before. */
+static sharded slice_major(partition *p, sharded at, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
+  int row_wanted = partition_axis_factor(wanted, HCT_AXIS_ROW), col_wanted = partition_axis_factor(wanted, HCT_AXIS_COL);
+  bool sums = (at.layout.partial_axes >> HCT_AXIS_COL & 1) && !(wanted->partial_axes >> HCT_AXIS_COL & 1), row_sums = at.layout.partial_axes >> HCT_AXIS_ROW & 1;
+  if (!sums || row_sums || row_wanted < 0 || row_wanted != col_wanted) return at;
+  return move_axis(p, at, HCT_AXIS_ROW, MOVE_SLICE, wanted, user, fallback);
 }
 
 /* Gathers undo the minor split of a factor first; the others go in the axes' order. */
@@ -280,8 +295,10 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
     at = repeat_by_samples(p, value, at, wanted, user, fallback);
     at = gather_flat(p, at, wanted, user, fallback);
     at = gather_stranded(p, at, wanted, user, fallback);
-    for (move_phase phase = MOVE_GATHER; phase < MOVE_PHASES; phase++)
+    for (move_phase phase = MOVE_GATHER; phase < MOVE_PHASES; phase++) {
+      if (phase == MOVE_REDUCE) at = slice_major(p, at, wanted, user, fallback);
       for (int nth = 0; nth < 3; nth++) at = move_axis(p, at, axis_in_phase(phase, nth), phase, wanted, user, fallback);
+    }
     if (fallback) fallback_tell(p, value, user);
   }
   cached entry = {pass, group, text, at.value};
