@@ -7,6 +7,7 @@
  * The loss is chosen, gradients are derived in reverse (gradients.def), one update operation a trained parameter is appended,
  * and what neither the loss nor a kept output needs is removed. Dropouts take a seed, one setting more, and the step. With --optimizer=none the gradients are results instead; with
  * --mode=infer the outputs stay as they are, and a loss, where one can be chosen, is marked as such. */
+#include <float.h>
 #include <fnmatch.h>
 #include <math.h>
 #include <string.h>
@@ -190,7 +191,7 @@ static bool setting_parse(training *t, size_t i, const char *text, double *out_v
 
 static hct_status read_settings(training *t, double default_decay, float out_values[HCT_SETTING_COUNT]) {
   for (size_t i = 0; i < HCT_SETTING_GRADIENT_SCALE; i++) {
-    const char *text = hct_pass_option(t->context, hct_settings[i].name, NULL), *wanted = isfinite(hct_settings[i].below) ? "of 0 to less than 1" : hct_settings[i].least > 0 ? "above 0" : "that is not negative";
+    const char *text = hct_pass_option(t->context, hct_settings[i].name, NULL), *wanted = isfinite(hct_settings[i].below) ? "of 0 to less than 1" : hct_arena_printf(t->tape.arena, "from %g to %.2g", hct_settings[i].least, FLT_MAX);
     double value = i == HCT_SETTING_WEIGHT_DECAY ? default_decay : hct_settings[i].value;
     if (text && !setting_parse(t, i, text, &value)) return hct_error(t->tape.diags, HCT_E_OPTION, option_location(), "--%s=%s: a number %s is needed", hct_settings[i].name, text, wanted);
     out_values[i] = (float)value;

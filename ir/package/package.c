@@ -85,7 +85,7 @@ static hct_status quantity_read(hct_diags *diags, hct_arena *arena, const char *
   if (q->kind == QUANTITY_INT) real = (double)integer;
   if (!parsed || !(real >= q->low && real <= q->high)) {
     const char *kind = q->kind == QUANTITY_INT ? "a whole number" : "a number";
-    return hct_error(diags, HCT_E_PACKAGE, loc, "<%s>: attribute '%s' is '%.60s'; it must be %s from %g to %g", element, q->attribute, text, kind, q->low, q->high);
+    return hct_error(diags, HCT_E_PACKAGE, loc, "<%s>: attribute '%s' is '%.60s'; it must be %s from %.16g to %.16g", element, q->attribute, text, kind, q->low, q->high);
   }
   char *field = (char *)package + q->offset;
   if (q->kind == QUANTITY_INT) memcpy(field, &integer, sizeof integer);

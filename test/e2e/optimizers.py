@@ -267,7 +267,7 @@ def check_refusals(tools):
     ):
         error = run(*tools.command(given), fails=True)
         assert "error[" in error and message in error, f"--set {given}:\n{error}\nwanted: {message}"
-    for options, message in ((["--clip-norm=0"], "--clip-norm=0: a number above 0 is needed"), (["--loss-scale=often"], "--loss-scale=often: a number above 0 is needed"), (["--beta2=1"], "--beta2=1: a number of 0 to less than 1 is needed"),
+    for options, message in ((["--clip-norm=0"], "--clip-norm=0: a number from 1e-30 to 3.4e+38 is needed"), (["--loss-scale=often"], "--loss-scale=often: a number from 1e-30 to 3.4e+38 is needed"), (["--lr=1e39"], "--lr=1e39: a number from 0 to 3.4e+38 is needed"), (["--beta2=1"], "--beta2=1: a number of 0 to less than 1 is needed"),
                              (["--optimizer=none", "--clip-norm=1"], "--clip-norm=1: there is no optimizer step that it would be part of")):
         error = tools.compile(*options, fails=True)
         assert "error[" in error and message in error, f"{options}:\n{error}\nwanted: {message}"

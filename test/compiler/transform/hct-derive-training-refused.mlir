@@ -115,7 +115,7 @@ module attributes {hct.options = {"optimizer" = "lion"}} {
 }
 // -----
 // expected-remark@unknown {{the loss is 'loss'; training 1 of 1 parameters: w}}
-// expected-error@unknown {{--lr=fast: a number that is not negative is needed}}
+// expected-error@unknown {{--lr=fast: a number from 0 to 3.4e+38 is needed}}
 module attributes {hct.options = {"optimizer" = "adam", "lr" = "fast"}} {
   func.func @step(%x: tensor<4xf32> {hct.name = "x", hct.role = "input"}, %w: tensor<4xf32> {hct.name = "w", hct.role = "param"})
       -> (tensor<f32> {hct.name = "loss", hct.role = "output"}, tensor<4xf32> {hct.name = "y", hct.role = "output"}) {
