@@ -18,9 +18,9 @@ WORK.mkdir(parents=True, exist_ok=True)
 BATCH, MOST = 64, 1.5
 OPTIONS = ["--dtype=bf16", "--objective=dram"]
 GIVEN = ["--micro-batch=1", "--token-blocks=16", "--recompute=all"]
-# name, layers, package, options, tokens, classes; beside the first, which has four heads of which one has keys a die: a head that is the embedding table, too; one whose
-# classes dies do not divide; five heads a die, whose keys, values and gradients fill SRAM; a head with a bias. The last but one of these has few classes, and much else to store. Then what the compiler finds by itself: for few layers,
-# and for so many that choices are made by some of them, of which several make a group.
+# name, layers, package, options, tokens, classes; beside the first, which has four heads of which one has keys a die: a head that is the embedding table, too; five heads
+# a die, whose keys, values and gradients fill SRAM; a head with a bias. The last but one of these has few classes, and much else to store. Then what the compiler finds by
+# itself: for few layers, and classes that dies do not divide, and for so many layers that choices are made by some of them, of which several make a group.
 CASES = [("llama3.1-8b", 2, "8x8", [*GIVEN, "--groups=blocks"], 8192, 128256), ("bloom-1.7b", 1, "4x4", GIVEN, 2048, 250880), ("llama2-13b", 1, "8x8", [*GIVEN, "--groups=blocks"], 4096, None),
          ("bert-base", 1, "2x2", GIVEN, 512, 30522), ("gpt2", 2, "2x2", [], 1024, 50257), ("bert-large", 24, "4x4", [], 512, None)]
 if THOROUGH:  # what the compiler finds for it by itself is there in each run
