@@ -38,11 +38,12 @@ static hct_status lower(hct_diags *diags, const char *path, MlirContext context,
   MlirPassManager passes = mlirPassManagerCreate(context);
   MlirLogicalResult parsed = mlirParsePassPipeline(mlirPassManagerGetAsOpPassManager(passes), mlirStringRefCreateFromCString(pipeline), append, &messages);
   HCT_BUG_ON(mlirLogicalResultIsFailure(parsed), "its pipeline does not parse: %s", messages.data ? messages.data : "");
-  mlirPassManagerEnableVerifier(passes, false); /* after each pass: a sixth of all; what was parsed is verified, and the passes are MLIR's own */
+  mlirPassManagerEnableVerifier(passes, false); /* after each pass: a sixth of all; once, in the end, will do */
   MlirLogicalResult run = mlirPassManagerRunOnOp(passes, mlirModuleGetOperation(module));
+  bool lowered = mlirLogicalResultIsSuccess(run) && mlirOperationVerify(mlirModuleGetOperation(module));
   mlirPassManagerDestroy(passes);
   hct_text_fini(&messages);
-  return mlirLogicalResultIsFailure(run) ? hct_error(diags, HCT_E_IR_INVALID, (hct_loc){.file = path}, "it does not lower to LLVM's dialect") : HCT_OK;
+  return lowered ? HCT_OK : hct_error(diags, HCT_E_IR_INVALID, (hct_loc){.file = path}, "it does not lower to LLVM's dialect");
 }
 
 static MlirContext context_create(hct_diags *diags) {

@@ -108,6 +108,7 @@ xml("notxml", "hello", [])
 xml("rows", package.replace('rows="2"', 'rows="-1"', 1), ["'rows'", "'-1'", "from 1 to 1024"])
 xml("rows2", package.replace('rows="2"', 'rows="two"', 1), ["'rows'", "'two'"])
 xml("absent2", package.replace(' efficiency="0.92"', ""), ["'efficiency' is missing"])
+xml("capacity", package.replace('channel_capacity_bytes="68719476736"', 'channel_capacity_bytes="1000"'), ["'channel_capacity_bytes'", "from 1048576 to 1125899906842624"])
 xml("extra", package.replace("<queue ", '<turbo on="1"/><queue '), ["turbo"])
 xml("channels", package.replace('channels="8"', 'channels="9"'), ["channels"])
 
