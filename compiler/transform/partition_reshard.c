@@ -112,7 +112,7 @@ static void without_partial(hct_layout *layout, hct_axis axis) {
 }
 
 /* A value from where it is to where `wanted` has it, in this order: splits that must go are gathered (then no factor is ever split over
- * two axes on the way, whose major one could not be gathered alone), sums are reduced, and what is whole is sliced. */
+ * two axes on the way, whose major one could not be gathered alone), then axis by axis sums are reduced, and what is whole is sliced. */
 typedef enum move_phase { MOVE_GATHER, MOVE_REDUCE, MOVE_SLICE, MOVE_PHASES } move_phase;
 
 static sharded move_axis(partition *p, sharded at, hct_axis axis, move_phase phase, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
@@ -161,14 +161,6 @@ static sharded gather_stranded(partition *p, sharded at, const hct_layout *wante
   hct_layout next = at.layout;
   remove_axis(&next, col, HCT_AXIS_COL);
   return collective(p, "hct_graph.all_gather", at, HCT_AXIS_COL, &next, user, fallback);
-}
-
-/* Likewise, a sum over columns that is scattered over a factor which rows are to split, too: rows slice it before. */
-static sharded slice_major(partition *p, sharded at, const hct_layout *wanted, const hct_flow_op *user, bool fallback) {
-  int row_wanted = partition_axis_factor(wanted, HCT_AXIS_ROW), col_wanted = partition_axis_factor(wanted, HCT_AXIS_COL);
-  bool sums = (at.layout.partial_axes >> HCT_AXIS_COL & 1) && !(wanted->partial_axes >> HCT_AXIS_COL & 1), row_sums = at.layout.partial_axes >> HCT_AXIS_ROW & 1;
-  if (!sums || row_sums || row_wanted < 0 || row_wanted != col_wanted) return at;
-  return move_axis(p, at, HCT_AXIS_ROW, MOVE_SLICE, wanted, user, fallback);
 }
 
 /* Gathers undo the minor split of a factor first; the others go in the axes' order. */
@@ -295,10 +287,9 @@ MlirValue partition_reshard(partition *p, size_t value, const hct_layout *wanted
     at = repeat_by_samples(p, value, at, wanted, user, fallback);
     at = gather_flat(p, at, wanted, user, fallback);
     at = gather_stranded(p, at, wanted, user, fallback);
-    for (move_phase phase = MOVE_GATHER; phase < MOVE_PHASES; phase++) {
-      if (phase == MOVE_REDUCE) at = slice_major(p, at, wanted, user, fallback);
-      for (int nth = 0; nth < 3; nth++) at = move_axis(p, at, axis_in_phase(phase, nth), phase, wanted, user, fallback);
-    }
+    for (int nth = 0; nth < 3; nth++) at = move_axis(p, at, axis_in_phase(MOVE_GATHER, nth), MOVE_GATHER, wanted, user, fallback);
+    for (int axis = 0; axis < 3; axis++) /* rows are done before columns sum: they are above them on a factor that both split, and elsewhere leave less to sum */
+      for (move_phase phase = MOVE_REDUCE; phase < MOVE_PHASES; phase++) at = move_axis(p, at, (hct_axis)axis, phase, wanted, user, fallback);
     if (fallback) fallback_tell(p, value, user);
   }
   cached entry = {pass, group, text, at.value};
